@@ -1,0 +1,236 @@
+//! What one subscriber has not taken yet: facts without loss, news as far as there is room.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use longhaul_engine::event::{Event, Fact, NumberedFact};
+use longhaul_engine::id::{Sequence, TaskId};
+
+/// Facts that wait in memory for one subscriber. What comes beyond is read from the store again when
+/// the subscriber has caught up.
+pub(crate) const FACTS_MAX: usize = 4096;
+
+/// News that wait for one subscriber; more are dropped.
+const NEWS_MAX: usize = 4096;
+
+/// One subscriber's queue, shared by the notifier, which fills it, and the stream that empties it.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    task: Option<TaskId>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Event>,
+    facts: usize,
+    news: usize,
+    /// The last fact that was put in or passed over for good.
+    last: Sequence,
+    /// Facts after `last` are in the store only.
+    is_behind: bool,
+    /// Somebody was told to read them.
+    is_refilling: bool,
+    /// Nothing comes any more.
+    is_over: bool,
+    waker: Option<Waker>,
+}
+
+/// What a poll of a feed found.
+#[derive(Debug)]
+pub(crate) enum Polled {
+    /// An event, or the end.
+    Ready(Option<Event>),
+    /// Nothing yet; the waker is kept.
+    Pending,
+    /// Nothing yet, and facts after this one wait in the store: somebody must read them.
+    Behind(Sequence),
+}
+
+impl Feed {
+    /// A feed of one task or of all; it begins behind, so that the unacknowledged facts come first.
+    pub(crate) fn new(task: Option<TaskId>) -> Arc<Self> {
+        let state = State { is_behind: true, ..State::default() };
+        Arc::new(Self { task, state: Mutex::new(state) })
+    }
+
+    /// Puts in a fact that was just committed.
+    pub(crate) fn put_fact(&self, fact: &NumberedFact) {
+        let mut state = self.lock();
+        let is_next = fact.sequence.get() == state.last.get() + 1;
+        if state.is_behind || !is_next || state.facts >= FACTS_MAX {
+            // A gap: it was committed while nobody told of it. The store knows it.
+            state.is_behind |= fact.sequence > state.last;
+        } else {
+            self.take_in(&mut state, fact);
+        }
+        state.wake();
+    }
+
+    /// Puts in facts as they stand in the store, in order; `is_last_page` when there are no more.
+    pub(crate) fn refill(&self, facts: &[NumberedFact], is_last_page: bool) {
+        let mut state = self.lock();
+        state.is_refilling = false;
+        for fact in facts {
+            if fact.sequence > state.last {
+                self.take_in(&mut state, fact);
+            }
+        }
+        state.is_behind = !is_last_page;
+        state.wake();
+    }
+
+    /// Puts in news, if there is room and they concern this subscriber.
+    pub(crate) fn put_news(&self, event: Event) {
+        let mut state = self.lock();
+        let is_ours = self.task.is_none_or(|task| task == event.task());
+        if !is_ours || state.news >= NEWS_MAX || state.is_over {
+            return;
+        }
+        state.news += 1;
+        state.events.push_back(event);
+        state.wake();
+    }
+
+    /// Facts may have been missed: the next poll asks for them.
+    pub(crate) fn fall_behind(&self) {
+        let mut state = self.lock();
+        state.is_behind = true;
+        state.is_refilling = false;
+        state.wake();
+    }
+
+    /// Nothing comes any more.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        state.is_behind = false;
+        state.wake();
+    }
+
+    /// The next event.
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Polled {
+        let mut state = self.lock();
+        if let Some(event) = state.events.pop_front() {
+            match &event {
+                Event::Fact(_) => state.facts -= 1,
+                _ => state.news -= 1,
+            }
+            let is_terminal = matches!(&event, Event::Fact(_)) && self.task.is_some();
+            if is_terminal {
+                state.is_over = true;
+                state.events.clear();
+            }
+            return Polled::Ready(Some(event));
+        }
+        if state.is_over {
+            return Polled::Ready(None);
+        }
+        state.waker = Some(context.waker().clone());
+        if state.is_behind && !state.is_refilling {
+            state.is_refilling = true;
+            return Polled::Behind(state.last);
+        }
+        Polled::Pending
+    }
+
+    fn take_in(&self, state: &mut State, fact: &NumberedFact) {
+        state.last = fact.sequence;
+        let Fact::Completed { task, .. } = &fact.fact else { return };
+        if self.task.is_none_or(|ours| ours == *task) && !state.is_over {
+            state.facts += 1;
+            state.events.push_back(Event::Fact(fact.clone()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A poll for callers that want the usual type and handle [`Polled::Behind`] themselves.
+pub(crate) fn into_poll(polled: Polled, behind: impl FnOnce(Sequence)) -> Poll<Option<Event>> {
+    match polled {
+        Polled::Ready(event) => Poll::Ready(event),
+        Polled::Pending => Poll::Pending,
+        Polled::Behind(after) => {
+            behind(after);
+            Poll::Pending
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use longhaul_engine::task::{Outcome, Progress};
+
+    use super::*;
+
+    fn fact(number: u64, task: u64) -> NumberedFact {
+        let fact = Fact::Completed { task: TaskId::new(task), outcome: Outcome::Cancelled };
+        NumberedFact { sequence: Sequence::new(number), fact }
+    }
+
+    fn numbers(feed: &Feed) -> Vec<u64> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut numbers = Vec::new();
+        while let Polled::Ready(Some(event)) = feed.poll(&mut context) {
+            if let Event::Fact(fact) = event {
+                numbers.push(fact.sequence.get());
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn facts_come_once_and_in_order_whatever_is_told_twice_or_late() {
+        let feed = Feed::new(None);
+        feed.put_fact(&fact(3, 3));
+        assert_eq!(numbers(&feed), [0; 0], "what lies in the store comes first");
+        feed.refill(&[fact(1, 1), fact(2, 2), fact(3, 3)], true);
+        feed.put_fact(&fact(3, 3));
+        feed.put_fact(&fact(4, 4));
+        assert_eq!(numbers(&feed), [1, 2, 3, 4]);
+        feed.put_fact(&fact(6, 6));
+        assert_eq!(numbers(&feed), [0; 0], "the fifth is missing");
+        feed.refill(&[fact(5, 5), fact(6, 6)], true);
+        assert_eq!(numbers(&feed), [5, 6]);
+    }
+
+    #[test]
+    fn a_subscriber_that_does_not_read_costs_bounded_memory_and_misses_no_fact() {
+        let feed = Feed::new(None);
+        feed.refill(&[], true);
+        let progress = |task| Event::Progress { task: TaskId::new(task), progress: Progress::default() };
+        for number in 1..=10_000 {
+            feed.put_news(progress(number));
+            feed.put_fact(&fact(number, number));
+        }
+        assert!(feed.lock().events.len() <= FACTS_MAX + NEWS_MAX);
+        let first = numbers(&feed);
+        assert_eq!(first.len(), FACTS_MAX);
+        let rest: Vec<_> = (FACTS_MAX as u64 + 1..=10_000).map(|n| fact(n, n)).collect();
+        feed.refill(&rest, true);
+        assert_eq!(numbers(&feed).len(), 10_000 - FACTS_MAX);
+    }
+
+    #[test]
+    fn a_feed_of_one_task_ends_after_its_fact() {
+        let feed = Feed::new(Some(TaskId::new(2)));
+        feed.refill(&[fact(1, 1), fact(2, 2), fact(3, 3)], true);
+        assert_eq!(numbers(&feed), [2]);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(feed.poll(&mut context), Polled::Ready(None)));
+    }
+}

@@ -1,0 +1,329 @@
+//! The handles that the face of the library is built on: `Send + Sync`, for any executor.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use longhaul_engine::event::Event;
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::safe_url::HttpUrl;
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{
+    Desired, Destination, DownloadSpec, Outcome, Phase, Progress, TaskState,
+};
+use longhaul_persistence::{Change, Effect};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::feed::{self, Feed};
+use crate::notifier::Refill;
+use crate::registry::Apply;
+use crate::root::{Doors, Request};
+use crate::session::{
+    Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
+};
+use crate::slot::SlotRef;
+use crate::threads;
+
+/// How an engine is started.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The state directory; made with mode 0700 when it is missing.
+    pub state_dir: PathBuf,
+    /// Threads that run transfers; at least 2 are used.
+    pub workers: usize,
+}
+
+/// Why an engine could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Another process owns the state directory.
+    #[error("the state directory {path} is in use by process {pid}; stop it, or use another directory", pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string()), path = path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The owner, when it could be read.
+        pid: Option<u32>,
+    },
+    /// The state directory or the store in it can not be used; the text names the file.
+    #[error("{0}")]
+    State(String),
+    /// The engine's threads could not be started.
+    #[error("the engine's threads could not be started: {0}")]
+    Threads(String),
+}
+
+/// Why a call was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The engine has stopped: by its owner, or because its restart budget is spent.
+    #[error("the engine has stopped{}", reason.as_ref().map_or_else(String::new, |r| format!(": {r}")))]
+    Stopped {
+        /// Why, when it was not its owner's wish.
+        reason: Option<String>,
+    },
+    /// The store refused: there is no such task.
+    #[error("there is no task {0} in this session")]
+    NoSuchTask(TaskId),
+    /// The store failed; the engine reopens it.
+    #[error("the store failed: {0}")]
+    Store(String),
+}
+
+/// Why one download was not started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefusedStart {
+    /// A live task writes this target already.
+    #[error("task {task} of session \"{session}\" writes this target already; wait for it or cancel it")]
+    TargetInUse {
+        /// The session of the other task.
+        session: SessionId,
+        /// The other task.
+        task: TaskId,
+    },
+    /// The request can not be made.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// A task as its session sees it at one moment.
+#[derive(Clone, Debug)]
+pub struct TaskView {
+    /// Its number.
+    pub id: TaskId,
+    /// What it fetches.
+    pub url: HttpUrl,
+    /// Where to.
+    pub destination: Destination,
+    /// Its state.
+    pub state: TaskState,
+    /// What it does or waits for.
+    pub phase: Phase,
+    /// How far it is.
+    pub progress: Progress,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+/// A running engine. Cloning it gives another handle of the same engine; when the last one is
+/// dropped, and every session's too, the engine stops in good order.
+#[derive(Clone)]
+pub struct EngineHandle {
+    requests: mpsc::UnboundedSender<Request>,
+    doors: Doors,
+    stopped: watch::Receiver<Option<Stopped>>,
+}
+
+/// How an engine ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    /// Why, when it was not its owner's wish.
+    pub(crate) reason: Option<String>,
+}
+
+/// An open session.
+#[derive(Clone)]
+pub struct SessionHandle {
+    engine: EngineHandle,
+    id: SessionId,
+    slot: SlotRef<SessionActor>,
+}
+
+/// A stream of events; see [`Subscription::poll_next`].
+pub struct Subscription {
+    session: SessionHandle,
+    feed: Arc<Feed>,
+}
+
+impl fmt::Debug for EngineHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineHandle").field("stopped", &*self.stopped.borrow()).finish()
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("session", &self.session.id).finish_non_exhaustive()
+    }
+}
+
+impl EngineHandle {
+    /// Starts an engine on threads of its own and returns once its store is open. It blocks for
+    /// that time and may be called from anywhere, also within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the directory is owned by another process, or can not be used.
+    pub fn start(options: EngineOptions) -> Result<Self, StartError> {
+        threads::start(options)
+    }
+
+    pub(crate) const fn new(
+        requests: mpsc::UnboundedSender<Request>,
+        doors: Doors,
+        stopped: watch::Receiver<Option<Stopped>>,
+    ) -> Self {
+        Self { requests, doors, stopped }
+    }
+
+    /// Opens a session, making it when it does not exist, and starts what was left running in it. A
+    /// session that is open already is given as it is: its rules are frozen.
+    ///
+    /// # Errors
+    /// When the engine has stopped, or the store fails.
+    pub async fn open_session(
+        &self,
+        id: SessionId,
+        rules: SessionRules,
+    ) -> Result<SessionHandle, CallError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::OpenSession { id: id.clone(), rules: Box::new(rules), reply };
+        self.requests.send(request).map_err(|_| self.gone())?;
+        let slot = answer.await.map_err(|_| self.gone())??;
+        Ok(SessionHandle { engine: self.clone(), id, slot })
+    }
+
+    /// Records every transfer's progress, stops all and frees the state directory; within 2 s.
+    pub async fn shutdown(&self) {
+        // An engine that has stopped already takes no request, and that is what was asked.
+        let _ = self.requests.send(Request::Shutdown);
+        self.stopped().await;
+    }
+
+    /// Waits until the engine has stopped; `Some` reason when it gave up by itself.
+    pub async fn stopped(&self) -> Option<String> {
+        let mut stopped = self.stopped.clone();
+        let ended = stopped.wait_for(Option::is_some).await;
+        match ended.as_deref() {
+            Ok(Some(stopped)) => stopped.reason.clone(),
+            Ok(None) => None,
+            Err(_) => Some("the engine's threads are gone".to_owned()),
+        }
+    }
+
+    fn gone(&self) -> CallError {
+        let reason = self.stopped.borrow().as_ref().and_then(|stopped| stopped.reason.clone());
+        CallError::Stopped { reason }
+    }
+}
+
+impl SessionHandle {
+    /// Its identifier.
+    #[must_use]
+    pub const fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// Makes and starts downloads, all in one transaction; answers after the commit. With `adopt`
+    /// an existing task of the same target and URL is taken over: its options are replaced, its
+    /// bytes kept.
+    ///
+    /// # Errors
+    /// When the engine has stopped or the store fails; then none was started.
+    pub async fn start(
+        &self,
+        specs: Vec<DownloadSpec>,
+        adopt: bool,
+    ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
+        // When an actor crashed before it answered, the tasks may stand in the store already: they
+        // are then taken over instead of refused.
+        let is_repeated = AtomicBool::new(false);
+        let make = || {
+            let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
+            StartTasks { specs: specs.clone(), adopt }
+        };
+        self.slot.call(make).await.map_err(|_| self.engine.gone())?
+    }
+
+    /// All tasks that are not forgotten, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When the engine has stopped or the store fails.
+    pub async fn tasks(&self) -> Result<Vec<TaskView>, CallError> {
+        self.slot.call(|| ListViews).await.map_err(|_| self.engine.gone())?
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    /// When there is none of this number, the engine has stopped, or the store fails.
+    pub async fn view(&self, task: TaskId) -> Result<TaskView, CallError> {
+        self.slot.call(|| GetView(task)).await.map_err(|_| self.engine.gone())?
+    }
+
+    /// Sets what the owner wants of a task; answers after the commit. Harmless to repeat; a task
+    /// that has ended is left as it is.
+    ///
+    /// # Errors
+    /// When there is none of this number, the engine has stopped, or the store fails.
+    pub async fn want(&self, task: TaskId, desired: Desired) -> Result<(), CallError> {
+        let make = || SetWant { task, desired };
+        self.slot.call(make).await.map_err(|_| self.engine.gone())?
+    }
+
+    /// Waits until a task has ended; answers at once when it has.
+    ///
+    /// # Errors
+    /// When there is none of this number, the engine has stopped, or the store fails.
+    pub async fn outcome(&self, task: TaskId) -> Result<Outcome, CallError> {
+        self.slot.call(|| GetOutcome(task)).await.map_err(|_| self.engine.gone())?
+    }
+
+    /// Events from now on, and every fact that was not acknowledged; of one task or of all.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
+        if self.engine.stopped.borrow().is_some() {
+            return Err(self.engine.gone());
+        }
+        let feed = Feed::new(task);
+        self.engine.doors.subscribers.add(&self.id, &feed);
+        Ok(Subscription { session: self.clone(), feed })
+    }
+
+    /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
+    /// terminal fact is among them are forgotten. Answers after the commit.
+    ///
+    /// # Errors
+    /// When the engine has stopped or the store fails.
+    pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
+        let change = Change::Acknowledge { session: self.id.clone(), up_to };
+        let make = || Apply(vec![change.clone()]);
+        let answers = self.engine.doors.registry.call(make).await.map_err(|_| self.engine.gone())?;
+        match answers.into_iter().next() {
+            Some(Ok(Effect::Forgotten(tasks))) => {
+                if let Some(session) = self.slot.current() {
+                    session.do_send(Forgotten(tasks));
+                }
+                Ok(())
+            }
+            Some(Ok(_)) | None => Ok(()),
+            Some(Err(error)) => Err(CallError::Store(error.to_string())),
+        }
+    }
+}
+
+impl Subscription {
+    /// The next event; `None` when the engine has stopped. A subscription of one task ends after
+    /// its terminal fact.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let polled = self.feed.poll(context);
+        feed::into_poll(polled, |after| {
+            let session = self.session.id.clone();
+            let refill = Refill { session, after, feed: Arc::clone(&self.feed) };
+            if let Some(notifier) = self.session.engine.doors.notifier.current() {
+                notifier.do_send(refill);
+            }
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! The actors of longhaul and its two edges, the network and the files.
+//!
+//! A root starts four kinds of actors and restarts what crashes: one registry, which owns the store;
+//! one notifier, which tells what was committed; a session actor per open session; and a transfer
+//! actor per running task, which feeds a pure machine of `longhaul-engine` and performs its actions
+//! on the two edges. [`handle`] is what the outside holds.
+
+#[cfg(panic = "abort")]
+compile_error!("longhaul restarts what panics: build it with panic = \"unwind\"");
+
+mod blocks;
+mod child;
+pub mod fault;
+mod feed;
+pub mod file;
+pub mod handle;
+mod limiter;
+pub mod net;
+mod notifier;
+mod registry;
+mod root;
+mod session;
+mod slot;
+mod threads;
+mod time;
+mod transfer;
+mod world;
+
+#[cfg(test)]
+mod tests;

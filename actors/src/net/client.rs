@@ -1,0 +1,230 @@
+//! The client: finds or opens a connection, sends the request on it, hands out the body.
+
+use std::{fmt, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use longhaul_engine::http::{
+    framing::{Framing, body_framing, keep_alive},
+    head::ResponseHead,
+};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::OnceCell;
+
+use super::{
+    body::{Body, Home},
+    dial::{Dial, Endpoint, Transport},
+    exchange::{Answer, exchange},
+    failure::NetFailure,
+    pool::Pool,
+    proxy::Proxy,
+    request::{Method, Origin, Outgoing, Request, field_value},
+    tls::{self, Roots},
+    wire::Wire,
+};
+
+/// What all requests of a client have in common.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The `User-Agent` of requests that state none.
+    pub user_agent: String,
+    /// Longest time for name, TCP, proxy and TLS together.
+    pub connect_timeout: Duration,
+    /// Which certificate authorities are trusted.
+    pub roots: Roots,
+    /// The proxy of every connection, if any.
+    pub proxy: Option<Proxy>,
+}
+
+impl Default for ClientConfig {
+    /// `longhaul/VERSION`, 30 s, the system's roots, no proxy.
+    fn default() -> Self {
+        Self {
+            user_agent: concat!("longhaul/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: Duration::from_secs(30),
+            roots: Roots::System,
+            proxy: None,
+        }
+    }
+}
+
+/// A response: its head is here, its body is read from [`Response::body`].
+#[derive(Debug)]
+pub struct Response {
+    /// The final head; redirects and errors are answers like any other.
+    pub head: ResponseHead,
+    /// What follows it.
+    pub body: Body,
+    /// How it came.
+    pub facts: Facts,
+}
+
+/// What is known about the exchange beside the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// True when the connection had carried a request before.
+    pub reused: bool,
+    /// The address at the other end, the proxy's if there is one.
+    pub remote: Option<SocketAddr>,
+    /// The status codes of the interim (1xx) responses that came first, at most 32.
+    pub interim: Vec<u16>,
+    /// True when the bytes came through TLS.
+    pub tls: bool,
+}
+
+/// Sends requests over HTTP/1.1 and keeps connections for reuse.
+///
+/// It belongs to one thread and must be used on an actix arbiter (or a tokio `LocalSet`), because
+/// the encoder starts a local task. Clones share the connections. Nothing is retried, except that a
+/// request whose kept connection turns out closed is sent once more on a new one. Redirects are not
+/// followed, cookies not kept, bodies not decompressed.
+#[derive(Clone)]
+pub struct Client {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    user_agent: String,
+    connect_timeout: Duration,
+    proxy: Option<Proxy>,
+    extra_roots: Vec<CertificateDer<'static>>,
+    /// Built when the first https request comes, because the system's roots take time to read.
+    tls: OnceCell<Arc<rustls::ClientConfig>>,
+    dial: Rc<dyn Dial>,
+    pool: Rc<Pool>,
+}
+
+impl Client {
+    /// A client that opens its connections through `dial`.
+    ///
+    /// # Errors
+    /// [`NetFailure::InvalidInput`] when the user agent or the PEM text of the roots is malformed.
+    pub fn new(config: &ClientConfig, dial: Rc<dyn Dial>) -> Result<Self, NetFailure> {
+        field_value("user-agent", &config.user_agent)?;
+        let shared = Shared {
+            user_agent: config.user_agent.clone(),
+            connect_timeout: config.connect_timeout,
+            proxy: config.proxy.clone(),
+            extra_roots: tls::extra_roots(&config.roots)?,
+            tls: OnceCell::new(),
+            dial,
+            pool: Rc::default(),
+        };
+        Ok(Self {
+            shared: Rc::new(shared),
+        })
+    }
+
+    /// Sends `request` and waits for the final response head.
+    ///
+    /// # Errors
+    /// Every [`NetFailure`] but those that only a body can have. Nothing of the response is kept.
+    pub async fn send(&self, request: Request) -> Result<Response, NetFailure> {
+        let shared = &*self.shared;
+        let outgoing = Outgoing::new(&request, &shared.user_agent, shared.proxy.as_ref())?;
+        if let Some(wire) = shared.pool.take(&outgoing.origin) {
+            match exchange(wire, outgoing.clone(), request.idle_timeout).await {
+                Ok(answer) => return shared.respond(answer, outgoing, &request, true),
+                // The server had closed it meanwhile. Both methods may be sent twice.
+                Err(broken)
+                    if broken.was_silent && matches!(broken.failure, NetFailure::Reset { .. }) => {}
+                Err(broken) => return Err(broken.failure),
+            }
+        }
+        let wire = shared.connect(&outgoing.origin).await?;
+        match exchange(wire, outgoing.clone(), request.idle_timeout).await {
+            Ok(answer) => shared.respond(answer, outgoing, &request, false),
+            Err(broken) => Err(broken.failure),
+        }
+    }
+
+    /// How many connections wait for another request.
+    #[cfg(test)]
+    pub(super) fn idle_connections(&self) -> usize {
+        self.shared.pool.len()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("user_agent", &self.shared.user_agent)
+            .field("connect_timeout", &self.shared.connect_timeout)
+            .field("proxy", &self.shared.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    async fn connect(&self, origin: &Origin) -> Result<Wire, NetFailure> {
+        let limit = self.connect_timeout;
+        match tokio::time::timeout(limit, self.establish(origin)).await {
+            Ok(established) => established,
+            Err(_) => Err(NetFailure::ConnectTimeout {
+                to: origin.endpoint.to_string(),
+                limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
+    }
+
+    /// Everything below HTTP, from the bottom up.
+    async fn establish(&self, origin: &Origin) -> Result<Wire, NetFailure> {
+        let transport = match &self.proxy {
+            Some(proxy) => self.through(proxy, origin).await?,
+            None => self.dial.dial(&origin.endpoint).await?,
+        };
+        if !origin.is_tls {
+            return Ok(Wire::new(transport, false));
+        }
+        let config = self.tls.get_or_try_init(|| self.load_tls()).await?;
+        let transport = tls::handshake(Arc::clone(config), &origin.endpoint, transport).await?;
+        Ok(Wire::new(transport, true))
+    }
+
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        origin: &Origin,
+    ) -> Result<Box<dyn Transport>, NetFailure> {
+        let to: &Endpoint = proxy.endpoint();
+        let mut transport = self.dial.dial(to).await?;
+        if origin.is_tls || !proxy.takes_requests() {
+            let opened = proxy.open(&mut *transport, &origin.endpoint, &self.user_agent);
+            opened.await?;
+        }
+        Ok(transport)
+    }
+
+    /// Off the thread, because it reads a few hundred files.
+    async fn load_tls(&self) -> Result<Arc<rustls::ClientConfig>, NetFailure> {
+        let extra = self.extra_roots.clone();
+        let loading = tokio::task::spawn_blocking(move || tls::configure(extra));
+        let stopped = |_| NetFailure::invalid("tls setup: the runtime is stopping");
+        loading.await.map_err(stopped)?
+    }
+
+    fn respond(
+        &self,
+        answer: Answer,
+        outgoing: Outgoing,
+        request: &Request,
+        reused: bool,
+    ) -> Result<Response, NetFailure> {
+        let framing = match outgoing.method {
+            Method::Get => body_framing(&answer.head)?,
+            Method::Head => Framing::Empty,
+        };
+        let may_stay = answer.was_sent && keep_alive(&answer.head);
+        let home = may_stay.then(|| Home::new(&self.pool, outgoing.origin));
+        let facts = Facts {
+            reused,
+            remote: answer.wire.remote,
+            interim: answer.interim,
+            tls: answer.wire.is_tls,
+        };
+        Ok(Response {
+            body: Body::new(answer.wire, framing, request.idle_timeout, home),
+            head: answer.head,
+            facts,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! The network edge: the only place with sockets.
+//!
+//! ```text
+//! Client ── Outgoing ──> exchange (awc encodes the request on a loaned Wire)
+//!    │                       │
+//!    │                       └─> head: 1xx cut out, limits, parsed from our own copy
+//!    ├── Pool <── Wire ── Body: counted, chunked or until close, in large blocks
+//!    └── Dial ──> Proxy ──> TLS ──> Wire
+//! ```
+//!
+//! A [`Client`] belongs to one arbiter. [`Dial`] is the seam: tests put in-memory pipes there.
+
+mod alarm;
+mod body;
+mod chunked;
+mod client;
+mod credentials;
+mod dial;
+mod exchange;
+mod failure;
+mod head;
+mod inbox;
+mod pool;
+mod proxy;
+mod request;
+mod tls;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    body::Body,
+    client::{Client, ClientConfig, Facts, Response},
+    dial::{Dial, Endpoint, TcpDial, Transport},
+    failure::NetFailure,
+    proxy::Proxy,
+    request::{Method, Request},
+    tls::Roots,
+};

@@ -1,0 +1,144 @@
+//! The same edge over real loopback sockets, which fail in ways that pipes do not.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+};
+
+use super::*;
+use crate::net::TcpDial;
+
+/// Serves each connection on a thread of its own; `serve` is told the connection's number.
+fn listen(serve: impl Fn(usize, TcpStream) + Send + Sync + Copy + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let stream = stream.expect("a connection");
+            thread::spawn(move || serve(number, stream));
+        }
+    });
+    address
+}
+
+/// Reads one request head; false when the client has gone.
+fn read_request(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            Ok(_) | Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn tcp_client() -> Client {
+    Client::new(&ClientConfig::default(), Rc::new(TcpDial)).expect("a client")
+}
+
+#[test]
+fn a_large_body_is_read_in_full_blocks_and_its_connection_is_kept() {
+    const BLOCK: usize = 1 << 20;
+    const BLOCKS: usize = 64;
+    let address = listen(|_, mut stream| {
+        let block = vec![7; BLOCK];
+        while read_request(&mut stream) {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+                BLOCK * BLOCKS
+            );
+            let _ = stream.write_all(head.as_bytes());
+            for _ in 0..BLOCKS {
+                let _ = stream.write_all(&block);
+            }
+        }
+    });
+    real_time(async {
+        let client = tcp_client();
+        for reused in [false, true] {
+            let mut response = client
+                .send(get(&format!("http://{address}/")))
+                .await
+                .expect("a head");
+            assert_eq!(
+                (response.facts.reused, response.facts.remote),
+                (reused, Some(address))
+            );
+            let mut buffer = vec![0; BLOCK];
+            for _ in 0..BLOCKS {
+                // A block is full unless the server stalls for the whole minute.
+                assert_eq!(response.body.fill(&mut buffer, IDLE).await, Ok(BLOCK));
+                assert!(buffer.iter().all(|&byte| byte == 7));
+            }
+            assert_eq!(response.body.fill(&mut buffer, IDLE).await, Ok(0));
+        }
+    });
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_body_comes_after_the_bytes_before_it() {
+    let address = listen(|_, mut stream| {
+        // Closing with an unread request makes the kernel send a reset.
+        let _ = stream.read(&mut [0; 1]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello");
+    });
+    real_time(async {
+        let found = fetch(&tcp_client(), &format!("http://{address}/")).await;
+        let (status, body, end) = found.expect("a head");
+        assert_eq!((status, body.as_str()), (200, "hello"));
+        assert!(matches!(end, Err(NetFailure::Reset { .. })), "{end:?}");
+    });
+}
+
+#[test]
+fn a_kept_connection_that_the_server_closes_costs_nothing() {
+    let address = listen(|number, mut stream| {
+        let _ = read_request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        if number == 0 {
+            // Another request is read and dropped, as by a server that is just closing.
+            let _ = read_request(&mut stream);
+        }
+    });
+    real_time(async {
+        let client = tcp_client();
+        for _ in 0..3 {
+            let found = fetch(&client, &format!("http://{address}/")).await;
+            assert_eq!(found, Ok((200, "ok".to_owned(), Ok(()))));
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_reached_is_named() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = closed.local_addr().expect("an address");
+    drop(closed);
+    real_time(async {
+        let refused = fetch(&tcp_client(), &format!("http://{address}/")).await;
+        let expected = NetFailure::Connect {
+            to: address.to_string(),
+            kind: std::io::ErrorKind::ConnectionRefused,
+        };
+        assert_eq!(refused, Err(expected));
+        let unknown = fetch(&tcp_client(), "http://no-such-host.invalid/").await;
+        let host = "no-such-host.invalid".to_owned();
+        assert_eq!(unknown, Err(NetFailure::Dns { host }));
+    });
+}
+
+#[test]
+fn a_name_with_two_families_is_reached_over_the_one_that_listens() {
+    let address = listen(|_, mut stream| {
+        let _ = read_request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    real_time(async {
+        let url = format!("http://localhost:{}/", address.port());
+        let found = fetch(&tcp_client(), &url).await;
+        assert_eq!(found, Ok((204, String::new(), Ok(()))));
+    });
+}

@@ -1,0 +1,397 @@
+//! The root: it starts the actors, restarts what crashes, and gives up when that does not help.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::AsyncContext;
+use longhaul_engine::budget::RestartBudget;
+use longhaul_engine::id::SessionId;
+use longhaul_engine::session::SessionRules;
+use longhaul_persistence::{Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
+use crate::handle::{CallError, StartError};
+use crate::limiter::Limiter;
+use crate::notifier::{NotifierActor, Subscribers};
+use crate::registry::{ListTasks, NotStored, RegistryActor, put_session};
+use crate::session::{Quiesce, SessionActor, SessionParts};
+use crate::slot::{Slot, SlotRef};
+use crate::world::World;
+
+/// Time that transfers get to record their progress when the engine stops.
+const QUIESCE_TIME_MAX: Duration = Duration::from_millis(1500);
+
+/// Time that the store gets to close its file.
+const CLOSE_TIME_MAX: Duration = Duration::from_millis(400);
+
+/// Tasks read at once when a session is opened.
+const TASKS_PAGE: usize = 10_000;
+
+/// What the handles ask of the root.
+pub(crate) enum Request {
+    /// Open a session, or find it open.
+    OpenSession {
+        id: SessionId,
+        rules: Box<SessionRules>,
+        reply: oneshot::Sender<Result<SlotRef<SessionActor>, CallError>>,
+    },
+    /// Stop in good order.
+    Shutdown,
+}
+
+/// What a child's end looks like to the root. The number is that of the incarnation.
+#[derive(Debug)]
+enum Report {
+    Registry(u64, ChildExit),
+    Notifier(u64, ChildExit),
+    Session(SessionId, u64, ChildExit),
+}
+
+/// The slots that handles need; they live as long as the root.
+#[derive(Clone)]
+pub(crate) struct Doors {
+    pub(crate) registry: SlotRef<RegistryActor>,
+    pub(crate) notifier: SlotRef<NotifierActor>,
+    pub(crate) subscribers: Subscribers,
+}
+
+pub(crate) struct Root {
+    world: World,
+    registry: Slot<RegistryActor>,
+    registry_child: Option<(u64, ChildGuard)>,
+    registry_budget: RestartBudget,
+    notifier: Slot<NotifierActor>,
+    notifier_child: Option<(u64, ChildGuard)>,
+    notifier_budget: RestartBudget,
+    sessions: BTreeMap<SessionId, OpenSession>,
+    subscribers: Subscribers,
+    next_incarnation: u64,
+    reports: mpsc::UnboundedSender<Report>,
+    inbox: mpsc::UnboundedReceiver<Report>,
+}
+
+struct OpenSession {
+    slot: Slot<SessionActor>,
+    rules: Arc<SessionRules>,
+    limiter: Option<Arc<Limiter>>,
+    child: Option<(u64, ChildGuard)>,
+    budget: RestartBudget,
+}
+
+/// Why the root gave up.
+#[derive(Debug)]
+pub(crate) struct GaveUp(pub(crate) String);
+
+impl Root {
+    /// Opens the store and starts the registry and the notifier.
+    ///
+    /// # Errors
+    /// When the store can not be opened.
+    pub(crate) async fn start(world: World) -> Result<Self, StartError> {
+        let (reports, inbox) = mpsc::unbounded_channel();
+        let mut root = Self {
+            world,
+            registry: Slot::new(),
+            registry_child: None,
+            registry_budget: RestartBudget::default(),
+            notifier: Slot::new(),
+            notifier_child: None,
+            notifier_budget: RestartBudget::default(),
+            sessions: BTreeMap::new(),
+            subscribers: Subscribers::default(),
+            next_incarnation: 0,
+            reports,
+            inbox,
+        };
+        let store = root.open_store().await;
+        let store = store.map_err(|error| StartError::State(error.to_string()))?;
+        root.start_registry(store);
+        root.start_notifier();
+        Ok(root)
+    }
+
+    pub(crate) fn doors(&self) -> Doors {
+        Doors {
+            registry: self.registry.reference(),
+            notifier: self.notifier.reference(),
+            subscribers: self.subscribers.clone(),
+        }
+    }
+
+    /// Serves until it is told to stop, nobody can tell it any more, or it gives up.
+    ///
+    /// # Errors
+    /// When something crashed more often than it may be restarted.
+    pub(crate) async fn run(
+        &mut self,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+    ) -> Result<(), GaveUp> {
+        loop {
+            tokio::select! {
+                biased;
+                report = self.inbox.recv() => {
+                    // The root holds a sender itself, so there is always a report.
+                    if let Some(report) = report {
+                        self.child_ended(report).await?;
+                    }
+                }
+                request = requests.recv() => match request {
+                    Some(Request::OpenSession { id, rules, reply }) => {
+                        // Who asked may be gone.
+                        let _ = reply.send(self.open_session(id, *rules).await);
+                    }
+                    Some(Request::Shutdown) | None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Lets every transfer record its progress, then closes everything.
+    pub(crate) async fn stop(mut self) {
+        let slots: Vec<_> = self.sessions.values().map(|session| session.slot.reference()).collect();
+        let quiesce = futures_util::future::join_all(slots.iter().map(|slot| slot.call(|| Quiesce)));
+        if tokio::time::timeout(QUIESCE_TIME_MAX, quiesce).await.is_err() {
+            tracing::warn!("not every transfer recorded its progress in time");
+        }
+        self.sessions.clear();
+        self.notifier_child = None;
+        let registry = self.registry_child.take().map(|(incarnation, _)| incarnation);
+        let closed = async {
+            while let Some(report) = self.inbox.recv().await {
+                if matches!(&report, Report::Registry(number, _) if Some(*number) == registry) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(CLOSE_TIME_MAX, closed).await.is_err() {
+            tracing::warn!("the store did not close in time");
+        }
+        self.subscribers.end();
+    }
+
+    async fn child_ended(&mut self, report: Report) -> Result<(), GaveUp> {
+        tracing::debug!(?report, "an actor ended");
+        match report {
+            Report::Registry(number, exit) if is_current(&self.registry_child, number) => {
+                self.restart_registry(&exit).await
+            }
+            Report::Notifier(number, exit) if is_current(&self.notifier_child, number) => {
+                self.restart_notifier(&exit)
+            }
+            Report::Session(id, number, exit) => self.restart_session(id, number, &exit).await,
+            // An incarnation that was given up before it ended.
+            Report::Registry(..) | Report::Notifier(..) => Ok(()),
+        }
+    }
+
+    async fn restart_registry(&mut self, exit: &ChildExit) -> Result<(), GaveUp> {
+        tracing::warn!(?exit, "the registry ended; the store is opened again");
+        self.registry_child = None;
+        // Whatever runs believes in a store that is gone.
+        for session in self.sessions.values_mut() {
+            session.child = None;
+        }
+        let mut error = String::new();
+        let store = loop {
+            if !self.registry_budget.spend(self.world.clock.now()) {
+                let why = format!("the store fails again and again ({exit:?}) {error}");
+                return Err(GaveUp(why));
+            }
+            match self.open_store().await {
+                Ok(store) => break store,
+                Err(failed) => error = failed.to_string(),
+            }
+        };
+        self.start_registry(store);
+        // What was committed and not told of is found in the store.
+        self.notifier_child = None;
+        self.start_notifier();
+        let ids: Vec<SessionId> = self.sessions.keys().cloned().collect();
+        for id in ids {
+            self.start_session(&id).await.map_err(|error| GaveUp(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn restart_notifier(&mut self, exit: &ChildExit) -> Result<(), GaveUp> {
+        tracing::warn!(?exit, "the notifier ended and is restarted");
+        if !self.notifier_budget.spend(self.world.clock.now()) {
+            return Err(GaveUp(format!("the notifier crashes again and again: {exit:?}")));
+        }
+        self.start_notifier();
+        Ok(())
+    }
+
+    async fn restart_session(
+        &mut self,
+        id: SessionId,
+        number: u64,
+        exit: &ChildExit,
+    ) -> Result<(), GaveUp> {
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
+        if !is_current(&session.child, number) {
+            return Ok(());
+        }
+        tracing::warn!(session = %id, ?exit, "a session ended and is restarted");
+        session.child = None;
+        if !session.budget.spend(self.world.clock.now()) {
+            return Err(GaveUp(format!("session {id} crashes again and again: {exit:?}")));
+        }
+        match self.start_session(&id).await {
+            // The registry is gone too: its report restarts every session.
+            Ok(()) | Err(CallError::Store(_)) => Ok(()),
+            Err(error) => Err(GaveUp(error.to_string())),
+        }
+    }
+
+    async fn open_session(
+        &mut self,
+        id: SessionId,
+        rules: SessionRules,
+    ) -> Result<SlotRef<SessionActor>, CallError> {
+        if let Some(open) = self.sessions.get(&id) {
+            return Ok(open.slot.reference());
+        }
+        let answers = self.ask_registry(|| put_session(&id, &rules)).await?;
+        if let Some(Err(error)) = answers.into_iter().next() {
+            return Err(CallError::Store(error.to_string()));
+        }
+        let limiter = rules.rate_limit_bytes.map(|rate| Arc::new(Limiter::new(rate)));
+        let open = OpenSession {
+            slot: Slot::new(),
+            rules: Arc::new(rules),
+            limiter,
+            child: None,
+            budget: RestartBudget::default(),
+        };
+        let slot = open.slot.reference();
+        self.sessions.insert(id.clone(), open);
+        let started = self.start_session(&id).await;
+        if started.is_err() {
+            self.sessions.remove(&id);
+        }
+        started.map(|()| slot)
+    }
+
+    /// Reads a session's tasks and starts its actor with them.
+    async fn start_session(&mut self, id: &SessionId) -> Result<(), CallError> {
+        let mut tasks = Vec::new();
+        loop {
+            let after = tasks.last().map(|task: &longhaul_persistence::TaskSummary| task.id);
+            let ask = || ListTasks { session: id.clone(), after, limit: TASKS_PAGE };
+            let page = self.ask_registry(ask).await?;
+            let page = page.map_err(|error: NotStored| CallError::Store(error.to_string()))?;
+            let is_last = page.len() < TASKS_PAGE;
+            tasks.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        let number = self.next_number();
+        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
+        let parts = SessionParts {
+            id: id.clone(),
+            rules: Arc::clone(&session.rules),
+            limiter: session.limiter.clone(),
+            world: self.world.clone(),
+            registry: self.registry.reference(),
+            notifier: self.notifier.reference(),
+        };
+        let (address, given) = std::sync::mpsc::channel();
+        let build = move |context: &mut actix::Context<SessionActor>| {
+            // The receiver waits on this very thread, right below.
+            let _ = address.send(context.address());
+            SessionActor::new(parts, tasks)
+        };
+        let reports = self.reports.clone();
+        let reported = id.clone();
+        let report = move |exit| {
+            // Without a root nobody needs to know.
+            let _ = reports.send(Report::Session(reported, number, exit));
+        };
+        let guard = spawn_child(&Place::Here, build, report);
+        session.child = Some((number, guard));
+        if let Ok(address) = given.try_recv() {
+            session.slot.put(address);
+        }
+        Ok(())
+    }
+
+    /// Asks the registry; when it dies meanwhile, its restart is left to the report that follows.
+    async fn ask_registry<M>(&self, make: impl Fn() -> M) -> Result<M::Result, CallError>
+    where
+        M: actix::Message + Send + 'static,
+        M::Result: Send,
+        RegistryActor: actix::Handler<M>,
+        actix::Context<RegistryActor>: actix::dev::ToEnvelope<RegistryActor, M>,
+    {
+        let gone = || CallError::Store("the store is being opened again".to_owned());
+        let address = self.registry.reference().current().ok_or_else(gone)?;
+        address.send(make()).await.map_err(|_| gone())
+    }
+
+    async fn open_store(&self) -> Result<Store, StoreError> {
+        let path = self.world.store_path.clone();
+        match &self.world.registry_place {
+            Place::Here => Store::open(&path),
+            Place::Arbiter(arbiter) => {
+                let (sender, receiver) = oneshot::channel();
+                let opened = path.clone();
+                arbiter.spawn_fn(move || {
+                    // The root waits right below.
+                    let _ = sender.send(Store::open(&opened));
+                });
+                match receiver.await {
+                    Ok(store) => store,
+                    Err(_) => Store::open(&path),
+                }
+            }
+        }
+    }
+
+    fn start_registry(&mut self, store: Store) {
+        let number = self.next_number();
+        let notifier = self.notifier.reference();
+        let registry = self.registry.clone();
+        let build = move |context: &mut actix::Context<RegistryActor>| {
+            registry.put(context.address());
+            RegistryActor::new(store, notifier)
+        };
+        let reports = self.reports.clone();
+        let report = move |exit| {
+            // Without a root nobody needs to know.
+            let _ = reports.send(Report::Registry(number, exit));
+        };
+        let guard = spawn_child(&self.world.registry_place, build, report);
+        self.registry_child = Some((number, guard));
+    }
+
+    fn start_notifier(&mut self) {
+        let number = self.next_number();
+        let subscribers = self.subscribers.clone();
+        let registry = self.registry.reference();
+        let notifier = self.notifier.clone();
+        let build = move |context: &mut actix::Context<NotifierActor>| {
+            notifier.put(context.address());
+            NotifierActor::new(subscribers, registry)
+        };
+        let reports = self.reports.clone();
+        let report = move |exit| {
+            // Without a root nobody needs to know.
+            let _ = reports.send(Report::Notifier(number, exit));
+        };
+        let guard = spawn_child(&Place::Here, build, report);
+        self.notifier_child = Some((number, guard));
+    }
+
+    const fn next_number(&mut self) -> u64 {
+        self.next_incarnation += 1;
+        self.next_incarnation
+    }
+}
+
+fn is_current(child: &Option<(u64, ChildGuard)>, number: u64) -> bool {
+    child.as_ref().is_some_and(|(current, _)| *current == number)
+}

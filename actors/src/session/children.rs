@@ -1,0 +1,215 @@
+//! A session's children: started, told, heard of when they end.
+
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use longhaul_engine::download::Exit;
+use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::id::TaskId;
+use longhaul_engine::lifecycle::Event;
+use longhaul_engine::task::{Desired, Outcome};
+use longhaul_persistence::{Change, Effect, Refusal};
+
+use super::{Child, PlaceHeld, SessionActor};
+use crate::child::{ChildExit, spawn_child};
+use crate::fault;
+use crate::registry::{Apply, NotStored};
+use crate::transfer::{Live, TransferActor, TransferParts, Want};
+
+impl SessionActor {
+    pub(super) fn launch(
+        &mut self,
+        task: TaskId,
+        desired: Desired,
+        place: PlaceHeld,
+        context: &mut Context<Self>,
+    ) {
+        fault::point("session.launch");
+        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        debug_assert!(entry.child.is_none(), "one live child per task");
+        let launch = self.next_launch;
+        self.next_launch += 1;
+        let live = Arc::new(Live::default());
+        let parts = TransferParts {
+            session: self.parts.clone(),
+            task,
+            launch,
+            desired,
+            live: Arc::clone(&live),
+            parent: context.address(),
+        };
+        let parent = context.address();
+        let report = {
+            let live = Arc::clone(&live);
+            move |how| parent.do_send(ChildReport { task, launch, how, exit: live.take_exit() })
+        };
+        let world = self.parts.world.clone();
+        let guard = spawn_child(world.next_worker(), move |_| TransferActor::new(parts), report);
+        entry.child =
+            Some(Box::new(Child { launch, address: None, live, told: desired, place, _guard: guard }));
+    }
+
+    pub(super) fn tell(&mut self, task: TaskId, desired: Desired) {
+        let Some(child) = self.tasks.get_mut(&task).and_then(|entry| entry.child.as_mut()) else {
+            return;
+        };
+        child.told = desired;
+        // Before it has reported its address it has not started; it is told when it does.
+        if let Some(address) = &child.address {
+            address.do_send(Want(desired));
+        }
+    }
+
+    fn child_ended(&mut self, report: ChildReport, context: &mut Context<Self>) {
+        let ChildReport { task, launch, how, exit } = report;
+        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        if entry.child.as_ref().is_none_or(|child| child.launch != launch) {
+            return;
+        }
+        let child = entry.child.take();
+        let host = Arc::clone(&entry.host);
+        match child.map(|child| child.place) {
+            Some(PlaceHeld::Running) => self.queue.release(&host),
+            Some(PlaceHeld::Finishing) => self.finishing -= 1,
+            Some(PlaceHeld::None) | None => {}
+        }
+        if self.quiesce.is_some() {
+            return self.answer_quiesce();
+        }
+        match exit {
+            Some(Exit::Ended(outcome)) => {
+                self.answer_waiters(task, &outcome);
+                self.happened(task, Event::ChildEnded, context);
+            }
+            Some(Exit::Stopped) => self.happened(task, Event::ChildStopped, context),
+            Some(Exit::Retry { at, .. }) => self.happened(task, Event::ChildRetries(at), context),
+            Some(Exit::NeedsAuthorization) => {
+                self.happened(task, Event::ChildNeedsAuthorization, context);
+            }
+            Some(Exit::Fenced) | None => self.child_crashed(task, &how, context),
+        }
+    }
+
+    fn child_crashed(&mut self, task: TaskId, how: &ChildExit, context: &mut Context<Self>) {
+        tracing::warn!(%task, ?how, "a transfer crashed");
+        let now = self.parts.world.clock.now();
+        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        let event = match entry.budget.get_or_insert_default().spend(now) {
+            true => Event::ChildCrashed,
+            false => Event::BudgetSpent,
+        };
+        self.happened(task, event, context);
+    }
+
+    pub(super) fn close_as_crashed(&mut self, task: TaskId, context: &mut Context<Self>) {
+        let failure = Failure::new(
+            FailureKind::Crashed,
+            "the transfer crashed more often than it may be restarted; see the log",
+        );
+        let session = self.parts.id.clone();
+        let registry = self.parts.registry.clone();
+        let close = async move {
+            let outcome = Outcome::Failed(failure);
+            let change = Change::Close { session, task, outcome: outcome.clone() };
+            let answers = registry.call(|| Apply(vec![change.clone()])).await.ok()?;
+            match answers.into_iter().next()? {
+                Ok(Effect::Closed(_)) => Some(outcome),
+                Err(NotStored::Refused(Refusal::Ended(outcome))) => Some(*outcome),
+                Ok(_) | Err(_) => None,
+            }
+        };
+        context.spawn(close.into_actor(self).map(move |outcome, session, _| {
+            if let Some(outcome) = outcome {
+                session.answer_waiters(task, &outcome);
+            }
+        }));
+    }
+
+    pub(super) fn answer_waiters(&mut self, task: TaskId, outcome: &Outcome) {
+        for waiter in self.waiters.remove(&task).unwrap_or_default() {
+            // Who asked may be gone.
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+
+    pub(super) fn answer_quiesce(&mut self) {
+        if self.tasks.values().any(|entry| entry.child.is_some()) {
+            return;
+        }
+        for reply in self.quiesce.iter_mut().flat_map(|replies| replies.drain(..)) {
+            // Who asked may be gone.
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// A transfer has started and can be told things.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ChildStarted {
+    pub(crate) task: TaskId,
+    pub(crate) launch: u64,
+    pub(crate) desired: Desired,
+    pub(crate) address: actix::Addr<TransferActor>,
+}
+
+impl Handler<ChildStarted> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ChildStarted, _: &mut Self::Context) {
+        fault::point("session.child_started");
+        let entry = self.tasks.get_mut(&message.task);
+        let Some(child) = entry.and_then(|entry| entry.child.as_mut()) else { return };
+        if child.launch != message.launch {
+            return;
+        }
+        if child.told != message.desired {
+            message.address.do_send(Want(child.told));
+        }
+        child.address = Some(message.address);
+    }
+}
+
+/// A transfer does not need the network any more. A hint: its end frees the place too.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PlaceReleased {
+    pub(crate) task: TaskId,
+    pub(crate) launch: u64,
+}
+
+impl Handler<PlaceReleased> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PlaceReleased, context: &mut Self::Context) {
+        fault::point("session.place_released");
+        let Some(entry) = self.tasks.get_mut(&message.task) else { return };
+        let Some(child) = entry.child.as_mut() else { return };
+        if child.launch == message.launch && child.place == PlaceHeld::Running {
+            child.place = PlaceHeld::Finishing;
+            self.finishing += 1;
+            let host = Arc::clone(&entry.host);
+            self.queue.release(&host);
+            self.maintain(context);
+        }
+    }
+}
+
+/// A transfer has ended, one way or the other, and all that it owned was dropped.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ChildReport {
+    pub(crate) task: TaskId,
+    pub(crate) launch: u64,
+    pub(crate) how: ChildExit,
+    pub(crate) exit: Option<Exit>,
+}
+
+impl Handler<ChildReport> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ChildReport, context: &mut Self::Context) {
+        fault::point("session.child_report");
+        self.child_ended(message, context);
+    }
+}

@@ -1,0 +1,253 @@
+//! The actor of one session: the life cycle of its tasks, its run queue, its children.
+
+mod children;
+mod commands;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use longhaul_engine::budget::RestartBudget;
+use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::lifecycle::{self, Command, Event, State};
+use longhaul_engine::queue::RunQueue;
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{Desired, Outcome};
+use longhaul_engine::time::Timestamp;
+use longhaul_persistence::TaskSummary;
+use tokio::sync::oneshot;
+
+use crate::child::ChildGuard;
+use crate::fault;
+use crate::limiter::Limiter;
+use crate::notifier::NotifierActor;
+use crate::registry::RegistryActor;
+use crate::slot::SlotRef;
+use crate::transfer::{Live, TransferActor};
+use crate::world::World;
+
+pub(crate) use children::{ChildStarted, PlaceReleased};
+pub(crate) use commands::{Forgotten, GetOutcome, GetView, ListViews, Quiesce, SetWant, StartTasks};
+
+/// Tasks per place that may have given it back and not have ended: they wait for commits, which are
+/// cheaper the more of them come together.
+const FINISHING_PER_PLACE: usize = 4;
+
+/// What a session is made of.
+#[derive(Clone)]
+pub(crate) struct SessionParts {
+    pub(crate) id: SessionId,
+    pub(crate) rules: Arc<SessionRules>,
+    pub(crate) limiter: Option<Arc<Limiter>>,
+    pub(crate) world: World,
+    pub(crate) registry: SlotRef<RegistryActor>,
+    pub(crate) notifier: SlotRef<NotifierActor>,
+}
+
+/// One per open session, on the control arbiter.
+pub(crate) struct SessionActor {
+    parts: SessionParts,
+    tasks: BTreeMap<TaskId, Entry>,
+    queue: RunQueue,
+    hosts: HashMap<String, Arc<str>>,
+    wakes: BTreeSet<(Timestamp, TaskId)>,
+    wake_timer: Option<(Timestamp, SpawnHandle)>,
+    waiters: HashMap<TaskId, Vec<oneshot::Sender<Outcome>>>,
+    next_launch: u64,
+    finishing: usize,
+    quiesce: Option<Vec<oneshot::Sender<()>>>,
+}
+
+/// A task in memory: small, because there may be very many that wait.
+struct Entry {
+    state: State,
+    host: Arc<str>,
+    child: Option<Box<Child>>,
+    budget: Option<Box<RestartBudget>>,
+}
+
+/// A running transfer.
+struct Child {
+    launch: u64,
+    address: Option<actix::Addr<TransferActor>>,
+    live: Arc<Live>,
+    /// What it was last told, or started with.
+    told: Desired,
+    place: PlaceHeld,
+    _guard: ChildGuard,
+}
+
+/// Whether a child counts in the run queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlaceHeld {
+    /// It has a place.
+    Running,
+    /// It gave its place back and only finishes.
+    Finishing,
+    /// It never had one: it only discards.
+    None,
+}
+
+impl SessionActor {
+    /// A session with the tasks that the store knows of it.
+    pub(crate) fn new(parts: SessionParts, tasks: Vec<TaskSummary>) -> Self {
+        let queue = RunQueue::new(parts.rules.tasks_max, parts.rules.tasks_per_host_max);
+        let mut session = Self {
+            parts,
+            tasks: BTreeMap::new(),
+            queue,
+            hosts: HashMap::new(),
+            wakes: BTreeSet::new(),
+            wake_timer: None,
+            waiters: HashMap::new(),
+            next_launch: 0,
+            finishing: 0,
+            quiesce: None,
+        };
+        for task in tasks {
+            session.take_in(&task);
+        }
+        session
+    }
+
+    fn take_in(&mut self, task: &TaskSummary) {
+        let state = match (task.ended, task.desired, &task.retry) {
+            (true, _, _) => State::Ended,
+            // Its transfer that discards everything starts when the actor does.
+            (false, Desired::Cancelled, _) => State::Cancelling,
+            (false, Desired::Suspended, _) => State::Suspended,
+            (false, Desired::Running, _) if task.awaiting_authorization => {
+                State::AwaitingAuthorization
+            }
+            (false, Desired::Running, Some((at, _))) => State::Waiting(*at),
+            (false, Desired::Running, None) => State::Queued,
+        };
+        self.insert(task.id, &task.host, state);
+    }
+
+    fn insert(&mut self, task: TaskId, host: &str, state: State) {
+        let host = match self.hosts.get(host) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let new: Arc<str> = Arc::from(host);
+                self.hosts.insert(host.to_owned(), Arc::clone(&new));
+                new
+            }
+        };
+        match state {
+            State::Queued => self.queue.push(&host, task),
+            State::Waiting(at) => {
+                self.wakes.insert((at, task));
+            }
+            State::Running
+            | State::Stopping
+            | State::Cancelling
+            | State::AwaitingAuthorization
+            | State::Suspended
+            | State::Ended => {}
+        }
+        self.tasks.insert(task, Entry { state, host, child: None, budget: None });
+    }
+
+    /// Something happened to a task: the one place where its life moves on.
+    fn happened(&mut self, task: TaskId, event: Event, context: &mut Context<Self>) {
+        fault::point("session.happened");
+        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        let (next, command) = lifecycle::step(entry.state, event);
+        tracing::debug!(%task, from = ?entry.state, ?event, to = ?next, "task moved");
+        if let State::Waiting(at) = entry.state {
+            self.wakes.remove(&(at, task));
+        }
+        entry.state = next;
+        let host = Arc::clone(&entry.host);
+        match command {
+            Command::None => {
+                if let State::Waiting(at) = next {
+                    self.wakes.insert((at, task));
+                }
+            }
+            Command::Enqueue => self.queue.push(&host, task),
+            Command::Dequeue => {
+                self.queue.remove(&host, task);
+            }
+            Command::DequeueAndDiscard => {
+                self.queue.remove(&host, task);
+                self.launch(task, Desired::Cancelled, PlaceHeld::None, context);
+            }
+            Command::Launch => self.launch(task, Desired::Running, PlaceHeld::Running, context),
+            Command::Discard => self.launch(task, Desired::Cancelled, PlaceHeld::None, context),
+            Command::Tell(desired) => self.tell(task, desired),
+            Command::WakeAt(at) => {
+                self.wakes.insert((at, task));
+            }
+            Command::CloseAsCrashed => self.close_as_crashed(task, context),
+        }
+        self.maintain(context);
+    }
+
+    /// What must be true after every message: free places are given out, and the timer is set for
+    /// the first task that waits for a time.
+    fn maintain(&mut self, context: &mut Context<Self>) {
+        let places = usize::try_from(self.parts.rules.tasks_max).unwrap_or(usize::MAX);
+        let finishing_max = places.saturating_mul(FINISHING_PER_PLACE);
+        while self.quiesce.is_none() && self.finishing < finishing_max {
+            let Some(task) = self.queue.pop() else { break };
+            let Some(entry) = self.tasks.get_mut(&task) else { continue };
+            let (next, command) = lifecycle::step(entry.state, Event::PlaceFree);
+            entry.state = next;
+            if command == Command::Launch {
+                self.launch(task, Desired::Running, PlaceHeld::Running, context);
+            } else {
+                let host = Arc::clone(&entry.host);
+                self.queue.release(&host);
+            }
+        }
+        self.set_wake_timer(context);
+    }
+
+    fn set_wake_timer(&mut self, context: &mut Context<Self>) {
+        let first = self.wakes.first().map(|(at, _)| *at);
+        if self.wake_timer.as_ref().map(|(at, _)| *at) == first {
+            return;
+        }
+        if let Some((_, timer)) = self.wake_timer.take() {
+            context.cancel_future(timer);
+        }
+        if let Some(at) = first {
+            let delay = self.parts.world.clock.until(at);
+            let timer = context.run_later(delay, |session, context| session.wake(context));
+            self.wake_timer = Some((at, timer));
+        }
+    }
+
+    fn wake(&mut self, context: &mut Context<Self>) {
+        fault::point("session.wake");
+        self.wake_timer = None;
+        let now = self.parts.world.clock.now();
+        while let Some((at, task)) = self.wakes.first().copied() {
+            if at > now {
+                break;
+            }
+            self.happened(task, Event::TimerDue, context);
+        }
+        self.maintain(context);
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        fault::point("session.started");
+        let cancelled: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, entry)| entry.state == State::Cancelling)
+            .map(|(task, _)| *task)
+            .collect();
+        for task in cancelled {
+            self.launch(task, Desired::Cancelled, PlaceHeld::None, context);
+        }
+        self.maintain(context);
+    }
+}

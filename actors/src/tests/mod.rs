@@ -1,0 +1,1 @@
+//! Whole engines on one thread, under virtual time.

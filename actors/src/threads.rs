@@ -1,0 +1,137 @@
+//! An engine's threads: one for control, one for the store, and the workers.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use actix::System;
+use actix_rt::Arbiter;
+#[cfg(test)]
+use tokio::sync::oneshot;
+use tokio::sync::{mpsc, watch};
+
+use crate::child::Place;
+use crate::file::lock::{AcquireError, StateDir};
+use crate::handle::{EngineHandle, EngineOptions, StartError, Stopped};
+use crate::net::{Dial, TcpDial};
+use crate::root::{Doors, Request, Root};
+use crate::time::Clock;
+use crate::world::{World, WorldParts};
+
+/// The name of the store's file within the state directory.
+const STORE_NAME: &str = "store.redb";
+
+/// At least so many threads move bytes, so that one that blocks does not stop them all.
+const WORKERS_MIN: usize = 2;
+
+/// More threads than this only wait for each other.
+const WORKERS_MAX: usize = 16;
+
+/// Takes the state directory, starts the threads, and waits until the store is open.
+pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> {
+    let directory = StateDir::acquire(&options.state_dir).map_err(not_acquired)?;
+    let (requests, inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(None);
+    let (ready, opened) = std::sync::mpsc::channel();
+    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
+    let run = move || control(directory, workers, inbox, &ready, &stop);
+    thread::Builder::new()
+        .name("longhaul".to_owned())
+        .spawn(run)
+        .map_err(|error| StartError::Threads(error.to_string()))?;
+    let gone = || StartError::Threads("the control thread ended while it started".to_owned());
+    let doors = opened.recv().map_err(|_| gone())??;
+    Ok(EngineHandle::new(requests, doors, stopped))
+}
+
+fn not_acquired(error: AcquireError) -> StartError {
+    match error {
+        AcquireError::Owned(owned) => {
+            StartError::InUse { path: owned.directory.clone(), pid: owned.pid }
+        }
+        AcquireError::Failed(failure) => StartError::State(failure.to_string()),
+    }
+}
+
+type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
+
+/// The control thread, from the start of the system to its end.
+fn control(
+    directory: StateDir,
+    workers: usize,
+    inbox: mpsc::UnboundedReceiver<Request>,
+    ready: &Ready,
+    stop: &watch::Sender<Option<Stopped>>,
+) {
+    let system = System::new();
+    let (arbiters, reason) = system.block_on(async {
+        let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
+        let world = world(&directory, &arbiters);
+        let reason = serve(world, inbox, ready).await;
+        (arbiters, reason)
+    });
+    for arbiter in &arbiters {
+        arbiter.stop();
+    }
+    for arbiter in arbiters {
+        // A worker that panicked is as stopped as one that did not.
+        let _ = arbiter.join();
+    }
+    drop(directory);
+    stop.send_replace(Some(Stopped { reason }));
+}
+
+/// Everything between the opening of the store and its closing; why it gave up, if it did.
+async fn serve(
+    world: World,
+    inbox: mpsc::UnboundedReceiver<Request>,
+    ready: &Ready,
+) -> Option<String> {
+    let mut root = match Root::start(world).await {
+        Ok(root) => root,
+        Err(error) => {
+            // Who started it waits for this very answer.
+            let _ = ready.send(Err(error));
+            return None;
+        }
+    };
+    let _ = ready.send(Ok(root.doors()));
+    let result = root.run(inbox).await;
+    root.stop().await;
+    result.err().map(|gave_up| gave_up.0)
+}
+
+fn world(directory: &StateDir, arbiters: &[Arbiter]) -> World {
+    let place = |arbiter: &Arbiter| Place::Arbiter(arbiter.handle());
+    let (registry, workers) = arbiters.split_first().expect("there is one more than workers");
+    World::new(WorldParts {
+        clock: Clock::System,
+        store_path: directory.path().join(STORE_NAME),
+        parts_dir: directory.parts(),
+        registry_place: place(registry),
+        worker_places: workers.iter().map(place).collect(),
+        make_dial: Arc::new(|| Rc::new(TcpDial) as Rc<dyn Dial>),
+    })
+}
+
+/// An engine on the arbiter of the caller, for tests under virtual time: everything on one thread,
+/// with another clock and another way to the network.
+#[cfg(test)]
+pub(crate) async fn start_here(world: World) -> Result<EngineHandle, StartError> {
+    let (requests, inbox) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(None);
+    let mut root = Root::start(world).await?;
+    let doors = root.doors();
+    let (started, is_started) = oneshot::channel();
+    actix_rt::spawn(async move {
+        // The caller waits for it below.
+        let _ = started.send(());
+        let result = root.run(inbox).await;
+        root.stop().await;
+        let reason = result.err().map(|gave_up| gave_up.0);
+        stop.send_replace(Some(Stopped { reason }));
+    });
+    let gone = |_| StartError::Threads("the root ended while it started".to_owned());
+    is_started.await.map_err(gone)?;
+    Ok(EngineHandle::new(requests, doors, stopped))
+}

@@ -1,0 +1,53 @@
+//! The only place that reads a clock or entropy.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use longhaul_engine::time::Timestamp;
+#[cfg(test)]
+use tokio::time::Instant;
+
+/// Where the engine's time comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// The system's clock.
+    System,
+    /// The runtime's clock from a fixed point on: under a paused runtime it is virtual time.
+    #[cfg(test)]
+    Runtime {
+        /// What the clock said at `origin`.
+        base: Timestamp,
+        /// When that was.
+        origin: Instant,
+    },
+}
+
+impl Clock {
+    /// What the clock says now.
+    pub(crate) fn now(self) -> Timestamp {
+        match self {
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+            }
+            #[cfg(test)]
+            Self::Runtime { base, origin } => base.after(origin.elapsed()),
+        }
+    }
+
+    /// How long to sleep until `at`; zero when it has passed.
+    pub(crate) fn until(self, at: Timestamp) -> Duration {
+        at.since(self.now())
+    }
+}
+
+/// Eight bytes of the kernel's entropy; the clock's digits where it gives none.
+pub(crate) fn entropy() -> u64 {
+    let mut bytes = [0_u8; 8];
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(8) => u64::from_ne_bytes(bytes),
+        Ok(_) | Err(_) => {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::from(since.subsec_nanos()) << 32 | u64::from(std::process::id())
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The actor of one running task: it feeds its machine and performs what the machine says.
+
+mod files;
+mod pump;
+mod requests;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle,
+    WrapFuture,
+};
+use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
+use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::id::{Generation, TaskId};
+use longhaul_engine::task::{Desired, Outcome, Phase, Progress};
+use longhaul_engine::time::Timestamp;
+use longhaul_persistence::{Change, Effect, Refusal};
+
+use crate::fault;
+use crate::file::part::PartFile;
+use crate::notifier::TaskNews;
+use crate::registry::{Begin, Begun, NotStored, Write};
+use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
+use crate::time::entropy;
+use requests::Line;
+
+/// A commit that failed is tried again after this time by the next incarnation; the transfer waits
+/// for its own end until then.
+const STORE_RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// What a transfer is made of.
+pub(crate) struct TransferParts {
+    pub(crate) session: SessionParts,
+    pub(crate) task: TaskId,
+    pub(crate) launch: u64,
+    pub(crate) desired: Desired,
+    pub(crate) live: Arc<Live>,
+    pub(crate) parent: Addr<SessionActor>,
+}
+
+/// What a transfer shows of itself while it runs, and why it ended: read by its session.
+#[derive(Debug, Default)]
+pub(crate) struct Live(Mutex<LiveState>);
+
+#[derive(Debug, Default)]
+struct LiveState {
+    phase: Option<Phase>,
+    progress: Option<Progress>,
+    exit: Option<Exit>,
+}
+
+impl Live {
+    /// What it does and how far it is, as far as it has told.
+    pub(crate) fn now(&self) -> (Option<Phase>, Option<Progress>) {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.phase.clone(), state.progress)
+    }
+
+    /// Why it ended; `None` when it did not say.
+    pub(crate) fn take_exit(&self) -> Option<Exit> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).exit.take()
+    }
+
+    fn set_exit(&self, exit: Exit) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).exit = Some(exit);
+    }
+
+    fn tell(&self, news: &News) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match news {
+            News::Phase(phase) => state.phase = Some(phase.clone()),
+            News::Progress(progress) | News::Resumed(progress) => state.progress = Some(*progress),
+        }
+    }
+}
+
+/// One per running task, on a worker arbiter.
+pub(crate) struct TransferActor {
+    parts: TransferParts,
+    desired: Desired,
+    running: Option<Running>,
+    /// What a copy to another device left, until the terminal fact is committed.
+    leftover: Option<PartFile>,
+}
+
+/// A transfer whose task was read from the store.
+struct Running {
+    machine: Download,
+    generation: Generation,
+    client: crate::net::Client,
+    lines: HashMap<ConnId, Line>,
+    part: Option<PartFile>,
+    /// Digests of tails that are known without reading: the bytes before these marks.
+    tails: HashMap<u64, [u8; 32]>,
+    timer: Option<(Timestamp, SpawnHandle)>,
+}
+
+impl TransferActor {
+    pub(crate) fn new(parts: TransferParts) -> Self {
+        let desired = parts.desired;
+        Self { parts, desired, running: None, leftover: None }
+    }
+
+    fn begin(&mut self, context: &mut Context<Self>) {
+        let registry = self.parts.session.registry.clone();
+        let (session, task) = (self.parts.session.id.clone(), self.parts.task);
+        let ask = async move { registry.call(|| Begin { session: session.clone(), task }).await };
+        context.spawn(ask.into_actor(self).map(|begun, actor, context| {
+            fault::point("transfer.begun");
+            match begun {
+                Ok(Ok(Begun::Live(live, generation))) => {
+                    let (task, checkpoint) = *live;
+                    actor.run(task, checkpoint, generation, context);
+                }
+                Ok(Ok(Begun::Ended(outcome))) => actor.exit(Exit::Ended(outcome), context),
+                Ok(Ok(Begun::Unknown)) => {
+                    actor.exit(Exit::Ended(Outcome::Cancelled), context);
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a transfer could not begin");
+                    actor.exit(Exit::Fenced, context);
+                }
+                Err(_) => context.stop(),
+            }
+        }));
+    }
+
+    fn run(
+        &mut self,
+        task: longhaul_engine::task::Task,
+        checkpoint: Option<Checkpoint>,
+        generation: Generation,
+        context: &mut Context<Self>,
+    ) {
+        let session = &self.parts.session;
+        let client = match worker::client(&session.rules, &session.world) {
+            Ok(client) => client,
+            Err(failure) => {
+                let failure = Failure::new(FailureKind::InvalidRequest, failure.to_string());
+                return self.close_at_once(generation, Outcome::Failed(failure), context);
+            }
+        };
+        let start = Start {
+            spec: task.spec,
+            rules: Arc::clone(&session.rules),
+            created_at: task.created_at,
+            checkpoint,
+            desired: self.desired,
+            seed: entropy(),
+        };
+        let machine = Download::new(start, session.world.clock.now());
+        self.running = Some(Running {
+            machine,
+            generation,
+            client,
+            lines: HashMap::new(),
+            part: None,
+            tails: HashMap::new(),
+            timer: None,
+        });
+        self.perform_all(context);
+    }
+
+    fn close_at_once(
+        &mut self,
+        generation: Generation,
+        outcome: Outcome,
+        context: &mut Context<Self>,
+    ) {
+        let change = self.close_change(outcome.clone());
+        self.write(generation, change, context, |actor, answer, context| match answer {
+            Ok(_) => actor.exit(Exit::Ended(outcome), context),
+            Err(error) => actor.not_stored(&error, context),
+        });
+    }
+
+    /// Feeds the machine and performs what it says.
+    fn feed(&mut self, input: Input, context: &mut Context<Self>) {
+        let now = self.parts.session.world.clock.now();
+        let Some(running) = &mut self.running else { return };
+        running.machine.handle(now, input);
+        self.perform_all(context);
+    }
+
+    fn perform_all(&mut self, context: &mut Context<Self>) {
+        while let Some(action) = self.running.as_mut().and_then(|running| running.machine.poll()) {
+            self.perform(action, context);
+        }
+        self.set_timer(context);
+    }
+
+    fn perform(&mut self, action: Action, context: &mut Context<Self>) {
+        fault::point(name_of(&action));
+        match action {
+            Action::Recover(checkpoint) => self.recover(*checkpoint, context),
+            Action::Ask(ask) => self.ask(ask, context),
+            Action::Stream(stream) => self.stream(stream, context),
+            Action::Limit { conn, until } => self.limit(conn, until),
+            Action::Stop { conn } => self.stop_line(conn, context),
+            Action::Drain { conn } => self.drain(conn),
+            Action::Record(checkpoint) => self.record(checkpoint, context),
+            Action::Sync => self.sync(context),
+            Action::Verify(order) => self.verify(order, context),
+            Action::Name(wanted) => self.choose_name(wanted, context),
+            Action::Publish { target, length, collision } => {
+                self.publish(target, length, collision, context);
+            }
+            Action::Discard(part) => self.discard(part, context),
+            Action::Close(outcome) => self.close(outcome, context),
+            Action::ReleasePlace => self.release_place(),
+            Action::Tell(news) => self.tell(news),
+            Action::Exit(exit) => self.exit(exit, context),
+        }
+    }
+
+    fn close_change(&self, outcome: Outcome) -> Change {
+        Change::Close { session: self.parts.session.id.clone(), task: self.parts.task, outcome }
+    }
+
+    fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
+        let Some(generation) = self.running.as_ref().map(|running| running.generation) else {
+            return;
+        };
+        let change = self.close_change(outcome.clone());
+        self.write(generation, change, context, |actor, answer, context| {
+            fault::point("transfer.closed");
+            match answer {
+                Ok(_) => actor.feed(Input::Closed(outcome), context),
+                Err(NotStored::Refused(Refusal::Ended(earlier))) => {
+                    actor.feed(Input::Closed(*earlier), context);
+                }
+                Err(error) => actor.not_stored(&error, context),
+            }
+        });
+    }
+
+    /// The store did not take what must be stored: the next incarnation begins from what it has.
+    fn not_stored(&mut self, error: &NotStored, context: &mut Context<Self>) {
+        tracing::warn!(%error, task = %self.parts.task, "the store refused a transfer");
+        context.run_later(STORE_RETRY_DELAY, |actor, context| actor.exit(Exit::Fenced, context));
+    }
+
+    /// Writes under this transfer's generation and goes on with the answer, after the commit.
+    fn write(
+        &self,
+        generation: Generation,
+        change: Change,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, Result<Effect, NotStored>, &mut Context<Self>) + 'static,
+    ) {
+        let registry = self.parts.session.registry.clone();
+        let task = self.parts.task;
+        let write = async move {
+            let make = || Write { task, generation, change: change.clone() };
+            let gone = |_| NotStored::Failed("the engine has stopped".to_owned());
+            let answers = registry.call(make).await.map_err(gone)?;
+            let none = || NotStored::Failed("the store gave no answer".to_owned());
+            answers.into_iter().next().ok_or_else(none)?
+        };
+        context.spawn(
+            write.into_actor(self).map(move |answer, actor, context| then(actor, answer, context)),
+        );
+    }
+
+    fn release_place(&self) {
+        let (task, launch) = (self.parts.task, self.parts.launch);
+        self.parts.parent.do_send(PlaceReleased { task, launch });
+    }
+
+    fn tell(&self, news: News) {
+        self.parts.live.tell(&news);
+        if let Some(notifier) = self.parts.session.notifier.current() {
+            let session = self.parts.session.id.clone();
+            notifier.do_send(TaskNews { session, task: self.parts.task, news });
+        }
+    }
+
+    fn exit(&mut self, exit: Exit, context: &mut Context<Self>) {
+        if matches!(exit, Exit::Ended(_)) {
+            self.remove_leftover();
+        }
+        self.parts.live.set_exit(exit);
+        self.running = None;
+        context.stop();
+    }
+
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        let clock = self.parts.session.world.clock;
+        let Some(running) = &mut self.running else { return };
+        let due = running.machine.poll_timeout();
+        // A timer that fires early only asks again, so an earlier one is left to run.
+        if let (Some(due), Some((set, _))) = (due, &running.timer)
+            && *set <= due
+        {
+            return;
+        }
+        if let Some((_, timer)) = running.timer.take() {
+            context.cancel_future(timer);
+        }
+        if let Some(due) = due {
+            let timer = context.run_later(clock.until(due), |actor, context| {
+                if let Some(running) = &mut actor.running {
+                    running.timer = None;
+                }
+                actor.feed(Input::Tick, context);
+            });
+            running.timer = Some((due, timer));
+        }
+    }
+}
+
+const fn name_of(action: &Action) -> &'static str {
+    match action {
+        Action::Recover(_) => "transfer.recover",
+        Action::Ask(_) => "transfer.ask",
+        Action::Stream(_) => "transfer.stream",
+        Action::Limit { .. } => "transfer.limit",
+        Action::Stop { .. } => "transfer.stop",
+        Action::Drain { .. } => "transfer.drain",
+        Action::Record(_) => "transfer.record",
+        Action::Sync => "transfer.sync",
+        Action::Verify(_) => "transfer.verify",
+        Action::Name(_) => "transfer.name",
+        Action::Publish { .. } => "transfer.publish",
+        Action::Discard(_) => "transfer.discard",
+        Action::Close(_) => "transfer.close",
+        Action::ReleasePlace => "transfer.release_place",
+        Action::Tell(_) => "transfer.tell",
+        Action::Exit(_) => "transfer.exit",
+    }
+}
+
+impl Actor for TransferActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        fault::point("transfer.started");
+        self.parts.parent.do_send(ChildStarted {
+            task: self.parts.task,
+            launch: self.parts.launch,
+            desired: self.desired,
+            address: context.address(),
+        });
+        self.begin(context);
+    }
+}
+
+/// The owner wants something else of the task. Harmless to lose or repeat: the session keeps it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Want(pub(crate) Desired);
+
+impl Handler<Want> for TransferActor {
+    type Result = ();
+
+    fn handle(&mut self, Want(desired): Want, context: &mut Self::Context) {
+        fault::point("transfer.want");
+        self.desired = desired;
+        self.feed(Input::Want(desired), context);
+    }
+}

@@ -1,0 +1,116 @@
+//! Where files go: directories are made and written in one way only, so that the same place always
+//! has the same name.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::exit::Fault;
+
+/// Directories by the name they were given, each looked up once: a list names the same one often.
+#[derive(Default)]
+pub(crate) struct Places {
+    directories: HashMap<PathBuf, PathBuf>,
+}
+
+impl Places {
+    /// The canonical name of a directory, which is made when it is missing.
+    pub(crate) fn directory(&mut self, path: &Path) -> Result<PathBuf, Fault> {
+        if let Some(known) = self.directories.get(path) {
+            return Ok(known.clone());
+        }
+        let fault = |error| {
+            let path = path.display();
+            Fault::File(format!(
+                "the directory {path} can not be used: {error}; name another one"
+            ))
+        };
+        std::fs::create_dir_all(path).map_err(fault)?;
+        let canonical = std::fs::canonicalize(path).map_err(fault)?;
+        self.directories
+            .insert(path.to_path_buf(), canonical.clone());
+        Ok(canonical)
+    }
+
+    /// The place of a file that is named within a directory; what lies between is made.
+    pub(crate) fn file_in(&mut self, directory: &Path, name: &str) -> Result<PathBuf, Fault> {
+        let path = directory.join(name);
+        let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
+            return Err(Fault::Usage(format!(
+                "out={name} names no file; give a name such as out=file.bin"
+            )));
+        };
+        Ok(self.directory(parent)?.join(file_name))
+    }
+
+    /// The place of a file that is named by itself; its directory has to be there.
+    pub(crate) fn file(path: &Path) -> Result<PathBuf, Fault> {
+        let shown = path.display();
+        if path.as_os_str() == "-" {
+            return Err(Fault::Usage(
+                "standard output can not be gone on with after a kill; name a file with -o FILE"
+                    .to_owned(),
+            ));
+        }
+        let Some(name) = path.file_name() else {
+            return Err(Fault::Usage(format!(
+                "-o {shown} names no file; use -d for a directory"
+            )));
+        };
+        if path.is_dir() {
+            return Err(Fault::Usage(format!(
+                "{shown} is a directory; use -d {shown}"
+            )));
+        }
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        let parent = std::fs::canonicalize(parent).map_err(|error| {
+            let parent = parent.display();
+            Fault::File(format!(
+                "the directory {parent} can not be used: {error}; make it first"
+            ))
+        })?;
+        Ok(parent.join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_has_one_name() {
+        let root = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(root.path()).unwrap();
+        std::os::unix::fs::symlink(&root, root.join("link")).unwrap();
+        let mut places = Places::default();
+        let made = places.directory(&root.join("a/b")).unwrap();
+        assert!(made.is_dir());
+        assert_eq!(places.directory(&root.join("link/a/./b")).unwrap(), made);
+        assert_eq!(places.file_in(&made, "../c/f").unwrap(), root.join("a/c/f"));
+        assert_eq!(Places::file(&root.join("link/f")).unwrap(), root.join("f"));
+    }
+
+    #[test]
+    fn what_is_no_place_for_a_file_is_refused_with_the_next_step() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("file"), "").unwrap();
+        let table = [
+            (Places::file(Path::new("-")), 2),
+            (Places::file(Path::new("/")), 2),
+            (Places::file(root.path()), 2),
+            (Places::file(&root.path().join("missing/f")), 3),
+            (Places::default().directory(&root.path().join("file")), 3),
+            (Places::default().file_in(root.path(), ".."), 2),
+        ];
+        for (index, (result, code)) in table.into_iter().enumerate() {
+            let fault = result.unwrap_err();
+            assert_eq!(fault.exit().code(), code, "{index}: {fault}");
+            assert!(
+                fault.to_string().contains(';'),
+                "{fault} names no next step"
+            );
+        }
+    }
+}

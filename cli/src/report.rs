@@ -1,0 +1,114 @@
+//! What the reader of a run sees: paths or JSON on stdout, bars and errors on stderr.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use longhaul::{Destination, DownloadTask, HttpUrl, TaskId};
+
+use crate::exit::{Exit, Fault};
+use crate::ledger::{Note, Tally};
+use crate::plan::Output;
+use crate::signals::Stop;
+
+mod bars;
+mod human;
+mod json;
+mod out;
+
+use human::Human;
+use json::Json;
+
+/// Which download a note is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Label<'a> {
+    /// Its task; `None` when it was refused.
+    pub(crate) task: Option<TaskId>,
+    /// What it fetches; shown without secrets.
+    pub(crate) url: &'a HttpUrl,
+    /// Where to.
+    pub(crate) destination: &'a Destination,
+}
+
+/// Tells a run to its reader.
+pub(crate) enum Reporter {
+    /// For programs.
+    Json(Json),
+    /// For people.
+    Human(Human),
+}
+
+impl<'a> Label<'a> {
+    /// The label of a started download.
+    pub(crate) fn of(task: &'a DownloadTask) -> Self {
+        Self {
+            task: Some(task.id()),
+            url: task.url(),
+            destination: task.destination(),
+        }
+    }
+}
+
+impl Reporter {
+    /// A reporter for a run of this many downloads.
+    pub(crate) fn new(output: Output, downloads: usize) -> Self {
+        match output {
+            Output::Json => Self::Json(Json::new()),
+            Output::Quiet | Output::Plain | Output::Bars => {
+                Self::Human(Human::new(output, downloads))
+            }
+        }
+    }
+
+    /// The run begins.
+    pub(crate) fn begin(&mut self, downloads: usize, state: &Path) {
+        match self {
+            Self::Json(json) => json.begin(downloads, state),
+            Self::Human(_) => {}
+        }
+    }
+
+    /// Something happened to a download.
+    pub(crate) fn note(&mut self, note: Note, label: Label<'_>, tally: Tally) {
+        match self {
+            Self::Json(json) => json.note(note, label),
+            Self::Human(human) => human.note(note, label, tally),
+        }
+    }
+
+    /// A second has passed.
+    pub(crate) fn tick(&mut self) {
+        match self {
+            Self::Json(json) => json.tick(),
+            Self::Human(human) => human.tick(),
+        }
+    }
+
+    /// The run was stopped by a signal, and everything is recorded.
+    pub(crate) fn stopped(&mut self, stop: Stop) {
+        match self {
+            Self::Json(json) => json.stopped(stop),
+            Self::Human(human) => human.stopped(stop),
+        }
+    }
+
+    /// The run is over.
+    pub(crate) fn end(&mut self, tally: Tally, exit: Exit, is_resumable: bool) {
+        match self {
+            Self::Json(json) => json.end(tally, exit, is_resumable),
+            Self::Human(human) => human.end(tally, is_resumable),
+        }
+    }
+}
+
+/// Tells what ended the whole command.
+pub(crate) fn fault(output: Output, fault: &Fault) {
+    match output {
+        Output::Json => Json::new().fault(fault),
+        Output::Quiet | Output::Plain | Output::Bars => complain(&fault.to_string()),
+    }
+}
+
+/// Writes a line to stderr. When nobody reads it any more there is nobody to tell.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "longhaul: {text}");
+}

@@ -1,0 +1,257 @@
+//! Progress bars: one for each running download while they are few, one for all when they are many.
+
+use std::collections::HashMap;
+
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use longhaul::Destination;
+
+use crate::ledger::{Note, Tally, What};
+use crate::report::Label;
+
+/// Above this many downloads there is one bar for all: more would not fit on a screen.
+pub(super) const BARS_MAX: usize = 8;
+
+/// Redraws a second: more is not seen, and costs.
+const DRAWS_PER_S: u8 = 8;
+
+/// Columns of a name.
+const NAME_CHARS_MAX: usize = 28;
+
+const KNOWN: &str =
+    "{prefix:28} {bar:24} {percent:>3}% {bytes:>11} {bytes_per_sec:>13} {eta:>5} {msg}";
+const UNKNOWN: &str = "{prefix:28} {spinner} {bytes:>11} {bytes_per_sec:>13} {msg}";
+const TOTAL: &str = "{spinner} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
+
+/// The bars of a run, on stderr.
+pub(super) struct Bars {
+    screen: MultiProgress,
+    /// The bar of all downloads, when they are many.
+    total: Option<ProgressBar>,
+    /// The bars of the running ones, when they are few.
+    each: HashMap<usize, ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(downloads: usize) -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_S);
+        let screen = MultiProgress::with_draw_target(target);
+        let total = (downloads > BARS_MAX).then(|| {
+            let bar = ProgressBar::no_length().with_style(style(TOTAL));
+            screen.add(bar.with_message(format!("0 of {downloads} files")))
+        });
+        Self {
+            screen,
+            total,
+            each: HashMap::new(),
+        }
+    }
+
+    /// Shows what a note changes. Costs the same however many downloads there are.
+    pub(super) fn note(&mut self, note: &Note, label: Label<'_>, tally: Tally) {
+        if let Some(total) = &self.total {
+            total.set_position(tally.received_bytes);
+            if matches!(
+                note.what,
+                What::Finished(_) | What::Skipped(_) | What::Failed(_)
+            ) {
+                total.set_message(ended(tally));
+            }
+            return;
+        }
+        match &note.what {
+            What::Started => {
+                self.bar(note.item, label);
+            }
+            What::Resumed {
+                held_bytes,
+                total_bytes,
+            } => {
+                let bar = self.bar(note.item, label);
+                show(bar, *held_bytes, *total_bytes);
+                // What was there before must not count as speed.
+                bar.reset_eta();
+                bar.set_message(format!("from {}", HumanBytes(*held_bytes)));
+            }
+            What::Progress(progress) => {
+                show(
+                    self.bar(note.item, label),
+                    progress.received_bytes,
+                    progress.total_bytes,
+                );
+            }
+            What::Retrying { cause, .. } => {
+                self.bar(note.item, label)
+                    .set_message(printable(cause.message(), 40));
+            }
+            What::Finished(_) | What::Skipped(_) | What::Failed(_) => {
+                if let Some(bar) = self.each.remove(&note.item) {
+                    bar.finish_and_clear();
+                    self.screen.remove(&bar);
+                }
+            }
+        }
+    }
+
+    /// Lets time show: speeds sink while nothing comes.
+    pub(super) fn tick(&self) {
+        self.total
+            .iter()
+            .chain(self.each.values())
+            .for_each(ProgressBar::tick);
+    }
+
+    /// Takes the bars off the screen while something else is written to it.
+    pub(super) fn hidden_while(&self, write: impl FnOnce()) {
+        self.screen.suspend(write);
+    }
+
+    fn bar(&mut self, item: usize, label: Label<'_>) -> &ProgressBar {
+        let screen = &self.screen;
+        self.each.entry(item).or_insert_with(|| {
+            let bar = ProgressBar::no_length().with_style(style(UNKNOWN));
+            screen.add(bar.with_prefix(name(label)))
+        })
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        // Only writes to a terminal, and one that has gone is no matter.
+        let _ = self.screen.clear();
+    }
+}
+
+fn show(bar: &ProgressBar, received_bytes: u64, total_bytes: Option<u64>) {
+    if bar.length() != total_bytes {
+        match total_bytes {
+            Some(total_bytes) => {
+                bar.set_style(style(KNOWN).progress_chars("=> "));
+                bar.set_length(total_bytes);
+            }
+            None => {
+                bar.set_style(style(UNKNOWN));
+                bar.unset_length();
+            }
+        }
+    }
+    bar.set_position(received_bytes);
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates above are well formed")
+}
+
+fn ended(tally: Tally) -> String {
+    let there = tally.finished + tally.skipped;
+    match tally.failed {
+        0 => format!("{there} of {} files", tally.downloads),
+        failed => format!("{there} of {} files, {failed} failed", tally.downloads),
+    }
+}
+
+/// A short name for a download: its file's, or the last part of its path.
+fn name(label: Label<'_>) -> String {
+    let name = match label.destination {
+        Destination::File(path) => path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned()),
+        Destination::Directory(_) => None,
+    };
+    let name = name.unwrap_or_else(|| {
+        let target = label.url.request_target();
+        let path = target.split('?').next().unwrap_or(target);
+        let last = path.rsplit('/').find(|part| !part.is_empty());
+        last.unwrap_or(label.url.host()).to_owned()
+    });
+    printable(&name, NAME_CHARS_MAX)
+}
+
+/// At most `chars_max` characters, none of which moves the cursor.
+fn printable(text: &str, chars_max: usize) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { '?' } else { c });
+    let mut shown: String = clean.clone().take(chars_max).collect();
+    if clean.count() > chars_max {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul::{DownloadRequest, Progress};
+
+    use super::*;
+
+    fn label(request: &DownloadRequest) -> Label<'_> {
+        Label {
+            task: None,
+            url: request.url(),
+            destination: request.destination(),
+        }
+    }
+
+    #[test]
+    fn a_name_is_short_and_moves_no_cursor() {
+        let table = [
+            (DownloadRequest::new("http://h/a", "/d/b\u{1b}[2J"), "b?[2J"),
+            (
+                DownloadRequest::into_directory("http://h/x/a.iso?sig=hush", "/d"),
+                "a.iso",
+            ),
+            (DownloadRequest::into_directory("http://h/", "/d"), "h"),
+            (
+                DownloadRequest::into_directory("http://h/0123456789012345678901234567890", "/d"),
+                "012345678901234567890123456…",
+            ),
+        ];
+        for (request, shown) in table {
+            assert_eq!(name(label(&request.unwrap())), shown);
+        }
+    }
+
+    #[test]
+    fn the_templates_are_well_formed() {
+        for template in [KNOWN, UNKNOWN, TOTAL] {
+            style(template);
+        }
+    }
+
+    #[test]
+    fn many_downloads_share_one_bar() {
+        let request = DownloadRequest::new("http://h/a", "/d/b").unwrap();
+        let progress = Progress {
+            received_bytes: 5,
+            total_bytes: Some(9),
+        };
+        for (downloads, bars) in [(BARS_MAX, 1), (BARS_MAX + 1, 0)] {
+            let mut shown = Bars::new(downloads);
+            let note = Note {
+                item: 0,
+                what: What::Progress(progress),
+            };
+            shown.note(
+                &note,
+                label(&request),
+                Tally {
+                    downloads,
+                    ..Tally::default()
+                },
+            );
+            assert_eq!(shown.each.len(), bars);
+            let note = Note {
+                item: 0,
+                what: What::Skipped("/d/b".into()),
+            };
+            shown.note(
+                &note,
+                label(&request),
+                Tally {
+                    downloads,
+                    ..Tally::default()
+                },
+            );
+            assert_eq!(shown.each.len(), 0);
+        }
+    }
+}

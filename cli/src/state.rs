@@ -1,0 +1,231 @@
+//! The directory that one run's state lies in: derived from what is asked, and removed when it is
+//! no longer needed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use etcetera::base_strategy::{BaseStrategy as _, Xdg};
+use longhaul::{Destination, DownloadRequest};
+use sha2::{Digest as _, Sha256};
+
+use crate::exit::Fault;
+
+/// Changed whenever the same list must no longer mean the same directory.
+const SCHEME: &[u8] = b"longhaul get 1\0";
+
+/// The directory of all `get` runs, beneath the state directory.
+const RUNS: &str = "get";
+
+/// What a directory is called while it is being removed, so that a kill leaves nothing behind that
+/// could be taken for a run.
+const REMOVED: &str = ".removed-";
+
+/// Where the state of all runs lies.
+#[derive(Clone, Debug)]
+pub(crate) struct StateRoot {
+    path: PathBuf,
+    /// The caller named it, so it is not ours to remove.
+    is_given: bool,
+}
+
+/// Where the state of one run lies.
+#[derive(Clone, Debug)]
+pub(crate) struct RunDirectory {
+    root: StateRoot,
+    name: String,
+}
+
+impl StateRoot {
+    /// The directory that was given, or `$XDG_STATE_HOME/longhaul`.
+    pub(crate) fn resolve(given: Option<&Path>) -> Result<Self, Fault> {
+        if let Some(path) = given.filter(|path| !path.as_os_str().is_empty()) {
+            let path = std::path::absolute(path).map_err(|error| {
+                let path = path.display();
+                Fault::File(format!(
+                    "the state directory {path} can not be used: {error}"
+                ))
+            })?;
+            return Ok(Self {
+                path,
+                is_given: true,
+            });
+        }
+        let home = Xdg::new()
+            .ok()
+            .and_then(|xdg| xdg.state_dir())
+            .ok_or_else(|| {
+                Fault::Usage(
+                "there is no home directory to keep the state in; name one with --state-dir DIR"
+                    .to_owned(),
+            )
+            })?;
+        Ok(Self {
+            path: home.join("longhaul"),
+            is_given: false,
+        })
+    }
+
+    /// The directory for these downloads: the same for the same URLs into the same places, whatever
+    /// the other options are.
+    pub(crate) fn run(self, requests: &[DownloadRequest]) -> RunDirectory {
+        let mut hash = Sha256::new();
+        hash.update(SCHEME);
+        for request in requests {
+            let (kind, path): (&[u8], &Path) = match request.destination() {
+                Destination::File(path) => (b"\0f\0", path),
+                Destination::Directory(path) => (b"\0d\0", path),
+            };
+            hash.update(request.url().as_str());
+            hash.update(kind);
+            hash.update(path.as_os_str().as_bytes());
+            hash.update(b"\0");
+        }
+        let mut name = String::with_capacity(32);
+        for byte in &hash.finalize()[..16] {
+            write!(name, "{byte:02x}").expect("a string takes everything");
+        }
+        RunDirectory { root: self, name }
+    }
+}
+
+impl RunDirectory {
+    /// Its path.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.runs().join(&self.name)
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.root.path.join(RUNS)
+    }
+
+    /// Removes it, and the directories above it that are ours and empty. The engine in it must have
+    /// stopped.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let runs = self.runs();
+        let removed = runs.join(format!("{REMOVED}{}-{}", self.name, std::process::id()));
+        match fs::rename(self.path(), &removed) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        fs::remove_dir_all(&removed)?;
+        self.sweep(&runs);
+        // Fails when another run has its state in it, which is as it should be.
+        if fs::remove_dir(&runs).is_ok() && !self.root.is_given {
+            let _ = fs::remove_dir(&self.root.path);
+        }
+        Ok(())
+    }
+
+    /// Removes what a run that was killed in [`RunDirectory::remove`] has left.
+    fn sweep(&self, runs: &Path) {
+        let Ok(entries) = fs::read_dir(runs) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if entry.file_name().as_bytes().starts_with(REMOVED.as_bytes()) {
+                // Its own run may be removing it at this moment; it is gone either way.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(path: &Path) -> StateRoot {
+        StateRoot {
+            path: path.to_path_buf(),
+            is_given: true,
+        }
+    }
+
+    fn name(requests: &[DownloadRequest]) -> String {
+        root(Path::new("/s")).run(requests).name
+    }
+
+    fn file(url: &str, path: &str) -> DownloadRequest {
+        DownloadRequest::new(url, path).unwrap()
+    }
+
+    #[test]
+    fn the_same_downloads_have_the_same_directory_whatever_the_options() {
+        let plain = || file("http://h/a", "/d/a");
+        let asked = file("http://u:p@h:80/a#x", "/d/a")
+            .header("A", "b")
+            .unwrap();
+        let asked = asked.connections(4).unwrap();
+        assert_eq!(name(&[plain()]), name(&[asked]));
+        assert_eq!(name(&[plain()]).len(), 32);
+        assert!(
+            name(&[plain()])
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
+        );
+    }
+
+    #[test]
+    fn other_downloads_have_other_directories() {
+        let directory = DownloadRequest::into_directory("http://h/a", "/d/a").unwrap();
+        let lists = [
+            vec![file("http://h/a", "/d/a")],
+            vec![file("http://h/a?", "/d/a")],
+            vec![file("http://h/a", "/d/b")],
+            vec![directory],
+            vec![file("http://h/a", "/d/a"), file("http://h/b", "/d/b")],
+            vec![file("http://h/b", "/d/b"), file("http://h/a", "/d/a")],
+            Vec::new(),
+        ];
+        let names: std::collections::HashSet<_> = lists.iter().map(|list| name(list)).collect();
+        assert_eq!(names.len(), lists.len());
+    }
+
+    #[test]
+    fn removing_leaves_nothing_but_what_is_others() {
+        let home = tempfile::tempdir().unwrap();
+        let ours = StateRoot {
+            path: home.path().join("longhaul"),
+            is_given: false,
+        };
+        let run = ours.run(&[file("http://h/a", "/d/a")]);
+        fs::create_dir_all(run.path().join("x")).unwrap();
+        fs::create_dir_all(run.runs().join(".removed-old-1")).unwrap();
+        let other = run.runs().join("other");
+        fs::create_dir(&other).unwrap();
+        run.remove().unwrap();
+        let left: Vec<_> = fs::read_dir(run.runs())
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        assert_eq!(left, [other.as_path()]);
+        fs::remove_dir(other).unwrap();
+        fs::create_dir_all(run.path()).unwrap();
+        run.remove().unwrap();
+        run.remove().unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_state_directory_that_was_given_is_not_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let run = root(home.path()).run(&[]);
+        fs::create_dir_all(run.path()).unwrap();
+        run.remove().unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+        assert!(home.path().is_dir());
+    }
+
+    #[test]
+    fn the_state_directory_is_the_given_one_or_the_homes() {
+        let given = StateRoot::resolve(Some(Path::new("/x/y"))).unwrap();
+        assert_eq!((given.path, given.is_given), (PathBuf::from("/x/y"), true));
+        if let Ok(own) = StateRoot::resolve(Some(Path::new(""))) {
+            assert!(own.path.ends_with("longhaul") && !own.is_given);
+        }
+    }
+}

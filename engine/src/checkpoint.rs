@@ -1,0 +1,94 @@
+//! What the store knows of a download's progress, and which bytes survive a restart.
+
+use std::path::PathBuf;
+
+use crate::checksum::Digest;
+use crate::failure::Failure;
+use crate::http::validator::Validator;
+use crate::time::Timestamp;
+
+/// What the store knows of a download's progress. No claim in it exceeds what is durable under its
+/// own rule: `written` for this boot and mount, `synced` for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Where in its life the download is.
+    pub stage: Stage,
+    /// The length of the whole, once a server has named it.
+    pub total: Option<u64>,
+    /// What identifies the representation that the bytes belong to.
+    pub validator: Validator,
+    /// Digests of the whole that the server offered (RFC 9530 `Repr-Digest`).
+    pub offered_digests: Vec<Digest>,
+    /// The part file and what is known of it; `None` before the first byte.
+    pub part: Option<Part>,
+    /// The parts of the file that were begun, in order, without overlap.
+    pub spans: Vec<SpanRecord>,
+    /// The file name that the server or the URL suggested, once chosen.
+    pub file_name: Option<String>,
+    /// Attempts in a row that brought no byte.
+    pub attempts_failed: u32,
+    /// Times that the task started from zero because the resource had changed.
+    pub restarts: u32,
+    /// When to try again and why, while the task waits.
+    pub retry: Option<(Timestamp, Failure)>,
+    /// The server named no length and did not chunk.
+    pub length_unverified: bool,
+}
+
+/// Where in its life a download is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Bytes are missing.
+    #[default]
+    Transferring,
+    /// Every byte is in the part file and verified; it is about to be, or has been, renamed to this
+    /// path. After a crash either name may exist: finish the step (design 5.2).
+    Finishing(PathBuf),
+    /// The server wants credentials; the bytes are kept.
+    AwaitingAuthorization,
+}
+
+/// The part file, as it was when the checkpoint was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Which file it was.
+    pub identity: FileIdentity,
+    /// For how long `written` may be believed.
+    pub token: ValidityToken,
+}
+
+/// Which file a path meant: a path alone may come to mean another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// The device number.
+    pub device: u64,
+    /// The inode number.
+    pub inode: u64,
+}
+
+/// The life of a page cache: this boot of the kernel and this mount of the file system. While it is
+/// the same, what was written is there to be read, synced or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ValidityToken {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: [u8; 16],
+    /// `statx` with `STATX_MNT_ID_UNIQUE`, or `STATX_MNT_ID` on older kernels.
+    pub mount: u64,
+}
+
+/// One part of the file. `start <= synced <= written <= end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanRecord {
+    /// Its first byte.
+    pub start: u64,
+    /// One past its last byte; `None` when the length is not known.
+    pub end: Option<u64>,
+    /// One past the last byte that had reached the file.
+    pub written: u64,
+    /// One past the last byte that had reached the device.
+    pub synced: u64,
+    /// BLAKE3 of at most the last 64 KiB before `written`, within the span.
+    pub tail: [u8; 32],
+}

@@ -1,0 +1,231 @@
+//! What the head of an answer means for the machine that asked.
+
+use crate::checkpoint::Part;
+use crate::download::{
+    Action, ConnId, Download, Leave, News, PartPlan, PartUse, Step, Stream,
+};
+use crate::failure::{Failure, FailureKind};
+use crate::http::challenge::{self, Challenge};
+use crate::http::content_disposition;
+use crate::http::file_name::FileName;
+use crate::http::framing::Framing;
+use crate::http::head::ResponseHead;
+use crate::http::redirect::{self, RedirectLimits, Redirectable};
+use crate::http::repr_digest;
+use crate::resume::{self, Asked, Fresh, Verdict};
+use crate::span::Spans;
+use crate::task::Destination;
+
+impl Download {
+    pub(super) fn answered(&mut self, conn: ConnId, head: &ResponseHead) {
+        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else { return };
+        if self.step != Step::Fetching {
+            return;
+        }
+        let asked = Asked {
+            from: connection.from,
+            until: connection.until,
+            total: self.total,
+            validator: &self.validator,
+            allow_encoded: self.spec.allow_encoded,
+        };
+        match resume::decide(&asked, head, self.now) {
+            Verdict::Continue { total } => self.go_on(conn, total),
+            Verdict::Fresh(fresh) => self.start_fresh(conn, &fresh, head),
+            Verdict::Restart(cause) => self.start_over(cause),
+            Verdict::AlreadyComplete(total) => self.already_complete(conn, total),
+            Verdict::Redirect => self.redirected(conn, head),
+            Verdict::Challenge => self.challenged(conn, head),
+            Verdict::Later(delay, failure) => {
+                self.act(Action::Drain { conn });
+                self.lose(conn, failure, delay);
+            }
+            Verdict::Fail(failure) => {
+                self.act(Action::Drain { conn });
+                self.lose(conn, failure, None);
+            }
+        }
+    }
+
+    fn go_on(&mut self, conn: ConnId, total: Option<u64>) {
+        if let (None, Some(total)) = (self.total, total) {
+            self.total = Some(total);
+            self.spans.set_total(total);
+        }
+        let Some(span) = self.connections.iter().find(|c| c.id == conn).and_then(|c| c.span) else {
+            return;
+        };
+        let Some(held) = self.spans.get(span) else { return };
+        let (from, until) = (held.received(), held.end());
+        self.tell_resumed();
+        self.stream(Stream { conn, from, until, part: PartUse::Existing });
+        self.fill_connections();
+    }
+
+    pub(super) fn tell_resumed(&mut self) {
+        let progress = self.progress();
+        if progress.received_bytes > 0 && !std::mem::replace(&mut self.was_resumed, true) {
+            self.act(Action::Tell(News::Resumed(progress)));
+        }
+    }
+
+    fn start_fresh(&mut self, conn: ConnId, fresh: &Fresh, head: &ResponseHead) {
+        let was_ranged = self.connections.iter().any(|c| c.id == conn && c.from.is_some());
+        let is_same = self.validator.same_as(&fresh.validator);
+        if was_ranged && is_same && self.streams_whole() {
+            // The server ignores ranges: the one stream that brings everything shall do so.
+            self.act(Action::Stop { conn });
+            self.connections.retain(|c| c.id != conn);
+            return self.fall_back_to_one();
+        }
+        if let (Some(expected), Some(total)) = (self.spec.length, fresh.total)
+            && expected != total
+        {
+            return self.leave(Leave::FailAndDiscard(Failure::new(
+                FailureKind::Integrity,
+                format!("the server's file has {total} bytes, not the expected {expected}"),
+            )));
+        }
+        let others: Vec<ConnId> =
+            self.connections.iter().map(|c| c.id).filter(|other| *other != conn).collect();
+        for other in others {
+            self.act(Action::Stop { conn: other });
+        }
+        self.connections.retain(|c| c.id == conn);
+        if self.spans.written_bytes() > 0 {
+            self.restarts += 1;
+        }
+        self.adopt(fresh, head);
+        let span = self.spans.iter().next().map(|span| span.id());
+        if let Some(connection) = self.connections.first_mut() {
+            connection.span = span;
+            connection.from = None;
+        }
+        let plan = PartPlan {
+            target: self.target(),
+            collision: self.spec.collision,
+            length: fresh.total,
+        };
+        let part = PartUse::Create(plan);
+        self.stream(Stream { conn, from: 0, until: fresh.total, part });
+    }
+
+    /// Takes on a representation of which nothing is held yet.
+    fn adopt(&mut self, fresh: &Fresh, head: &ResponseHead) {
+        self.spans = Spans::empty(fresh.total);
+        self.total = fresh.total;
+        self.validator = fresh.validator.clone();
+        self.length_unverified = fresh.framing == Framing::UntilClose;
+        self.offered_digests = repr_digest::from_head(head);
+        self.part = None;
+        self.cadence.start(self.now, 0);
+        if self.file_name.is_none() && matches!(self.spec.destination, Destination::Directory(_)) {
+            let disposition = content_disposition::from_head(head);
+            let name = FileName::choose(disposition.as_deref(), self.spec.url.as_url());
+            self.file_name = Some(name.as_str().to_owned());
+        }
+    }
+
+    fn streams_whole(&self) -> bool {
+        self.connections.iter().any(|c| c.is_streaming && c.from.is_none())
+    }
+
+    fn fall_back_to_one(&mut self) {
+        self.connections_wanted = 1;
+        let whole = self.connections.iter().find(|c| c.is_streaming && c.from.is_none());
+        let Some((conn, Some(span))) = whole.map(|c| (c.id, c.span)) else { return };
+        let asking: Vec<ConnId> =
+            self.connections.iter().map(|c| c.id).filter(|other| *other != conn).collect();
+        for other in asking {
+            self.act(Action::Stop { conn: other });
+        }
+        self.connections.retain(|c| c.id == conn);
+        if let Some(until) = self.spans.absorb_following(span) {
+            self.act(Action::Limit { conn, until });
+        }
+    }
+
+    pub(super) fn part_ready(&mut self, part: Part) {
+        self.part = Some(part);
+        if self.step == Step::Fetching {
+            self.spread();
+        }
+    }
+
+    fn already_complete(&mut self, conn: ConnId, total: u64) {
+        self.act(Action::Drain { conn });
+        self.connections.retain(|c| c.id != conn);
+        if self.total.is_none() {
+            self.total = Some(total);
+            self.spans.set_total(total);
+        }
+        self.fetch();
+    }
+
+    fn redirected(&mut self, conn: ConnId, head: &ResponseHead) {
+        let Some(index) = self.connections.iter().position(|c| c.id == conn) else { return };
+        let connection = &self.connections[index];
+        let request = Redirectable {
+            url: &connection.url,
+            method: "GET",
+            followed: connection.redirects,
+            limits: RedirectLimits {
+                redirects_max: self.rules.redirects_max,
+                allow_downgrade: self.spec.allow_downgrade,
+            },
+        };
+        let next = redirect::next(&request, head);
+        self.act(Action::Drain { conn });
+        match next {
+            Ok(None) => {
+                let message = format!("a redirect with status {} leads nowhere", head.status);
+                self.lose(conn, Failure::new(FailureKind::Redirect, message), None);
+            }
+            Ok(Some(next)) => {
+                let connection = &mut self.connections[index];
+                connection.is_same_origin &= next.same_origin;
+                connection.redirects += 1;
+                connection.url = next.url;
+                self.ask(conn);
+            }
+            Err(error) => {
+                self.lose(conn, Failure::new(FailureKind::Redirect, error.to_string()), None);
+            }
+        }
+    }
+
+    fn challenged(&mut self, conn: ConnId, head: &ResponseHead) {
+        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else { return };
+        let challenges = challenge::of_server(head);
+        let is_stale = challenges.iter().any(is_stale);
+        let may_answer = head.status == 401
+            && connection.is_same_origin
+            && self.spec.credentials.is_some()
+            && !challenges.is_empty()
+            && (!connection.is_authorized || (is_stale && self.challenges != challenges));
+        self.act(Action::Drain { conn });
+        if may_answer {
+            self.challenges = challenges;
+            self.nonce_count = 0;
+            let before = self.actions.len();
+            self.ask(conn);
+            let is_answered = self.connections.iter().any(|c| c.id == conn && c.is_authorized);
+            if is_answered {
+                return;
+            }
+            // None of the offered schemes is one that we speak: take the request back.
+            self.actions.truncate(before);
+        }
+        self.connections.retain(|c| c.id != conn);
+        if self.connections.iter().any(|c| c.is_streaming) {
+            self.connections_wanted = self.connections_wanted.saturating_sub(1).max(1);
+        } else {
+            self.leave(Leave::Authorization);
+        }
+    }
+}
+
+/// Whether only the nonce of an answer was too old, so that the same password is worth a try.
+const fn is_stale(challenge: &Challenge) -> bool {
+    matches!(challenge, Challenge::Digest(digest) if digest.stale)
+}

@@ -1,0 +1,523 @@
+//! The download machine: what happens is an input, what must be done is an action.
+//!
+//! One machine lives as long as one transfer: from the moment the task gets a place until it has
+//! ended, must wait, or is told to stop. What it knows beyond that lies in its [`Checkpoint`]. The
+//! caller feeds it with [`Download::handle`], performs what [`Download::poll`] gives until that is
+//! `None`, and calls again at [`Download::poll_timeout`].
+
+mod answer;
+mod cadence;
+mod connection;
+mod finish;
+mod message;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
+use crate::checksum::Digest;
+use crate::download::cadence::Cadence;
+use crate::download::connection::Connection;
+pub use crate::download::message::{
+    Action, Ask, ConnId, Exit, Input, News, PartPlan, PartUse, Stream, VerifyOrder,
+};
+use crate::failure::{Failure, FailureKind};
+use crate::http::challenge::Challenge;
+use crate::http::validator::Validator;
+use crate::limits::{CONNECTIONS_MAX, RESTARTS_MAX};
+use crate::recovery::{self, Found};
+use crate::resume::RestartCause;
+use crate::retry::{self, Jitter};
+use crate::session::SessionRules;
+use crate::span::Spans;
+use crate::task::{Desired, DownloadSpec, Finished, Outcome, Phase};
+use crate::time::Timestamp;
+
+/// What a machine starts from.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// What was asked.
+    pub spec: DownloadSpec,
+    /// The session's configuration.
+    pub rules: Arc<SessionRules>,
+    /// When the task was made.
+    pub created_at: Timestamp,
+    /// What the store knows of its progress.
+    pub checkpoint: Option<Checkpoint>,
+    /// What its owner wants.
+    pub desired: Desired,
+    /// The seed of jitter and of the client nonces of Digest authentication: take real entropy.
+    pub seed: u64,
+}
+
+/// The machine; see the module's text.
+#[derive(Debug)]
+pub struct Download {
+    spec: DownloadSpec,
+    rules: Arc<SessionRules>,
+    created_at: Timestamp,
+    desired: Desired,
+    now: Timestamp,
+    jitter: Jitter,
+    step: Step,
+    phase: Phase,
+
+    spans: Spans,
+    total: Option<u64>,
+    validator: Validator,
+    offered_digests: Vec<Digest>,
+    file_name: Option<String>,
+    length_unverified: bool,
+    part: Option<Part>,
+    attempts_failed: u32,
+    restarts: u32,
+    was_unsatisfiable: bool,
+    was_resumed: bool,
+
+    connections: Vec<Connection>,
+    connections_wanted: usize,
+    next_connection: u32,
+    reopen_at: Option<Timestamp>,
+    challenges: Vec<Challenge>,
+    nonce_count: u32,
+    cadence: Cadence,
+    actions: VecDeque<Action>,
+}
+
+/// Where a machine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// The part file of an earlier transfer is looked at.
+    Recovering(Box<Checkpoint>),
+    /// Connections bring bytes.
+    Fetching,
+    /// Connections were told to stop; when the last has, the progress is recorded.
+    Stopping(Box<Leave>),
+    /// The last record is being written.
+    Recording(Box<Leave>),
+    /// The digests of the part file are computed.
+    Verifying,
+    /// The part file is synced before it is announced.
+    Syncing,
+    /// A free name is looked for.
+    Naming,
+    /// The record that says that it will get this name is being written.
+    Announcing(PathBuf),
+    /// The part file gets this name.
+    Publishing(PathBuf),
+    /// The part file is removed; then the task is closed with this outcome.
+    Discarding(Outcome),
+    /// The terminal fact is being committed.
+    Closing,
+    /// The last action was given out.
+    Gone,
+}
+
+/// Why a machine leaves while bytes may be held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Leave {
+    /// Its owner suspended it.
+    Suspend,
+    /// It tries again later.
+    Retry(Timestamp, Failure),
+    /// The server wants credentials.
+    Authorization,
+    /// It failed for good, but its bytes may serve another attempt.
+    Fail(Failure),
+    /// It failed for good, and its bytes are of no use.
+    FailAndDiscard(Failure),
+    /// Its owner cancelled it.
+    Cancel,
+}
+
+impl Download {
+    /// A machine that has not done anything; its first actions are ready to be polled.
+    #[must_use]
+    pub fn new(start: Start, now: Timestamp) -> Self {
+        let wanted = start.spec.connections.clamp(1, CONNECTIONS_MAX);
+        let mut machine = Self {
+            spec: start.spec,
+            rules: start.rules,
+            created_at: start.created_at,
+            desired: start.desired,
+            now,
+            jitter: Jitter::new(start.seed),
+            step: Step::Fetching,
+            phase: Phase::Connecting,
+            spans: Spans::default(),
+            total: None,
+            validator: Validator::None,
+            offered_digests: Vec::new(),
+            file_name: None,
+            length_unverified: false,
+            part: None,
+            attempts_failed: 0,
+            restarts: 0,
+            was_unsatisfiable: false,
+            was_resumed: false,
+            connections: Vec::new(),
+            connections_wanted: usize::try_from(wanted).unwrap_or(1),
+            next_connection: 0,
+            reopen_at: None,
+            challenges: Vec::new(),
+            nonce_count: 0,
+            cadence: Cadence::new(now),
+            actions: VecDeque::new(),
+        };
+        machine.begin(start.checkpoint);
+        machine
+    }
+
+    /// Takes in what happened. Inputs of connections that are gone change nothing.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.now = now;
+        match input {
+            Input::Want(desired) => self.want(desired),
+            Input::Recovered(found) => self.recovered(&found),
+            Input::Head { conn, head } => self.answered(conn, &head),
+            Input::AskFailed { conn, failure } => self.lose(conn, failure, None),
+            Input::PartReady(part) => self.part_ready(part),
+            Input::Wrote { conn, received, written } => self.wrote(conn, received, written),
+            Input::Ended { conn, result } => self.ended(conn, result),
+            Input::FileFailed(failure) => self.file_failed(failure),
+            Input::TargetTaken(path) => self.target_taken(path),
+            Input::Synced(result) => self.synced(result),
+            Input::Recorded(result) => self.recorded(result),
+            Input::Verified(result) => self.verified(result),
+            Input::Named(result) => self.named(result),
+            Input::Published(result) => self.published(result),
+            Input::Discarded => self.discarded(),
+            Input::Closed(outcome) => self.closed(outcome),
+            Input::Tick => {}
+        }
+        self.maintain();
+    }
+
+    /// The next thing to do; `None` when nothing is to be done before the next input.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Download::handle`] with [`Input::Tick`] at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.step != Step::Fetching {
+            return None;
+        }
+        let dirty = self.spans.written_bytes() - self.cadence.recorded_bytes();
+        let unsynced = self.spans.written_bytes() - self.spans.synced_bytes();
+        let deadline = self.created_at.after(self.rules.timeout_for_resource);
+        [
+            Some(deadline),
+            self.reopen_at,
+            self.cadence.record_due(dirty),
+            self.cadence.sync_due(unsynced),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What the task does now, for a person.
+    #[must_use]
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    fn begin(&mut self, checkpoint: Option<Checkpoint>) {
+        match checkpoint {
+            Some(checkpoint) => {
+                self.remember(&checkpoint);
+                if self.desired == Desired::Cancelled {
+                    self.part = checkpoint.part;
+                    self.leave(Leave::Cancel);
+                } else {
+                    self.act(Action::Recover(Box::new(checkpoint.clone())));
+                    self.step = Step::Recovering(Box::new(checkpoint));
+                }
+            }
+            None if self.desired == Desired::Cancelled => self.leave(Leave::Cancel),
+            None => self.fetch(),
+        }
+        self.maintain();
+    }
+
+    fn remember(&mut self, checkpoint: &Checkpoint) {
+        self.file_name.clone_from(&checkpoint.file_name);
+        self.attempts_failed = checkpoint.attempts_failed;
+        self.restarts = checkpoint.restarts;
+    }
+
+    fn recovered(&mut self, found: &Found) {
+        let Step::Recovering(checkpoint) = &self.step else { return };
+        let checkpoint = (**checkpoint).clone();
+        if let (Stage::Finishing(target), Found::Published(token)) = (&checkpoint.stage, found) {
+            return self.found_published(&checkpoint, target.clone(), *token);
+        }
+        let survivors = recovery::survivors(&checkpoint, found);
+        let can_continue = checkpoint.validator.if_range().is_some()
+            || (self.spec.allow_unvalidated_resume && checkpoint.total.is_some());
+        match survivors {
+            Some(spans) if can_continue || spans.is_complete() => {
+                self.hold(&checkpoint, found, spans);
+                match &checkpoint.stage {
+                    Stage::Finishing(target) if self.spans.is_complete() => {
+                        self.publish(target.clone());
+                    }
+                    Stage::Finishing(_) | Stage::Transferring | Stage::AwaitingAuthorization => {
+                        self.fetch();
+                    }
+                }
+            }
+            Some(_) | None => {
+                // Whatever lies there is replaced when the first byte of a fresh answer comes.
+                self.fetch();
+            }
+        }
+    }
+
+    fn hold(&mut self, checkpoint: &Checkpoint, found: &Found, spans: Spans) {
+        self.total = checkpoint.total;
+        self.validator = checkpoint.validator.clone();
+        self.offered_digests.clone_from(&checkpoint.offered_digests);
+        self.length_unverified = checkpoint.length_unverified;
+        self.part.clone_from(&checkpoint.part);
+        if let (Some(part), Found::Part(found)) = (&mut self.part, found) {
+            part.token = found.token;
+        }
+        self.cadence.start(self.now, spans.written_bytes());
+        self.spans = spans;
+    }
+
+    fn want(&mut self, desired: Desired) {
+        self.desired = desired;
+        match (&self.step, desired) {
+            (_, Desired::Running) => {}
+            (Step::Recovering(_), Desired::Suspended) => {
+                self.step = Step::Gone;
+                self.act(Action::Exit(Exit::Stopped));
+            }
+            (Step::Recovering(checkpoint), Desired::Cancelled) => {
+                self.part.clone_from(&checkpoint.part);
+                self.leave(Leave::Cancel);
+            }
+            (Step::Fetching | Step::Verifying, Desired::Suspended) => self.leave(Leave::Suspend),
+            (Step::Fetching | Step::Verifying, Desired::Cancelled) => self.leave(Leave::Cancel),
+            (Step::Stopping(_) | Step::Recording(_), Desired::Cancelled) => {
+                self.leave(Leave::Cancel);
+            }
+            // It is about to end by itself, which is sooner than any other way to stop.
+            (
+                Step::Stopping(_)
+                | Step::Recording(_)
+                | Step::Syncing
+                | Step::Naming
+                | Step::Announcing(_)
+                | Step::Publishing(_)
+                | Step::Discarding(_)
+                | Step::Closing
+                | Step::Gone,
+                Desired::Suspended | Desired::Cancelled,
+            ) => {}
+        }
+    }
+
+    /// Ends the fetching: connections first, then a record of what is held, then the rest.
+    fn leave(&mut self, leave: Leave) {
+        self.reopen_at = None;
+        for connection in &self.connections {
+            self.actions.push_back(Action::Stop { conn: connection.id });
+        }
+        self.connections.retain(|connection| connection.is_streaming);
+        self.step = Step::Stopping(Box::new(leave));
+        self.stopped_if_quiet();
+    }
+
+    fn stopped_if_quiet(&mut self) {
+        let Step::Stopping(leave) = &self.step else { return };
+        if !self.connections.is_empty() || self.cadence.is_recording() {
+            return;
+        }
+        let leave = (**leave).clone();
+        match leave {
+            Leave::Cancel => self.discard(Outcome::Cancelled),
+            Leave::FailAndDiscard(failure) => self.discard(Outcome::Failed(failure)),
+            Leave::Suspend | Leave::Retry(..) | Leave::Authorization | Leave::Fail(_) => {
+                let checkpoint = self.checkpoint(&leave);
+                self.step = Step::Recording(Box::new(leave));
+                self.act(Action::Record(Box::new(checkpoint)));
+            }
+        }
+    }
+
+    fn left(&mut self, leave: Leave) {
+        let exit = match leave {
+            Leave::Suspend => Exit::Stopped,
+            Leave::Retry(at, cause) => Exit::Retry { at, cause },
+            Leave::Authorization => Exit::NeedsAuthorization,
+            Leave::Fail(failure) => return self.close(Outcome::Failed(failure)),
+            Leave::FailAndDiscard(failure) => return self.discard(Outcome::Failed(failure)),
+            Leave::Cancel => return self.discard(Outcome::Cancelled),
+        };
+        self.step = Step::Gone;
+        self.act(Action::Exit(exit));
+    }
+
+    fn discard(&mut self, outcome: Outcome) {
+        match self.part.take() {
+            Some(part) => {
+                self.step = Step::Discarding(outcome);
+                self.act(Action::Discard(part));
+            }
+            None => self.close(outcome),
+        }
+    }
+
+    fn discarded(&mut self) {
+        if let Step::Discarding(outcome) = &self.step {
+            let outcome = outcome.clone();
+            self.close(outcome);
+        }
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        self.step = Step::Closing;
+        self.act(Action::Close(outcome));
+    }
+
+    fn closed(&mut self, outcome: Outcome) {
+        if self.step == Step::Closing {
+            self.step = Step::Gone;
+            self.act(Action::Exit(Exit::Ended(outcome)));
+        }
+    }
+
+    /// Fails for good and keeps the bytes for another attempt.
+    fn fail(&mut self, failure: Failure) {
+        self.leave(Leave::Fail(failure));
+    }
+
+    /// Tries again after the backoff, or fails when no attempt is left.
+    fn retry(&mut self, failure: Failure, asked: Option<Duration>) {
+        self.attempts_failed = self.attempts_failed.saturating_add(1);
+        if !retry::is_allowed(&self.rules, self.attempts_failed) {
+            return self.fail(failure);
+        }
+        let delay = retry::delay(&self.rules, self.attempts_failed, asked, &mut self.jitter);
+        self.leave(Leave::Retry(self.now.after(delay), failure));
+    }
+
+    /// Forgets every held byte, because they are not of the representation that is there now.
+    fn start_over(&mut self, cause: RestartCause) {
+        self.drop_connections();
+        self.spans = Spans::default();
+        self.total = None;
+        self.validator = Validator::None;
+        self.offered_digests.clear();
+        self.cadence.start(self.now, 0);
+        self.restarts += 1;
+        let again = cause == RestartCause::Unsatisfiable
+            && std::mem::replace(&mut self.was_unsatisfiable, true);
+        if again {
+            return self.leave(Leave::FailAndDiscard(Failure::new(
+                FailureKind::Status(416),
+                "the server answered 416 (range not satisfiable) again after a start from zero",
+            )));
+        }
+        if self.restarts > RESTARTS_MAX {
+            return self.leave(Leave::FailAndDiscard(Failure::new(
+                FailureKind::Unstable,
+                "the resource changed with every attempt to go on; try again when it is stable",
+            )));
+        }
+        self.fetch();
+    }
+
+    fn checkpoint(&self, leave: &Leave) -> Checkpoint {
+        let (stage, retry) = match leave {
+            Leave::Retry(at, cause) => (Stage::Transferring, Some((*at, cause.clone()))),
+            Leave::Authorization => (Stage::AwaitingAuthorization, None),
+            Leave::Suspend | Leave::Fail(_) | Leave::FailAndDiscard(_) | Leave::Cancel => {
+                (Stage::Transferring, None)
+            }
+        };
+        Checkpoint { stage, retry, ..self.progress_checkpoint() }
+    }
+
+    /// The claims that can be made now. The tails are filled in by who can read the file.
+    fn progress_checkpoint(&self) -> Checkpoint {
+        let spans = self.part.iter().flat_map(|_| self.spans.iter()).map(|span| SpanRecord {
+            start: span.start(),
+            end: span.end(),
+            written: span.written(),
+            synced: span.synced(),
+            tail: [0; 32],
+        });
+        Checkpoint {
+            stage: Stage::Transferring,
+            total: self.total,
+            validator: self.validator.clone(),
+            offered_digests: self.offered_digests.clone(),
+            part: self.part.clone(),
+            spans: spans.collect(),
+            file_name: self.file_name.clone(),
+            attempts_failed: self.attempts_failed,
+            restarts: self.restarts,
+            retry: None,
+            length_unverified: self.length_unverified,
+        }
+    }
+
+    /// What must be true after every input, done in one place.
+    fn maintain(&mut self) {
+        if self.step == Step::Fetching {
+            if self.now >= self.created_at.after(self.rules.timeout_for_resource) {
+                return self.fail(Failure::new(
+                    FailureKind::ResourceTimedOut,
+                    "the time for the whole resource ran out; start it again with a longer one",
+                ));
+            }
+            self.reopen_if_due();
+            self.keep_cadence();
+        }
+        let phase = match &self.step {
+            Step::Recovering(_) => Phase::Connecting,
+            Step::Fetching if self.connections.iter().any(|c| c.is_streaming) => {
+                Phase::Transferring
+            }
+            Step::Fetching => Phase::Connecting,
+            Step::Verifying
+            | Step::Syncing
+            | Step::Naming
+            | Step::Announcing(_)
+            | Step::Publishing(_) => Phase::Finishing,
+            Step::Stopping(_)
+            | Step::Recording(_)
+            | Step::Discarding(_)
+            | Step::Closing
+            | Step::Gone => return,
+        };
+        if phase != self.phase {
+            self.phase = phase.clone();
+            self.act(Action::Tell(News::Phase(phase)));
+        }
+    }
+
+    fn finished(&self, path: PathBuf) -> Outcome {
+        Outcome::Finished(Finished {
+            path,
+            bytes: self.total.unwrap_or_default(),
+            length_unverified: self.length_unverified,
+        })
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+}

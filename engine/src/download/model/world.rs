@@ -1,0 +1,459 @@
+//! The world of one seed: one step at a time, whatever can happen next happens in any order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::disk::{Disk, FOREIGN, Run};
+use super::life::Life;
+use super::scene::{DIRECTORY, Scene, Troubles};
+use super::server::{Lies, Server};
+use crate::checkpoint::{Checkpoint, Stage};
+use crate::download::{Action, Download, Exit, Input, Start};
+use crate::lifecycle::{Command, Event, State, step};
+use crate::session::SessionRules;
+use crate::task::{Desired, DownloadSpec, Outcome};
+use crate::time::Timestamp;
+
+/// Steps within which an honest world must have ended the task.
+const HONEST_STEPS_MAX: u64 = 5000;
+
+/// Events that a failing run shows.
+const TRACE_LINES: usize = 60;
+
+/// What is on record.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) desired: Desired,
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// What the runs of a test went through: a model that never crashes proves nothing.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) finished: u64,
+    pub(super) failed: u64,
+    pub(super) cancelled: u64,
+    pub(super) skipped: u64,
+    pub(super) kills: u64,
+    pub(super) power_cuts: u64,
+    pub(super) went_on: u64,
+    pub(super) part_asks: u64,
+    pub(super) found_published: u64,
+    pub(super) honest_finishes: u64,
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.finished += other.finished;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.skipped += other.skipped;
+        self.kills += other.kills;
+        self.power_cuts += other.power_cuts;
+        self.went_on += other.went_on;
+        self.part_asks += other.part_asks;
+        self.found_published += other.found_published;
+        self.honest_finishes += other.honest_finishes;
+    }
+
+    pub(super) fn check_that_nothing_was_missed(&self) {
+        for (name, count) in [
+            ("finished", self.finished),
+            ("failed", self.failed),
+            ("cancelled", self.cancelled),
+            ("skipped", self.skipped),
+            ("kills", self.kills),
+            ("power cuts", self.power_cuts),
+            ("went on from a record", self.went_on),
+            ("asked for a part", self.part_asks),
+            ("found published after a crash", self.found_published),
+            ("finished in an honest world", self.honest_finishes),
+        ] {
+            assert!(count >= 20, "only {count} times in all runs: {name}; {self:?}");
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) now: Timestamp,
+    pub(super) created_at: Timestamp,
+    pub(super) boot: u8,
+    pub(super) is_honest: bool,
+    pub(super) spec: DownloadSpec,
+    pub(super) rules: Arc<SessionRules>,
+    pub(super) disk: Disk,
+    pub(super) server: Server,
+    pub(super) troubles: Troubles,
+    pub(super) store: Store,
+    pub(super) state: State,
+    pub(super) life: Option<Life>,
+    pub(super) summary: Summary,
+    /// Restarts on record when the world became honest.
+    pub(super) restarts_before: u32,
+    /// The power was cut while a file that nobody was told of had its final name.
+    pub(super) is_damaged: bool,
+    /// The same of a file that was announced, which `Durability::Process` does not promise to keep.
+    pub(super) was_cut_after_end: bool,
+    steps: u64,
+    trace: Option<VecDeque<String>>,
+}
+
+/// Something that can happen next.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Answer(usize),
+    Pump(usize),
+    Job(usize),
+    Reply(usize),
+    Tick,
+    Wake,
+    Place,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let scene = Scene::new(&mut dice);
+        let now = Timestamp::from_unix_ms(1_800_000_000_000);
+        let mut world = Self {
+            dice,
+            now,
+            created_at: now,
+            boot: 1,
+            is_honest: false,
+            spec: scene.spec,
+            rules: Arc::new(scene.rules),
+            disk: Disk::default(),
+            server: scene.server,
+            troubles: scene.troubles,
+            store: Store::default(),
+            state: State::Queued,
+            life: None,
+            summary: Summary::default(),
+            restarts_before: 0,
+            is_damaged: false,
+            was_cut_after_end: false,
+            steps: scene.steps,
+            trace: None,
+        };
+        if scene.is_taken {
+            world.stranger();
+        }
+        world
+    }
+
+    pub(super) fn keep_trace(&mut self) {
+        let scene = format!("{:?} {:?} {:?}", self.spec, self.rules.durability, self.server);
+        self.trace = Some(VecDeque::from([scene]));
+    }
+
+    pub(super) fn trace(&self) -> String {
+        let lines: Vec<&str> = self.trace.iter().flatten().map(String::as_str).collect();
+        lines.join("\n")
+    }
+
+    pub(super) fn note(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now.as_unix_ms() % 1_000_000_000;
+        if let Some(trace) = &mut self.trace {
+            if trace.len() > TRACE_LINES {
+                // The first line says what the run is about.
+                trace.remove(1);
+            }
+            trace.push_back(format!("{now} {}", text()));
+        }
+    }
+
+    pub(super) fn run(&mut self) -> Summary {
+        for _ in 0..self.steps {
+            if self.state == State::Ended {
+                break;
+            }
+            self.trouble();
+            self.turn();
+        }
+        if self.state != State::Ended {
+            self.become_honest();
+            for count in 0.. {
+                assert!(count < HONEST_STEPS_MAX, "no end in {HONEST_STEPS_MAX} honest steps");
+                if self.state == State::Ended {
+                    break;
+                }
+                self.turn();
+            }
+        }
+        self.check_end();
+        std::mem::take(&mut self.summary)
+    }
+
+    /// From now on the server keeps its promises and nobody kills or cuts.
+    fn become_honest(&mut self) {
+        self.note(|| "everybody becomes honest".to_owned());
+        self.is_honest = true;
+        self.server.lies = Lies::default();
+        self.server.password_ok = true;
+        self.troubles = Troubles::default();
+        self.kill();
+        self.restarts_before = self.store.checkpoint.as_ref().map_or(0, |c| c.restarts);
+        if self.store.desired == Desired::Suspended {
+            self.want(Desired::Running);
+        }
+    }
+
+    fn trouble(&mut self) {
+        let troubles = self.troubles;
+        if self.dice.permille(troubles.kill) {
+            self.kill();
+        }
+        if self.dice.permille(troubles.power) {
+            self.cut_power();
+        }
+        if self.dice.permille(troubles.suspend) {
+            self.want(Desired::Suspended);
+        }
+        if self.dice.permille(troubles.cancel) {
+            self.want(Desired::Cancelled);
+        }
+        if self.dice.permille(troubles.version) && self.server.current + 1 < self.server.lengths.len() {
+            self.server.current += 1;
+            let version = self.server.current;
+            self.note(|| format!("the server has version {version} now"));
+        }
+        if self.dice.permille(troubles.stranger) {
+            self.stranger();
+        }
+        if self.state == State::Suspended && self.dice.percent(20) {
+            self.want(Desired::Running);
+        }
+    }
+
+    /// Somebody else makes a file with the target's name, or removes it.
+    fn stranger(&mut self) {
+        let path = std::path::Path::new(DIRECTORY).join("f");
+        let held = self.life.as_ref().map(Life::held).unwrap_or_default();
+        match self.disk.named(&path) {
+            None => {
+                self.note(|| "a stranger takes the name".to_owned());
+                let inode = self.disk.create(&path, 3, &held);
+                self.disk.write(inode, Run { start: 0, end: 3, version: FOREIGN });
+                self.disk.sync_whole(inode);
+                self.disk.flush_names();
+            }
+            Some(inode) if self.disk.live(inode).version_at(0) == Some(FOREIGN) => {
+                self.note(|| "the stranger removes the file".to_owned());
+                self.disk.unlink(&path);
+                self.disk.flush_names();
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.note(|| "KILL".to_owned());
+        self.summary.kills += 1;
+        self.life = None;
+        self.state = match (&self.store.outcome, self.store.desired) {
+            (Some(_), _) => State::Ended,
+            (None, Desired::Suspended) => State::Suspended,
+            (None, Desired::Cancelled) => State::Cancelling,
+            (None, Desired::Running) => match &self.store.checkpoint {
+                Some(Checkpoint { retry: Some((at, _)), .. }) => State::Waiting(*at),
+                Some(Checkpoint { stage: Stage::AwaitingAuthorization, .. }) => {
+                    State::AwaitingAuthorization
+                }
+                Some(_) | None => State::Queued,
+            },
+        };
+        if self.state == State::Cancelling {
+            self.launch(Desired::Cancelled);
+        }
+    }
+
+    fn cut_power(&mut self) {
+        self.note(|| "POWER CUT".to_owned());
+        self.summary.power_cuts += 1;
+        self.life = None;
+        self.boot += 1;
+        self.disk.cut_power(&mut self.dice);
+        self.check_after_power_cut();
+        self.kill();
+    }
+
+    fn want(&mut self, desired: Desired) {
+        if self.store.desired == Desired::Cancelled || self.store.outcome.is_some() {
+            return;
+        }
+        self.note(|| format!("the owner wants {desired:?}"));
+        self.store.desired = desired;
+        self.event(Event::Want(desired));
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let (next, command) = step(self.state, event);
+        self.state = next;
+        match command {
+            Command::None | Command::Enqueue | Command::Dequeue | Command::WakeAt(_) => {}
+            Command::DequeueAndDiscard | Command::Discard => self.launch(Desired::Cancelled),
+            Command::Launch => self.launch(Desired::Running),
+            Command::Tell(desired) => self.feed(Input::Want(desired)),
+            Command::CloseAsCrashed => panic!("nobody spends a budget here"),
+        }
+    }
+
+    fn launch(&mut self, desired: Desired) {
+        assert!(self.life.is_none(), "two lives for one task");
+        let start = Start {
+            spec: self.spec.clone(),
+            rules: Arc::clone(&self.rules),
+            created_at: self.created_at,
+            checkpoint: self.store.checkpoint.clone(),
+            desired,
+            seed: self.dice.below(u64::MAX),
+        };
+        self.note(|| {
+            let from = start.checkpoint.as_ref().map_or_else(|| "nothing".to_owned(), brief);
+            format!("LAUNCH {desired:?} from {from}")
+        });
+        self.life = Some(Life::new(Download::new(start, self.now)));
+        self.drain();
+    }
+
+    /// One thing that can happen next happens.
+    fn turn(&mut self) {
+        if self.dice.percent(30) {
+            self.now = self.now.after(Duration::from_millis(self.dice.below(60)));
+        }
+        let turns = self.turns();
+        if turns.is_empty() {
+            return self.wait();
+        }
+        match self.dice.pick(&turns) {
+            Turn::Answer(index) => self.answer(index),
+            Turn::Pump(index) => self.pump(index),
+            Turn::Job(index) => self.job(index),
+            Turn::Reply(index) => {
+                let life = self.life.as_mut().expect("replies belong to a life");
+                let reply = life.replies.remove(index);
+                self.feed(reply);
+            }
+            Turn::Tick => self.tick(),
+            Turn::Wake => self.event(Event::TimerDue),
+            Turn::Place => self.event(Event::PlaceFree),
+        }
+        self.check_names();
+    }
+
+    fn turns(&self) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        match self.state {
+            State::Queued => turns.push(Turn::Place),
+            State::Waiting(at) if at <= self.now => turns.push(Turn::Wake),
+            State::Running
+            | State::Stopping
+            | State::Cancelling
+            | State::Waiting(_)
+            | State::AwaitingAuthorization
+            | State::Suspended
+            | State::Ended => {}
+        }
+        if let Some(life) = &self.life {
+            turns.extend((0..life.asking.len()).map(Turn::Answer));
+            turns.extend((0..life.pumps.len()).map(Turn::Pump));
+            turns.extend((0..life.jobs.len()).map(Turn::Job));
+            turns.extend((0..life.replies.len()).map(Turn::Reply));
+            if life.machine.poll_timeout().is_some_and(|at| at <= self.now) {
+                turns.push(Turn::Tick);
+            }
+        }
+        turns
+    }
+
+    /// Nothing can happen before the clock or the owner moves.
+    fn wait(&mut self) {
+        let timeout = self.life.as_ref().and_then(|life| life.machine.poll_timeout());
+        match (self.state, timeout) {
+            (State::Waiting(at), _) => self.now = self.now.max(at),
+            (State::AwaitingAuthorization, _) => {
+                self.server.password_ok |= self.is_honest || self.dice.percent(30);
+                self.spec.credentials = Some(crate::http::authorization::Credentials::Login {
+                    username: "user".to_owned(),
+                    password: "pass".to_owned(),
+                });
+                self.want(Desired::Running);
+            }
+            (State::Running, Some(at)) => {
+                assert!(
+                    at < self.created_at.after(self.rules.timeout_for_resource),
+                    "the machine waits for nothing but its deadline"
+                );
+                self.now = self.now.max(at);
+            }
+            (State::Running | State::Stopping | State::Cancelling, _) => {
+                panic!("the machine waits for nothing: {:?}", self.life);
+            }
+            (State::Queued | State::Suspended | State::Ended, _) => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        self.feed(Input::Tick);
+        let life = self.life.as_ref();
+        let next = life.and_then(|life| life.machine.poll_timeout());
+        assert!(next.is_none_or(|at| at > self.now), "a tick changed nothing: the caller spins");
+    }
+
+    pub(super) fn feed(&mut self, input: Input) {
+        self.note(|| format!("<- {input:?}"));
+        let now = self.now;
+        let Some(life) = &mut self.life else { return };
+        life.machine.handle(now, input);
+        self.drain();
+    }
+
+    /// Performs what the machine orders.
+    fn drain(&mut self) {
+        while let Some(action) = self.life.as_mut().and_then(|life| life.machine.poll()) {
+            self.note(|| match &action {
+                Action::Record(checkpoint) => format!("  -> Record {}", brief(checkpoint)),
+                Action::Recover(checkpoint) => format!("  -> Recover {}", brief(checkpoint)),
+                other => format!("  -> {other:?}"),
+            });
+            self.perform(action);
+        }
+        let Some(exit) = self.life.as_mut().and_then(|life| life.exit.take()) else { return };
+        self.life = None;
+        self.event(match exit {
+            Exit::Stopped => Event::ChildStopped,
+            Exit::Retry { at, .. } => Event::ChildRetries(at),
+            Exit::NeedsAuthorization => Event::ChildNeedsAuthorization,
+            Exit::Ended(_) => Event::ChildEnded,
+            Exit::Fenced => Event::ChildCrashed,
+        });
+    }
+}
+
+/// A checkpoint in one short line.
+pub(super) fn brief(checkpoint: &Checkpoint) -> String {
+    let spans: Vec<String> = checkpoint
+        .spans
+        .iter()
+        .map(|span| {
+            let end = span.end.map_or_else(|| "?".to_owned(), |end| end.to_string());
+            format!("{}s{}w{}..{end}", span.start, span.synced, span.written)
+        })
+        .collect();
+    let part = checkpoint.part.as_ref().map(|part| (part.identity.inode, part.token.boot[0]));
+    format!(
+        "{:?} total {:?} {:?} (inode, boot) {part:?} [{}] attempts {} restarts {}",
+        checkpoint.stage,
+        checkpoint.total,
+        checkpoint.validator,
+        spans.join(" "),
+        checkpoint.attempts_failed,
+        checkpoint.restarts
+    )
+}

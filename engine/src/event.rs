@@ -1,0 +1,70 @@
+//! What the owner of a session hears.
+
+use crate::id::{Sequence, TaskId};
+use crate::task::{Outcome, Phase, Progress};
+
+/// What the owner of a session hears: facts, which are never lost, and news, which may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A committed fact. It is told again after a restart until it is acknowledged.
+    Fact(NumberedFact),
+    /// How far a task is; at most one per 100 ms and task, none after its terminal fact.
+    Progress {
+        /// Which task.
+        task: TaskId,
+        /// How far.
+        progress: Progress,
+    },
+    /// A task does something else now, or waits for something else.
+    PhaseChanged {
+        /// Which task.
+        task: TaskId,
+        /// What it does now.
+        phase: Phase,
+    },
+    /// An attempt goes on at this offset with the bytes of an earlier one.
+    Resumed {
+        /// Which task.
+        task: TaskId,
+        /// Bytes that are not fetched again.
+        held_bytes: u64,
+        /// The length of the whole, when known.
+        total_bytes: Option<u64>,
+    },
+}
+
+/// A fact with its place in the session's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberedFact {
+    /// Its place.
+    pub sequence: Sequence,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// Something that happened and stays true. It is committed before it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// A task has ended. It is the only terminal fact of its task, and its last one.
+    Completed {
+        /// Which task.
+        task: TaskId,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+impl Event {
+    /// The task that the event is about.
+    #[must_use]
+    pub const fn task(&self) -> TaskId {
+        match self {
+            Self::Fact(NumberedFact { fact: Fact::Completed { task, .. }, .. })
+            | Self::Progress { task, .. }
+            | Self::PhaseChanged { task, .. }
+            | Self::Resumed { task, .. } => *task,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The rules of longhaul, as pure functions and state machines.
+//!
+//! Nothing here has a runtime, a disk, a clock or a socket: the time and every answer of the world
+//! are inputs, and everything to be done in the world is an action that the caller performs. So each
+//! rule can be tested in microseconds, and a whole transfer replayed from one seed.
+
+pub mod budget;
+pub mod checkpoint;
+pub mod checksum;
+pub mod download;
+pub mod event;
+pub mod failure;
+pub mod http;
+pub mod id;
+pub mod lifecycle;
+pub mod limits;
+pub mod queue;
+pub mod recovery;
+pub mod resume;
+pub mod retry;
+pub mod safe_url;
+pub mod session;
+pub mod span;
+pub mod task;
+pub mod time;

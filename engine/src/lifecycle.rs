@@ -1,0 +1,245 @@
+//! The life of a task as its session sees it: one match over state and event.
+
+use crate::task::Desired;
+use crate::time::Timestamp;
+
+/// Where a task is, in the eyes of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It waits for a place.
+    Queued,
+    /// A transfer runs for it; its owner wants it to.
+    Running,
+    /// A transfer runs that was told to stop and has not yet.
+    Stopping,
+    /// A transfer runs that was told to discard everything and has not yet.
+    Cancelling,
+    /// It waits for this time, then queues again.
+    Waiting(Timestamp),
+    /// The server wants credentials; it waits for its owner.
+    AwaitingAuthorization,
+    /// Its owner suspended it; nothing runs.
+    Suspended,
+    /// It has ended.
+    Ended,
+}
+
+/// What happens to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Its owner sets what is wanted of it.
+    Want(Desired),
+    /// The run queue gives it a place.
+    PlaceFree,
+    /// The time it waited for has come.
+    TimerDue,
+    /// Its transfer ended because it had been told to stop.
+    ChildStopped,
+    /// Its transfer ended; the task is to be tried again at this time.
+    ChildRetries(Timestamp),
+    /// Its transfer ended for want of credentials.
+    ChildNeedsAuthorization,
+    /// Its transfer ended and the terminal fact is committed.
+    ChildEnded,
+    /// Its transfer crashed, and the restart budget allows another one.
+    ChildCrashed,
+    /// Its transfer crashed once too often.
+    BudgetSpent,
+}
+
+/// What the session must do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Nothing.
+    None,
+    /// Put it into the run queue.
+    Enqueue,
+    /// Take it out of the run queue.
+    Dequeue,
+    /// Take it out of the run queue and start a transfer that discards everything.
+    DequeueAndDiscard,
+    /// Start its transfer.
+    Launch,
+    /// Start a transfer that discards everything and closes the task as cancelled.
+    Discard,
+    /// Tell the running transfer what is wanted.
+    Tell(Desired),
+    /// Wake it at this time.
+    WakeAt(Timestamp),
+    /// Close it as crashed.
+    CloseAsCrashed,
+}
+
+/// What follows: the next state and what to do.
+#[must_use]
+pub const fn step(state: State, event: Event) -> (State, Command) {
+    use Command as C;
+    use Event as E;
+    use State as S;
+    match (state, event) {
+        // What is over stays over: a late or repeated event changes nothing.
+        (S::Ended, _) => (S::Ended, C::None),
+        (_, E::ChildEnded) => (S::Ended, C::None),
+        (_, E::BudgetSpent) => (S::Ended, C::CloseAsCrashed),
+
+        (S::Queued, E::Want(Desired::Running)) => (S::Queued, C::None),
+        (S::Queued, E::Want(Desired::Suspended)) => (S::Suspended, C::Dequeue),
+        (S::Queued, E::Want(Desired::Cancelled)) => (S::Cancelling, C::DequeueAndDiscard),
+        (S::Queued, E::PlaceFree) => (S::Running, C::Launch),
+
+        (S::Running, E::Want(Desired::Running)) => (S::Running, C::None),
+        (S::Running, E::Want(Desired::Suspended)) => (S::Stopping, C::Tell(Desired::Suspended)),
+        (S::Running, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Tell(Desired::Cancelled)),
+        (S::Running, E::ChildRetries(at)) => (S::Waiting(at), C::WakeAt(at)),
+        (S::Running, E::ChildNeedsAuthorization) => (S::AwaitingAuthorization, C::None),
+        (S::Running, E::ChildCrashed | E::ChildStopped) => (S::Queued, C::Enqueue),
+
+        // Told to stop and wanted again before it had: the child either goes on or ends, and is
+        // then queued again, because the state is Running by then.
+        (S::Stopping, E::Want(Desired::Running)) => (S::Running, C::Tell(Desired::Running)),
+        (S::Stopping, E::Want(Desired::Suspended)) => (S::Stopping, C::None),
+        (S::Stopping, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Tell(Desired::Cancelled)),
+        (
+            S::Stopping,
+            E::ChildStopped | E::ChildRetries(_) | E::ChildNeedsAuthorization | E::ChildCrashed,
+        ) => (S::Suspended, C::None),
+
+        // A cancelled task can not be resumed (Foundation), so other wishes come too late.
+        (S::Cancelling, E::Want(_)) => (S::Cancelling, C::None),
+        (
+            S::Cancelling,
+            E::ChildStopped | E::ChildRetries(_) | E::ChildNeedsAuthorization | E::ChildCrashed,
+        ) => (S::Cancelling, C::Discard),
+
+        // `resume` of a task that waits tries again at once, as a person who calls it expects.
+        (S::Waiting(_), E::Want(Desired::Running) | E::TimerDue) => (S::Queued, C::Enqueue),
+        (S::Waiting(_), E::Want(Desired::Suspended)) => (S::Suspended, C::None),
+        (S::Waiting(_), E::Want(Desired::Cancelled)) => (S::Cancelling, C::Discard),
+
+        (S::AwaitingAuthorization, E::Want(Desired::Running)) => (S::Queued, C::Enqueue),
+        (S::AwaitingAuthorization, E::Want(Desired::Suspended)) => (S::Suspended, C::None),
+        (S::AwaitingAuthorization, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Discard),
+
+        (S::Suspended, E::Want(Desired::Running)) => (S::Queued, C::Enqueue),
+        (S::Suspended, E::Want(Desired::Suspended)) => (S::Suspended, C::None),
+        (S::Suspended, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Discard),
+
+        // Timers and places that were given out before the state changed.
+        (
+            S::Queued
+            | S::Running
+            | S::Stopping
+            | S::Cancelling
+            | S::AwaitingAuthorization
+            | S::Suspended,
+            E::TimerDue,
+        ) => (state, C::None),
+        (
+            S::Running
+            | S::Stopping
+            | S::Cancelling
+            | S::Waiting(_)
+            | S::AwaitingAuthorization
+            | S::Suspended,
+            E::PlaceFree,
+        ) => (state, C::None),
+        // A report of a child that nobody has: its session has fenced it off already.
+        (
+            S::Queued | S::Waiting(_) | S::AwaitingAuthorization | S::Suspended,
+            E::ChildStopped
+            | E::ChildRetries(_)
+            | E::ChildNeedsAuthorization
+            | E::ChildCrashed,
+        ) => (state, C::None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_unix_ms(5);
+    const STATES: [State; 8] = [
+        State::Queued,
+        State::Running,
+        State::Stopping,
+        State::Cancelling,
+        State::Waiting(AT),
+        State::AwaitingAuthorization,
+        State::Suspended,
+        State::Ended,
+    ];
+    const EVENTS: [Event; 11] = [
+        Event::Want(Desired::Running),
+        Event::Want(Desired::Suspended),
+        Event::Want(Desired::Cancelled),
+        Event::PlaceFree,
+        Event::TimerDue,
+        Event::ChildStopped,
+        Event::ChildRetries(AT),
+        Event::ChildNeedsAuthorization,
+        Event::ChildEnded,
+        Event::ChildCrashed,
+        Event::BudgetSpent,
+    ];
+
+    const fn has_child(state: State) -> bool {
+        matches!(state, State::Running | State::Stopping | State::Cancelling)
+    }
+
+    #[test]
+    fn a_wish_set_twice_does_nothing_the_second_time() {
+        for state in STATES {
+            for wish in [Desired::Running, Desired::Suspended, Desired::Cancelled] {
+                let (once, _) = step(state, Event::Want(wish));
+                assert_eq!(step(once, Event::Want(wish)), (once, Command::None), "{state:?} {wish:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_child_is_started_only_where_none_runs() {
+        for state in STATES {
+            for event in EVENTS {
+                let (next, command) = step(state, event);
+                let child_gone = matches!(
+                    event,
+                    Event::ChildStopped
+                        | Event::ChildRetries(_)
+                        | Event::ChildNeedsAuthorization
+                        | Event::ChildCrashed
+                );
+                let starts = matches!(
+                    command,
+                    Command::Launch | Command::Discard | Command::DequeueAndDiscard
+                );
+                if starts {
+                    assert!(!has_child(state) || child_gone, "{state:?} {event:?} starts a second");
+                    assert!(has_child(next), "{state:?} {event:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_ended_never_moves_again() {
+        for event in EVENTS {
+            assert_eq!(step(State::Ended, event), (State::Ended, Command::None));
+        }
+    }
+
+    #[test]
+    fn a_cancelled_task_ends_whatever_its_child_does() {
+        for event in EVENTS {
+            let (next, _) = step(State::Cancelling, event);
+            assert!(matches!(next, State::Cancelling | State::Ended), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn stop_then_run_again_before_the_child_stopped_leads_back_to_running() {
+        let (state, command) = step(State::Stopping, Event::Want(Desired::Running));
+        assert_eq!((state, command), (State::Running, Command::Tell(Desired::Running)));
+        assert_eq!(step(state, Event::ChildStopped), (State::Queued, Command::Enqueue));
+    }
+}

@@ -1,0 +1,56 @@
+//! Every limit on what comes from outside or grows with use, each with its reason.
+
+use std::time::Duration;
+
+/// A session identifier is a key of every row: long ones cost in each. 256 bytes hold a reverse
+/// domain name and a UUID many times over.
+pub const SESSION_ID_BYTES_MAX: usize = 256;
+
+/// Stored error text. Longer texts come only from servers that fill our store.
+pub const ERROR_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Redirects followed for one request: the limit of Foundation, curl's habit is 50, browsers' 20.
+pub const REDIRECTS_MAX: u32 = 20;
+
+/// Connections that one download may spread over (`-x`): what aria2 allows to one host.
+pub const CONNECTIONS_MAX: u32 = 16;
+
+/// A range smaller than this is not worth a request of its own.
+pub const SPLIT_BYTES_MIN: u64 = 1024 * 1024;
+
+/// Ranges that one checkpoint may hold: every one of [`CONNECTIONS_MAX`] split again several times.
+pub const SPANS_MAX: usize = 128;
+
+/// New bytes after which progress is recorded.
+pub const RECORD_BYTES: u64 = 1024 * 1024;
+
+/// Progress is recorded at most this often.
+pub const RECORD_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// New bytes fewer than [`RECORD_BYTES`] are recorded after this time.
+pub const RECORD_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// New bytes after which the part file is synced, beside the stream.
+pub const SYNC_BYTES: u64 = 64 * 1024 * 1024;
+
+/// New bytes fewer than [`SYNC_BYTES`] are synced after this time.
+pub const SYNC_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Bytes before the `written` mark whose digest a checkpoint keeps, to know its part file again.
+pub const TAIL_BYTES: u64 = 64 * 1024;
+
+/// Times that one task may find its resource changed and start from zero before it fails: a server
+/// that changes its validator with every answer would otherwise be asked for ever.
+pub const RESTARTS_MAX: u32 = 5;
+
+/// Header fields that a caller may add to one request.
+pub const REQUEST_HEADERS_MAX: usize = 64;
+
+/// Bytes of names and values that a caller may add to one request.
+pub const REQUEST_HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// The longest wait that a `Retry-After` may impose.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The length of a URL, signed query and all: more than any server is known to take.
+pub const URL_BYTES_MAX: usize = 32 * 1024;

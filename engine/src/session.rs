@@ -1,0 +1,124 @@
+//! A session's frozen configuration: what every task of it shares.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::limits::REDIRECTS_MAX;
+use crate::safe_url::HttpUrl;
+
+/// What every task of a session shares. It is copied when the session is opened and can not be
+/// changed while it is open (Foundation: `URLSessionConfiguration`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionRules {
+    /// Header fields sent with every request to the origin that the task names.
+    pub headers: Vec<(String, String)>,
+    /// The `User-Agent`; the engine's own when `None`.
+    pub user_agent: Option<String>,
+    /// No byte for this long ends an attempt (`timeoutIntervalForRequest`, 60 s).
+    pub timeout_for_request: Duration,
+    /// A task older than this fails (`timeoutIntervalForResource`, 7 days).
+    pub timeout_for_resource: Duration,
+    /// Time for one connection to be made, TLS included.
+    pub timeout_for_connect: Duration,
+    /// Attempts without any new byte after the first one; `None` is without end.
+    pub retries_max: Option<u32>,
+    /// The first delay of the exponential backoff.
+    pub retry_base: Duration,
+    /// The longest delay of the backoff.
+    pub retry_cap: Duration,
+    /// Redirects followed for one request.
+    pub redirects_max: u32,
+    /// Tasks that run at once.
+    pub tasks_max: u32,
+    /// Tasks that run at once to one host.
+    pub tasks_per_host_max: u32,
+    /// When a task is announced as finished.
+    pub durability: Durability,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub ca_certificates_pem: Option<Vec<u8>>,
+    /// The proxy of all requests: `http://`, `https` is not offered, or `socks5://`.
+    pub proxy: Option<ProxyUrl>,
+    /// Bytes per second for the whole session.
+    pub rate_limit_bytes: Option<u64>,
+}
+
+/// A proxy's scheme, place and credentials, parsed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl {
+    /// How to speak to it.
+    pub kind: ProxyKind,
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// User name and password.
+    pub login: Option<(String, String)>,
+}
+
+/// How to speak to a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyKind {
+    /// `CONNECT`, RFC 9110 9.3.6.
+    Http,
+    /// RFC 1928, names resolved by the proxy.
+    Socks5,
+}
+
+/// When a finished task is announced (design 5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// After the rename. A power cut may still lose the file; a crash of the process can not.
+    #[default]
+    Process,
+    /// After the data, the rename and the directory are synced.
+    Power,
+}
+
+impl Default for SessionRules {
+    fn default() -> Self {
+        Self {
+            headers: Vec::new(),
+            user_agent: None,
+            timeout_for_request: Duration::from_secs(60),
+            timeout_for_resource: Duration::from_secs(7 * 24 * 60 * 60),
+            timeout_for_connect: Duration::from_secs(30),
+            retries_max: None,
+            retry_base: Duration::from_secs(1),
+            retry_cap: Duration::from_secs(60),
+            redirects_max: REDIRECTS_MAX,
+            tasks_max: 16,
+            tasks_per_host_max: 6,
+            durability: Durability::default(),
+            ca_certificates_pem: None,
+            proxy: None,
+            rate_limit_bytes: None,
+        }
+    }
+}
+
+impl fmt::Debug for SessionRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRules")
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("timeout_for_request", &self.timeout_for_request)
+            .field("retries_max", &self.retries_max)
+            .field("tasks_max", &self.tasks_max)
+            .field("tasks_per_host_max", &self.tasks_per_host_max)
+            .field("durability", &self.durability)
+            .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}:{}", self.kind, self.host, self.port)
+    }
+}
+
+/// The host that a task's place in the run queue is counted under.
+#[must_use]
+pub fn host_key(url: &HttpUrl) -> String {
+    let url = url.as_url();
+    format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0))
+}

@@ -1,0 +1,41 @@
+//! Points in time, as the caller tells them: milliseconds since the Unix epoch.
+
+use std::time::Duration;
+
+/// A wall clock reading in milliseconds since the Unix epoch. It is an input everywhere: nothing
+/// in this crate can read a clock. Waits are stored as such points, so they survive a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The point `ms` milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_unix_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_unix_ms(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_unix_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// This point moved by `delay` into the future; it saturates.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(delay_ms))
+    }
+
+    /// The time from `earlier` to this point; zero when `earlier` is later (a clock set back).
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}

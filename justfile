@@ -1,0 +1,41 @@
+# What is done often, by name. `just` alone lists it.
+
+default:
+    @just --list
+
+# Everything that must hold before a change is taken
+ci:
+    .ci/run
+
+# All tests that need nothing but Rust and a C compiler
+test:
+    cargo test --workspace
+
+# Format and lints, as .ci/run checks them
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The documentation, with every warning an error
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, advisories and sources of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check
+
+# Downloads from real nginx and Apache
+interop:
+    cargo test -p longhaul-cli --features interop --test interop
+
+# The real command, killed this often at random moments
+kills count="200":
+    LONGHAUL_KILLS={{count}} cargo test --release -p longhaul-cli --test it -- kill::
+
+# A download that is killed half way and goes on, with a progress bar
+quickstart:
+    cargo run --release --example quickstart
+
+# Side by side with curl and wget2; quiet machine, please
+bench:
+    cargo bench --workspace

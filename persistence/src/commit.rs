@@ -1,0 +1,201 @@
+//! Making changes within one write transaction. Each change is checked before anything of it is
+//! written, so a refused one leaves no trace.
+
+mod ending;
+mod registering;
+
+use std::collections::HashMap;
+
+use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::Desired;
+use redb::{ReadableTable, WriteTransaction};
+
+use self::registering::Registration;
+use crate::change::{Change, Effect, Refusal};
+use crate::codec::{self, Record, TooLarge};
+use crate::error::Trouble;
+use crate::records::{CheckpointV1, CounterV1, SessionV1, StateV1};
+use crate::tables::{self, STATES, WriteTables, number_key};
+
+/// The first number of tasks and of facts. Zero means "before all of them".
+const FIRST: u64 = 1;
+
+/// What a change did, or why there is no such answer.
+type Step<T = Effect> = Result<T, Halt>;
+
+/// What ends a change early.
+enum Halt {
+    /// The change is refused; the others go on.
+    Refused(Refusal),
+    /// The whole commit fails.
+    Broken(Trouble),
+}
+
+/// Makes all `changes` within `transaction`. The caller commits it, or drops it on an error.
+///
+/// # Errors
+/// When the store can not be read or written; a refused change is no error.
+pub(crate) fn apply_all(
+    transaction: &WriteTransaction,
+    changes: &[Change],
+) -> Result<Vec<Result<Effect, Refusal>>, Trouble> {
+    let mut batch = Batch {
+        tables: WriteTables::open(transaction)?,
+        counters: HashMap::new(),
+    };
+    let mut answers = Vec::with_capacity(changes.len());
+    for change in changes {
+        answers.push(match batch.apply(change) {
+            Ok(effect) => Ok(effect),
+            Err(Halt::Refused(refusal)) => Err(refusal),
+            Err(Halt::Broken(trouble)) => return Err(trouble),
+        });
+    }
+    batch.write_counters()?;
+    Ok(answers)
+}
+
+struct Batch<'txn> {
+    tables: WriteTables<'txn>,
+    /// The next numbers that this batch has used, by name; written once, at its end.
+    counters: HashMap<Vec<u8>, u64>,
+}
+
+impl Batch<'_> {
+    fn apply(&mut self, change: &Change) -> Step {
+        match change {
+            Change::PutSession { id, rules } => self.put_session(id, rules),
+            Change::Register {
+                session,
+                spec,
+                desired,
+                created_at,
+                adopt,
+            } => self.register(&Registration {
+                session,
+                spec,
+                desired: *desired,
+                created_at: *created_at,
+                adopt: *adopt,
+            }),
+            Change::SetDesired {
+                session,
+                task,
+                desired,
+            } => self.set_desired(session, *task, *desired),
+            Change::Record {
+                session,
+                task,
+                checkpoint,
+            } => self.record(session, *task, checkpoint),
+            Change::Close {
+                session,
+                task,
+                outcome,
+            } => self.close(session, *task, outcome),
+            Change::Acknowledge { session, up_to } => self.acknowledge(session, *up_to),
+            Change::Forget { session, task } => self.forget(session, *task),
+            Change::RemoveSession { session } => self.remove_session(session),
+        }
+    }
+
+    fn put_session(&mut self, id: &SessionId, rules: &SessionRules) -> Step {
+        let row = encoded(&SessionV1::from(rules))?;
+        self.tables
+            .sessions
+            .insert(id.as_str().as_bytes(), row.as_slice())?;
+        Ok(Effect::Done)
+    }
+
+    fn set_desired(&mut self, session: &SessionId, task: TaskId, desired: Desired) -> Step {
+        let mut state = self.live_state(session, task)?;
+        if state.desired != desired.into() {
+            state.desired = desired.into();
+            self.put_state(session, task, &state)?;
+        }
+        Ok(Effect::Done)
+    }
+
+    fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &Checkpoint) -> Step {
+        self.live_state(session, task)?;
+        let row = encoded(&CheckpointV1::from(checkpoint))?;
+        self.tables
+            .checkpoints
+            .insert(number_key(session, task.get()), row.as_slice())?;
+        Ok(Effect::Done)
+    }
+
+    fn put_state(&mut self, session: &SessionId, task: TaskId, state: &StateV1) -> Step<()> {
+        let row = encoded(state)?;
+        self.tables
+            .states
+            .insert(number_key(session, task.get()), row.as_slice())?;
+        Ok(())
+    }
+
+    /// Takes the number that [`Batch::next_number`] has shown.
+    fn use_number(&mut self, name: Vec<u8>, number: u64) {
+        self.counters.insert(name, number + 1);
+    }
+
+    fn write_counters(&mut self) -> Result<(), Trouble> {
+        for (name, value) in &self.counters {
+            let row = CounterV1::row(*value);
+            self.tables.meta.insert(name.as_slice(), row.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// The number that the next task or fact gets.
+    fn next_number(&self, name: &[u8]) -> Result<u64, Trouble> {
+        match self.counters.get(name) {
+            Some(number) => Ok(*number),
+            None => Ok(tables::counter(&self.tables.meta, name)?.unwrap_or(FIRST)),
+        }
+    }
+
+    fn check_session(&self, session: &SessionId) -> Step<()> {
+        match self.tables.sessions.get(session.as_str().as_bytes())? {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NoSuchSession(session.clone()).into()),
+        }
+    }
+
+    fn state(&self, session: &SessionId, task: TaskId) -> Step<Option<StateV1>> {
+        Ok(tables::numbered(
+            &self.tables.states,
+            STATES,
+            session,
+            task.get(),
+        )?)
+    }
+
+    /// The state of a task that has not ended.
+    fn live_state(&self, session: &SessionId, task: TaskId) -> Step<StateV1> {
+        let state = self.state(session, task)?.ok_or(Refusal::NoSuchTask)?;
+        match state.ended {
+            None => Ok(state),
+            Some(ended) => Err(Refusal::Ended(Box::new(ended.outcome.into())).into()),
+        }
+    }
+}
+
+/// The bytes of a record; what is too large for its kind is the caller's to answer for.
+fn encoded<T: Record>(record: &T) -> Step<Vec<u8>> {
+    codec::encode(record)
+        .map_err(|TooLarge { bytes, bytes_max }| Refusal::TooLarge { bytes, bytes_max }.into())
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<T: Into<Trouble>> From<T> for Halt {
+    fn from(trouble: T) -> Self {
+        Self::Broken(trouble.into())
+    }
+}

@@ -1,0 +1,134 @@
+//! The end of a task, and what is dropped when its owner has heard of it.
+
+use longhaul_engine::event::{Fact, NumberedFact};
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::task::Outcome;
+use redb::ReadableTable;
+
+use super::{Batch, Step, encoded};
+use crate::change::{Effect, Refusal};
+use crate::error::Trouble;
+use crate::records::{EndedV1, FactV1, StateV1, TargetV1, TaskV1, target_key};
+use crate::tables::{
+    EVENTS, STATES, TARGETS, TASKS, all_of, decode_row, next_fact, number_key, numbered,
+};
+
+impl Batch<'_> {
+    pub(super) fn close(&mut self, session: &SessionId, task: TaskId, outcome: &Outcome) -> Step {
+        let mut state = self.live_state(session, task)?;
+        let counter = next_fact(session);
+        let sequence = self.next_number(&counter)?;
+        state.ended = Some(EndedV1 {
+            sequence,
+            outcome: outcome.into(),
+        });
+        let state = encoded(&state)?;
+        let fact = encoded(&FactV1::Completed {
+            task: task.get(),
+            outcome: outcome.into(),
+        })?;
+
+        self.use_number(counter, sequence);
+        let key = number_key(session, task.get());
+        self.tables.states.insert(key, state.as_slice())?;
+        self.tables.checkpoints.remove(key)?;
+        self.tables
+            .events
+            .insert(number_key(session, sequence), fact.as_slice())?;
+        Ok(Effect::Closed(NumberedFact {
+            sequence: Sequence::new(sequence),
+            fact: Fact::Completed {
+                task,
+                outcome: outcome.clone(),
+            },
+        }))
+    }
+
+    pub(super) fn acknowledge(&mut self, session: &SessionId, up_to: Sequence) -> Step {
+        self.check_session(session)?;
+        let taken = self.facts_up_to(session, up_to.get())?;
+        let mut forgotten = Vec::with_capacity(taken.len());
+        for (sequence, FactV1::Completed { task, .. }) in taken {
+            self.tables.events.remove(number_key(session, sequence))?;
+            self.drop_task(session, task)?;
+            forgotten.push(TaskId::new(task));
+        }
+        Ok(Effect::Forgotten(forgotten))
+    }
+
+    pub(super) fn forget(&mut self, session: &SessionId, task: TaskId) -> Step {
+        let state = self.state(session, task)?.ok_or(Refusal::NoSuchTask)?;
+        let ended = state.ended.ok_or(Refusal::Live(task))?;
+        self.tables
+            .events
+            .remove(number_key(session, ended.sequence))?;
+        self.drop_task(session, task.get())?;
+        Ok(Effect::Forgotten(vec![task]))
+    }
+
+    pub(super) fn remove_session(&mut self, session: &SessionId) -> Step {
+        self.check_session(session)?;
+        let tasks = self.ended_tasks(session)?;
+        for task in &tasks {
+            self.drop_task(session, task.get())?;
+        }
+        self.tables
+            .events
+            .retain_in(all_of(session), |_, _| false)?;
+        let counter = next_fact(session);
+        self.tables.meta.remove(counter.as_slice())?;
+        self.counters.remove(&counter);
+        self.tables.sessions.remove(session.as_str().as_bytes())?;
+        Ok(Effect::Forgotten(tasks))
+    }
+
+    /// Drops all rows of a task that has ended, and its claim unless a later task took it over.
+    fn drop_task(&mut self, session: &SessionId, task: u64) -> Result<(), Trouble> {
+        let key = number_key(session, task);
+        if let Some(asked) = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)? {
+            let claim = target_key(&asked.destination(), asked.url());
+            let holder = match self.tables.targets.get(claim.as_slice())? {
+                Some(row) => {
+                    let shown = || format!("of {session}/{task}");
+                    Some(decode_row::<TargetV1>(row.value(), TARGETS, shown)?)
+                }
+                None => None,
+            };
+            if holder.is_some_and(|it| it.session == session.as_str() && it.task == task) {
+                self.tables.targets.remove(claim.as_slice())?;
+            }
+        }
+        self.tables.tasks.remove(key)?;
+        self.tables.states.remove(key)?;
+        self.tables.checkpoints.remove(key)?;
+        Ok(())
+    }
+
+    fn facts_up_to(&self, session: &SessionId, up_to: u64) -> Result<Vec<(u64, FactV1)>, Trouble> {
+        let range = number_key(session, 0)..=number_key(session, up_to);
+        let mut facts = Vec::new();
+        for row in self.tables.events.range(range)? {
+            let (key, row) = row?;
+            let sequence = key.value().1;
+            let shown = || format!("{session}/{sequence}");
+            facts.push((sequence, decode_row(row.value(), EVENTS, shown)?));
+        }
+        Ok(facts)
+    }
+
+    /// All tasks of a session; refused when one of them has not ended.
+    fn ended_tasks(&self, session: &SessionId) -> Step<Vec<TaskId>> {
+        let mut tasks = Vec::new();
+        for row in self.tables.states.range(all_of(session))? {
+            let (key, row) = row?;
+            let task = key.value().1;
+            let shown = || format!("{session}/{task}");
+            let state: StateV1 = decode_row(row.value(), STATES, shown)?;
+            if state.ended.is_none() {
+                return Err(Refusal::Live(TaskId::new(task)).into());
+            }
+            tasks.push(TaskId::new(task));
+        }
+        Ok(tasks)
+    }
+}

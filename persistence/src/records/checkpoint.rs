@@ -1,0 +1,268 @@
+//! How far a download is.
+
+use serde::{Deserialize, Serialize};
+
+use longhaul_engine::checkpoint::{
+    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+};
+use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::limits::SPANS_MAX;
+use longhaul_engine::time::Timestamp;
+
+use super::{
+    DigestV1, FailureV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
+    path_to_record,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CheckpointV1 {
+    stage: StageV1,
+    total: Option<u64>,
+    validator: ValidatorV1,
+    offered_digests: Vec<DigestV1>,
+    part: Option<PartV1>,
+    spans: Vec<SpanV1>,
+    file_name: Option<String>,
+    attempts_failed: u32,
+    restarts: u32,
+    retry: Option<RetryV1>,
+    length_unverified: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum StageV1 {
+    Transferring,
+    Finishing(PathV1),
+    AwaitingAuthorization,
+}
+
+/// An entity tag is kept as it stands in its field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum ValidatorV1 {
+    Tag(String),
+    Date { last_modified_s: u64, strong: bool },
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PartV1 {
+    path: PathV1,
+    device: u64,
+    inode: u64,
+    boot: [u8; 16],
+    mount: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SpanV1 {
+    start: u64,
+    end: Option<u64>,
+    written: u64,
+    synced: u64,
+    tail: [u8; 32],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct RetryV1 {
+    at_ms: u64,
+    cause: FailureV1,
+}
+
+/// All spans of 69 bytes at most, two paths and an error text of 4 KiB each, an entity tag of 1
+/// KiB, digests.
+const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 24 * 1024;
+
+first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
+
+impl CheckpointV1 {
+    /// When the task tries again and why, while it waits.
+    pub(crate) fn retry(self) -> Option<(Timestamp, longhaul_engine::failure::Failure)> {
+        self.retry
+            .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into()))
+    }
+
+    /// True while the task waits for credentials.
+    pub(crate) const fn awaits_authorization(&self) -> bool {
+        matches!(self.stage, StageV1::AwaitingAuthorization)
+    }
+}
+
+impl From<&Checkpoint> for CheckpointV1 {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            stage: (&checkpoint.stage).into(),
+            total: checkpoint.total,
+            validator: (&checkpoint.validator).into(),
+            offered_digests: checkpoint
+                .offered_digests
+                .iter()
+                .map(DigestV1::from)
+                .collect(),
+            part: checkpoint.part.as_ref().map(PartV1::from),
+            spans: checkpoint.spans.iter().map(SpanV1::from).collect(),
+            file_name: checkpoint.file_name.clone(),
+            attempts_failed: checkpoint.attempts_failed,
+            restarts: checkpoint.restarts,
+            retry: checkpoint.retry.as_ref().map(|(at, cause)| RetryV1 {
+                at_ms: at.as_unix_ms(),
+                cause: cause.into(),
+            }),
+            length_unverified: checkpoint.length_unverified,
+        }
+    }
+}
+
+impl TryFrom<CheckpointV1> for Checkpoint {
+    type Error = Unusable;
+
+    fn try_from(record: CheckpointV1) -> Result<Self, Unusable> {
+        if record.spans.len() > SPANS_MAX {
+            return Err(Unusable("it has too many spans"));
+        }
+        let spans = record.spans.into_iter().map(SpanRecord::try_from);
+        Ok(Self {
+            stage: record.stage.into(),
+            total: record.total,
+            validator: record.validator.try_into()?,
+            offered_digests: digests_from_record(record.offered_digests)?,
+            part: record.part.map(Part::from),
+            spans: spans.collect::<Result<_, _>>()?,
+            file_name: record.file_name,
+            attempts_failed: record.attempts_failed,
+            restarts: record.restarts,
+            retry: record
+                .retry
+                .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into())),
+            length_unverified: record.length_unverified,
+        })
+    }
+}
+
+impl From<&Stage> for StageV1 {
+    fn from(stage: &Stage) -> Self {
+        match stage {
+            Stage::Transferring => Self::Transferring,
+            Stage::Finishing(path) => Self::Finishing(path_to_record(path)),
+            Stage::AwaitingAuthorization => Self::AwaitingAuthorization,
+        }
+    }
+}
+
+impl From<StageV1> for Stage {
+    fn from(record: StageV1) -> Self {
+        match record {
+            StageV1::Transferring => Self::Transferring,
+            StageV1::Finishing(path) => Self::Finishing(path_from_record(path)),
+            StageV1::AwaitingAuthorization => Self::AwaitingAuthorization,
+        }
+    }
+}
+
+impl From<&Validator> for ValidatorV1 {
+    fn from(validator: &Validator) -> Self {
+        match validator {
+            Validator::Tag(tag) => Self::Tag(tag.to_string()),
+            Validator::Date {
+                last_modified_s,
+                strong,
+            } => Self::Date {
+                last_modified_s: *last_modified_s,
+                strong: *strong,
+            },
+            Validator::None => Self::None,
+        }
+    }
+}
+
+impl TryFrom<ValidatorV1> for Validator {
+    type Error = Unusable;
+
+    fn try_from(record: ValidatorV1) -> Result<Self, Unusable> {
+        Ok(match record {
+            ValidatorV1::Tag(text) => {
+                Self::Tag(EntityTag::parse(&text).ok_or(Unusable("its entity tag is malformed"))?)
+            }
+            ValidatorV1::Date {
+                last_modified_s,
+                strong,
+            } => Self::Date {
+                last_modified_s,
+                strong,
+            },
+            ValidatorV1::None => Self::None,
+        })
+    }
+}
+
+impl From<&Part> for PartV1 {
+    fn from(part: &Part) -> Self {
+        Self {
+            path: path_to_record(&part.path),
+            device: part.identity.device,
+            inode: part.identity.inode,
+            boot: part.token.boot,
+            mount: part.token.mount,
+        }
+    }
+}
+
+impl From<PartV1> for Part {
+    fn from(record: PartV1) -> Self {
+        Self {
+            path: path_from_record(record.path),
+            identity: FileIdentity {
+                device: record.device,
+                inode: record.inode,
+            },
+            token: ValidityToken {
+                boot: record.boot,
+                mount: record.mount,
+            },
+        }
+    }
+}
+
+impl From<&SpanRecord> for SpanV1 {
+    fn from(span: &SpanRecord) -> Self {
+        let SpanRecord {
+            start,
+            end,
+            written,
+            synced,
+            tail,
+        } = *span;
+        Self {
+            start,
+            end,
+            written,
+            synced,
+            tail,
+        }
+    }
+}
+
+impl TryFrom<SpanV1> for SpanRecord {
+    type Error = Unusable;
+
+    /// Holds the order of the marks: a claim that breaks it can not be believed at all.
+    fn try_from(record: SpanV1) -> Result<Self, Unusable> {
+        let SpanV1 {
+            start,
+            end,
+            written,
+            synced,
+            tail,
+        } = record;
+        let ordered = start <= synced && synced <= written && end.is_none_or(|end| written <= end);
+        if !ordered {
+            return Err(Unusable("the marks of a span are out of order"));
+        }
+        Ok(Self {
+            start,
+            end,
+            written,
+            synced,
+            tail,
+        })
+    }
+}

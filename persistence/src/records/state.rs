@@ -1,0 +1,107 @@
+//! What is wanted of a task and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, URL_BYTES_MAX};
+use longhaul_engine::task::{Desired, Finished, Outcome};
+
+use super::{FailureV1, PathV1, first_version, path_from_record, path_to_record};
+
+/// What is wanted of a task and how it ended, and what a list of tasks shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StateV1 {
+    pub(crate) desired: DesiredV1,
+    pub(crate) created_at_ms: u64,
+    pub(crate) host: String,
+    pub(crate) ended: Option<EndedV1>,
+}
+
+/// How a task ended, and the number of the fact that says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndedV1 {
+    pub(crate) sequence: u64,
+    pub(crate) outcome: OutcomeV1,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DesiredV1 {
+    Running,
+    Suspended,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OutcomeV1 {
+    Finished {
+        path: PathV1,
+        bytes: u64,
+        length_unverified: bool,
+    },
+    Skipped(PathV1),
+    Failed(FailureV1),
+    Cancelled,
+}
+
+/// A path or an error text, both of at most 4 KiB, a host name, which is part of a URL, and some
+/// integers.
+const STATE_BYTES_MAX: usize = ERROR_TEXT_BYTES_MAX + URL_BYTES_MAX + 4 * 1024;
+
+first_version!(StateV1, kind: b'A', bytes_max: STATE_BYTES_MAX);
+
+impl From<Desired> for DesiredV1 {
+    fn from(desired: Desired) -> Self {
+        match desired {
+            Desired::Running => Self::Running,
+            Desired::Suspended => Self::Suspended,
+            Desired::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<DesiredV1> for Desired {
+    fn from(record: DesiredV1) -> Self {
+        match record {
+            DesiredV1::Running => Self::Running,
+            DesiredV1::Suspended => Self::Suspended,
+            DesiredV1::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<&Outcome> for OutcomeV1 {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Finished(Finished {
+                path,
+                bytes,
+                length_unverified,
+            }) => Self::Finished {
+                path: path_to_record(path),
+                bytes: *bytes,
+                length_unverified: *length_unverified,
+            },
+            Outcome::Skipped(path) => Self::Skipped(path_to_record(path)),
+            Outcome::Failed(failure) => Self::Failed(failure.into()),
+            Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<OutcomeV1> for Outcome {
+    fn from(record: OutcomeV1) -> Self {
+        match record {
+            OutcomeV1::Finished {
+                path,
+                bytes,
+                length_unverified,
+            } => Self::Finished(Finished {
+                path: path_from_record(path),
+                bytes,
+                length_unverified,
+            }),
+            OutcomeV1::Skipped(path) => Self::Skipped(path_from_record(path)),
+            OutcomeV1::Failed(failure) => Self::Failed(failure.into()),
+            OutcomeV1::Cancelled => Self::Cancelled,
+        }
+    }
+}

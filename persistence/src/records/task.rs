@@ -1,0 +1,165 @@
+//! What was asked of a task.
+
+use serde::{Deserialize, Serialize};
+
+use longhaul_engine::http::authorization::Credentials;
+use longhaul_engine::limits::{REQUEST_HEADER_BYTES_MAX, URL_BYTES_MAX};
+use longhaul_engine::task::{Collision, Destination, DownloadSpec};
+
+use super::{
+    DigestV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
+    path_to_record, url_from_record,
+};
+
+/// What was asked of a task. It has no `Debug`: headers, credentials and the URL are secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TaskV1 {
+    url: String,
+    destination: DestinationV1,
+    collision: CollisionV1,
+    headers: Vec<(String, String)>,
+    credentials: Option<CredentialsV1>,
+    digests: Vec<DigestV1>,
+    length: Option<u64>,
+    connections: u32,
+    allow_unvalidated_resume: bool,
+    allow_encoded: bool,
+    allow_downgrade: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum DestinationV1 {
+    File(PathV1),
+    Directory(PathV1),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum CollisionV1 {
+    Fail,
+    Overwrite,
+    Rename,
+    Skip,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum CredentialsV1 {
+    Login { username: String, password: String },
+    Bearer(String),
+}
+
+/// The headers and the URL at their limits, a path of 4 KiB, digests, and a bearer token that is
+/// larger than any server takes in a header.
+const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX + URL_BYTES_MAX + 88 * 1024;
+
+first_version!(TaskV1, kind: b'T', bytes_max: TASK_BYTES_MAX);
+
+impl TaskV1 {
+    /// The URL, which is a secret: it may be signed.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where the finished file goes.
+    pub(crate) fn destination(&self) -> Destination {
+        self.destination.clone().into()
+    }
+}
+
+impl From<&DownloadSpec> for TaskV1 {
+    fn from(spec: &DownloadSpec) -> Self {
+        Self {
+            url: spec.url.as_str().to_owned(),
+            destination: (&spec.destination).into(),
+            collision: spec.collision.into(),
+            headers: spec.headers.clone(),
+            credentials: spec.credentials.as_ref().map(CredentialsV1::from),
+            digests: spec.digests.iter().map(DigestV1::from).collect(),
+            length: spec.length,
+            connections: spec.connections,
+            allow_unvalidated_resume: spec.allow_unvalidated_resume,
+            allow_encoded: spec.allow_encoded,
+            allow_downgrade: spec.allow_downgrade,
+        }
+    }
+}
+
+impl TryFrom<TaskV1> for DownloadSpec {
+    type Error = Unusable;
+
+    fn try_from(record: TaskV1) -> Result<Self, Unusable> {
+        Ok(Self {
+            url: url_from_record(&record.url)?,
+            destination: record.destination.into(),
+            collision: record.collision.into(),
+            headers: record.headers,
+            credentials: record.credentials.map(Credentials::from),
+            digests: digests_from_record(record.digests)?,
+            length: record.length,
+            connections: record.connections,
+            allow_unvalidated_resume: record.allow_unvalidated_resume,
+            allow_encoded: record.allow_encoded,
+            allow_downgrade: record.allow_downgrade,
+        })
+    }
+}
+
+impl From<&Destination> for DestinationV1 {
+    fn from(destination: &Destination) -> Self {
+        match destination {
+            Destination::File(path) => Self::File(path_to_record(path)),
+            Destination::Directory(path) => Self::Directory(path_to_record(path)),
+        }
+    }
+}
+
+impl From<DestinationV1> for Destination {
+    fn from(record: DestinationV1) -> Self {
+        match record {
+            DestinationV1::File(path) => Self::File(path_from_record(path)),
+            DestinationV1::Directory(path) => Self::Directory(path_from_record(path)),
+        }
+    }
+}
+
+impl From<Collision> for CollisionV1 {
+    fn from(collision: Collision) -> Self {
+        match collision {
+            Collision::Fail => Self::Fail,
+            Collision::Overwrite => Self::Overwrite,
+            Collision::Rename => Self::Rename,
+            Collision::Skip => Self::Skip,
+        }
+    }
+}
+
+impl From<CollisionV1> for Collision {
+    fn from(record: CollisionV1) -> Self {
+        match record {
+            CollisionV1::Fail => Self::Fail,
+            CollisionV1::Overwrite => Self::Overwrite,
+            CollisionV1::Rename => Self::Rename,
+            CollisionV1::Skip => Self::Skip,
+        }
+    }
+}
+
+impl From<&Credentials> for CredentialsV1 {
+    fn from(credentials: &Credentials) -> Self {
+        match credentials {
+            Credentials::Login { username, password } => Self::Login {
+                username: username.clone(),
+                password: password.clone(),
+            },
+            Credentials::Bearer(token) => Self::Bearer(token.clone()),
+        }
+    }
+}
+
+impl From<CredentialsV1> for Credentials {
+    fn from(record: CredentialsV1) -> Self {
+        match record {
+            CredentialsV1::Login { username, password } => Self::Login { username, password },
+            CredentialsV1::Bearer(token) => Self::Bearer(token),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The store: one file, one writer, durable commits, and reads of what was committed.
+
+use std::ops::{Bound, RangeBounds};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+
+use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::event::NumberedFact;
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{DownloadSpec, Task};
+use longhaul_engine::time::Timestamp;
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableHandle};
+
+use crate::change::{Change, Effect, Refusal, TaskSummary};
+use crate::commit;
+use crate::error::{StoreError, Trouble};
+use crate::open;
+use crate::records::{CheckpointV1, FactV1, SessionV1, StateV1, TaskV1, Unusable};
+use crate::tables::{
+    self, CHECKPOINTS, EVENTS, SESSIONS, STATES, TASKS, bad_row, decode_row, number_key, numbered,
+};
+
+/// What the engine remembers. One file, which one `Store` at a time has open; dropping it closes
+/// it.
+///
+/// Every function blocks on the disk.
+#[derive(Debug)]
+pub struct Store {
+    /// `None` only while it is being dropped.
+    database: Option<Database>,
+    path: PathBuf,
+    epoch: u64,
+}
+
+impl Store {
+    /// Opens the store at `path`, or makes it, readable for its owner only. The directory must
+    /// exist, and should be closed to others too. After a crash the file is repaired first.
+    ///
+    /// # Errors
+    /// When another process or another `Store` has it open, when it is damaged, of a newer version
+    /// or none of ours, and when the system refuses. Each names the file and what to do.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let (database, epoch) = open::open_file(path)?;
+        Ok(Self {
+            database: Some(database),
+            path: path.to_owned(),
+            epoch,
+        })
+    }
+
+    /// Opens the store in `backend`, as [`Store::open`] does it with a file.
+    #[cfg(test)]
+    pub(crate) fn open_backend(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
+        let path = PathBuf::from("test.redb");
+        let (database, epoch) = open::open_backend(&path, backend)?;
+        Ok(Self {
+            database: Some(database),
+            path,
+            epoch,
+        })
+    }
+
+    /// Makes all `changes` in one transaction, and answers after it is durable, one answer for
+    /// each, in order. A later change sees what an earlier one did. A refused change writes nothing
+    /// and does not hinder the others.
+    ///
+    /// # Errors
+    /// When the store can not be read or written. Then nothing of `changes` is stored, unless the
+    /// very last step failed, when all or nothing of it is: open the store again and look.
+    pub fn commit(
+        &mut self,
+        changes: &[Change],
+    ) -> Result<Vec<Result<Effect, Refusal>>, StoreError> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.try_commit(changes)
+            .map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// How often the store was opened, this time included. No two openings of a store have the
+    /// same.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The configuration of a session; `None` when there is no such session.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn session(&self, id: &SessionId) -> Result<Option<SessionRules>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let sessions = self.database().begin_read()?.open_table(SESSIONS)?;
+            let Some(row) = sessions.get(id.as_str().as_bytes())? else {
+                return Ok(None);
+            };
+            let record: SessionV1 = decode_row(row.value(), SESSIONS, || id.to_string())?;
+            Ok(Some(record.into()))
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// All sessions, in the order of their names.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn sessions(&self) -> Result<Vec<SessionId>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let sessions = self.database().begin_read()?.open_table(SESSIONS)?;
+            sessions
+                .iter()?
+                .map(|row| session_id(row?.0.value()))
+                .collect()
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// At most `limit` tasks of a session, ended ones included, in the order of their numbers,
+    /// from the one after `after`.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn tasks(
+        &self,
+        session: &SessionId,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskSummary>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let transaction = self.database().begin_read()?;
+            let states = transaction.open_table(STATES)?;
+            let checkpoints = transaction.open_table(CHECKPOINTS)?;
+            let mut summaries = Vec::new();
+            for row in states
+                .range(after_number(session, after.map(TaskId::get)))?
+                .take(limit)
+            {
+                let (key, row) = row?;
+                let number = key.value().1;
+                let state = decode_row(row.value(), STATES, || format!("{session}/{number}"))?;
+                let checkpoint = numbered(&checkpoints, CHECKPOINTS, session, number)?;
+                summaries.push(summary(TaskId::new(number), state, checkpoint));
+            }
+            Ok(summaries)
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// A task and its progress, if any is on record; `None` when there is no such task.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn task(
+        &self,
+        session: &SessionId,
+        task: TaskId,
+    ) -> Result<Option<(Task, Option<Checkpoint>)>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let transaction = self.database().begin_read()?;
+            let row = Row {
+                transaction: &transaction,
+                session,
+                task,
+            };
+            let Some(state) = row.read::<StateV1>(STATES)? else {
+                return Ok(None);
+            };
+            let missing = || row.unusable(TASKS, Unusable("the row is missing"));
+            let asked = row.read::<TaskV1>(TASKS)?.ok_or_else(missing)?;
+            let spec = DownloadSpec::try_from(asked).map_err(|it| row.unusable(TASKS, it))?;
+            let checkpoint = match row.read::<CheckpointV1>(CHECKPOINTS)? {
+                Some(record) => {
+                    Some(Checkpoint::try_from(record).map_err(|it| row.unusable(CHECKPOINTS, it))?)
+                }
+                None => None,
+            };
+            let task = Task {
+                id: task,
+                spec,
+                desired: state.desired.into(),
+                created_at: Timestamp::from_unix_ms(state.created_at_ms),
+                outcome: state.ended.map(|ended| ended.outcome.into()),
+            };
+            Ok(Some((task, checkpoint)))
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// At most `limit` facts of a session that nobody has acknowledged, in order, from the one
+    /// after `after`; zero is before all of them.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn facts(
+        &self,
+        session: &SessionId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<NumberedFact>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let events = self.database().begin_read()?.open_table(EVENTS)?;
+            let mut facts = Vec::new();
+            for row in events
+                .range(after_number(session, Some(after.get())))?
+                .take(limit)
+            {
+                let (key, row) = row?;
+                let number = key.value().1;
+                let fact: FactV1 =
+                    decode_row(row.value(), EVENTS, || format!("{session}/{number}"))?;
+                let sequence = Sequence::new(number);
+                facts.push(NumberedFact {
+                    sequence,
+                    fact: fact.into(),
+                });
+            }
+            Ok(facts)
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// Beneath this crate's own functions, for tests that look at the rows or damage them too.
+    pub(crate) const fn database(&self) -> &Database {
+        self.database
+            .as_ref()
+            .expect("only the end of drop is without it")
+    }
+
+    fn try_commit(&self, changes: &[Change]) -> Result<Vec<Result<Effect, Refusal>>, Trouble> {
+        // Without another word a transaction of this database is durable when it has committed.
+        let transaction = self.database().begin_write()?;
+        let answers = commit::apply_all(&transaction, changes)?;
+        if answers.iter().any(Result::is_ok) {
+            transaction.commit()?;
+        } else {
+            transaction.abort()?;
+        }
+        Ok(answers)
+    }
+}
+
+impl Drop for Store {
+    /// Closing saves what makes the next opening fast, nothing that was promised; on a damaged page
+    /// the database may panic in it, which must not reach an owner that is unwinding already.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+}
+
+/// One task in the tables of a read transaction.
+struct Row<'a> {
+    transaction: &'a ReadTransaction,
+    session: &'a SessionId,
+    task: TaskId,
+}
+
+impl Row<'_> {
+    fn read<T: crate::codec::Record>(
+        &self,
+        table: redb::TableDefinition<'static, tables::NumberKey, tables::Bytes>,
+    ) -> Result<Option<T>, Trouble> {
+        let rows = self.transaction.open_table(table)?;
+        numbered(&rows, table, self.session, self.task.get())
+    }
+
+    fn unusable(&self, table: impl TableHandle, Unusable(what): Unusable) -> Trouble {
+        bad_row(
+            table,
+            format!("{}/{}", self.session, self.task),
+            what.to_owned(),
+        )
+    }
+}
+
+fn summary(id: TaskId, state: StateV1, checkpoint: Option<CheckpointV1>) -> TaskSummary {
+    let awaiting_authorization = checkpoint
+        .as_ref()
+        .is_some_and(CheckpointV1::awaits_authorization);
+    TaskSummary {
+        id,
+        desired: state.desired.into(),
+        host: state.host,
+        created_at: Timestamp::from_unix_ms(state.created_at_ms),
+        retry: checkpoint.and_then(CheckpointV1::retry),
+        ended: state.ended.is_some(),
+        awaiting_authorization,
+    }
+}
+
+/// The keys of a session from the one after `number`. At the last number there are none after it.
+fn after_number(session: &SessionId, number: Option<u64>) -> impl RangeBounds<(&[u8], u64)> {
+    let start = match number {
+        Some(number) => Bound::Excluded(number_key(session, number)),
+        None => Bound::Included(number_key(session, 0)),
+    };
+    (start, Bound::Included(number_key(session, u64::MAX)))
+}
+
+fn session_id(key: &[u8]) -> Result<SessionId, Trouble> {
+    let text = String::from_utf8_lossy(key).into_owned();
+    SessionId::new(text.clone())
+        .map_err(|error| bad_row(SESSIONS, text.escape_debug().to_string(), error.to_string()))
+}

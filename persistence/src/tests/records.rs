@@ -1,0 +1,319 @@
+//! What is stored comes back equal, the bytes of released versions stay readable, and damage is
+//! seen.
+
+use std::path::Path;
+
+use longhaul_engine::checkpoint::{Checkpoint, SpanRecord};
+use longhaul_engine::event::Fact;
+use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::id::TaskId;
+use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, SPANS_MAX};
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{DownloadSpec, Finished, Outcome};
+use proptest::prelude::*;
+
+use super::samples::{full_checkpoint, full_rules, full_spec};
+use super::strategies::{self, KINDS};
+use crate::codec::{CodecError, Record, TooLarge, decode, encode};
+use crate::records::{
+    CheckpointV1, CounterV1, EndedV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, Unusable,
+};
+
+fn outcomes() -> [(&'static str, Outcome); 4] {
+    let path = "/srv/file.bin".into();
+    [
+        (
+            "finished",
+            Outcome::Finished(Finished {
+                path,
+                bytes: 5_000_000_000,
+                length_unverified: true,
+            }),
+        ),
+        ("skipped", Outcome::Skipped("/srv/file.bin".into())),
+        (
+            "failed",
+            Outcome::Failed(Failure::new(FailureKind::Status(404), "not found")),
+        ),
+        ("cancelled", Outcome::Cancelled),
+    ]
+}
+
+fn state(outcome: Option<&Outcome>) -> StateV1 {
+    StateV1 {
+        desired: longhaul_engine::task::Desired::Suspended.into(),
+        created_at_ms: 1_700_000_000_123,
+        host: "example.com:8443".into(),
+        ended: outcome.map(|outcome| EndedV1 {
+            sequence: 300,
+            outcome: outcome.into(),
+        }),
+    }
+}
+
+/// Holds `record` against the bytes that its version was released with, both ways.
+fn assert_golden<T: Record>(name: &str, record: &T) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    let golden = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let decoded = decode(&golden).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let hint = "a released layout never changes: write a new version and keep this one";
+    assert_eq!(encode(record).unwrap(), golden, "{name}: {hint}");
+    decoded
+}
+
+#[test]
+fn a_task_of_version_1_reads_as_it_was_written() {
+    let record = assert_golden("task-1.bin", &TaskV1::from(&full_spec()));
+    assert!(DownloadSpec::try_from(record) == Ok(full_spec()));
+}
+
+#[test]
+fn a_session_of_version_1_reads_as_it_was_written() {
+    let record = assert_golden("session-1.bin", &SessionV1::from(&full_rules()));
+    assert!(SessionRules::from(record) == full_rules());
+}
+
+#[test]
+fn a_checkpoint_of_version_1_reads_as_it_was_written() {
+    let record = assert_golden("checkpoint-1.bin", &CheckpointV1::from(&full_checkpoint()));
+    assert_eq!(Checkpoint::try_from(record), Ok(full_checkpoint()));
+    let empty = assert_golden(
+        "checkpoint-empty-1.bin",
+        &CheckpointV1::from(&Checkpoint::default()),
+    );
+    assert_eq!(Checkpoint::try_from(empty), Ok(Checkpoint::default()));
+}
+
+#[test]
+fn a_state_a_fact_a_target_and_a_counter_of_version_1_read_as_they_were_written() {
+    assert_eq!(assert_golden("state-1.bin", &state(None)), state(None));
+    for (name, outcome) in outcomes() {
+        let ended = state(Some(&outcome));
+        assert_eq!(assert_golden(&format!("state-{name}-1.bin"), &ended), ended);
+        let record = FactV1::Completed {
+            task: 77,
+            outcome: (&outcome).into(),
+        };
+        let fact = Fact::from(assert_golden(&format!("event-{name}-1.bin"), &record));
+        assert_eq!(
+            fact,
+            Fact::Completed {
+                task: TaskId::new(77),
+                outcome
+            }
+        );
+    }
+    let target = TargetV1 {
+        session: "com.example".into(),
+        task: 77,
+    };
+    assert_eq!(assert_golden("target-1.bin", &target), target);
+    let counter = CounterV1 { value: 1_000_000 };
+    assert_eq!(assert_golden("meta-1.bin", &counter), counter);
+}
+
+#[test]
+fn every_kind_of_failure_is_kept() {
+    for kind in KINDS {
+        let outcome = Outcome::Failed(Failure::new(kind, "why"));
+        let bytes = encode(&state(Some(&outcome))).unwrap();
+        let back: StateV1 = decode(&bytes).unwrap();
+        assert_eq!(
+            Outcome::from(back.ended.unwrap().outcome),
+            outcome,
+            "{}",
+            kind.code()
+        );
+    }
+}
+
+#[test]
+fn any_changed_bit_is_noticed() {
+    let good = encode(&state(None)).unwrap();
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << bit;
+            assert_eq!(
+                decode::<StateV1>(&bytes),
+                Err(CodecError::Torn),
+                "byte {at}, bit {bit}"
+            );
+        }
+    }
+    for length in 0..good.len() {
+        assert_eq!(
+            decode::<StateV1>(&good[..length]),
+            Err(CodecError::Torn),
+            "{length} bytes"
+        );
+    }
+}
+
+/// An envelope with a checksum that fits.
+fn envelope(kind: u8, version: u8, payload: &[u8]) -> Vec<u8> {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[kind, version]);
+    hasher.update(payload);
+    let crc = hasher.finalize().to_le_bytes();
+    [&[kind, version], crc.as_slice(), payload].concat()
+}
+
+#[test]
+fn an_envelope_is_refused_for_its_own_reason() {
+    let known = CounterV1::VERSION;
+    let malformed =
+        |it: &Result<CounterV1, CodecError>| matches!(it, Err(CodecError::Malformed(_)));
+    assert_eq!(
+        decode::<CounterV1>(&envelope(b'N', 1, &[5])),
+        Ok(CounterV1 { value: 5 })
+    );
+    assert_eq!(
+        decode::<CounterV1>(&envelope(b'N', known + 1, &[5])),
+        Err(CodecError::Newer {
+            found: known + 1,
+            known
+        })
+    );
+    assert_eq!(
+        decode::<CounterV1>(&envelope(b'N', 1, &[5, 6])),
+        Err(CodecError::Trailing(1))
+    );
+    assert_eq!(
+        decode::<CounterV1>(&envelope(b'N', 1, &[0; 10])),
+        Err(CodecError::TooLarge(TooLarge {
+            bytes: 10,
+            bytes_max: 9
+        }))
+    );
+    assert!(
+        malformed(&decode(&envelope(b'N', 0, &[5]))),
+        "version 0 never was"
+    );
+    assert!(malformed(&decode(&envelope(b'P', 1, &[5]))), "another kind");
+    assert!(malformed(&decode(&envelope(b'N', 1, &[]))), "no payload");
+}
+
+#[test]
+fn a_length_out_of_all_bounds_is_an_error_and_takes_no_memory() {
+    // A host name of 2^63 bytes: without a limit the decoder asks for them and the process dies.
+    let payload = [&[0, 0, 253][..], &(1_u64 << 63).to_le_bytes()].concat();
+    let decoded = decode::<StateV1>(&envelope(b'A', 1, &payload));
+    assert!(
+        matches!(decoded, Err(CodecError::Malformed(_))),
+        "{decoded:?}"
+    );
+}
+
+#[test]
+fn what_the_engine_allows_at_most_fits_into_a_record() {
+    let long = "/".repeat(4095);
+    let failure = Failure::new(FailureKind::Protocol, "x".repeat(2 * ERROR_TEXT_BYTES_MAX));
+    let span = SpanRecord {
+        start: u64::MAX,
+        end: Some(u64::MAX),
+        written: u64::MAX,
+        synced: u64::MAX,
+        tail: [255; 32],
+    };
+    let mut checkpoint = full_checkpoint();
+    checkpoint.stage = longhaul_engine::checkpoint::Stage::Finishing(long.clone().into());
+    checkpoint.validator =
+        Validator::Tag(EntityTag::parse(&format!("\"{}\"", "e".repeat(1024))).unwrap());
+    checkpoint.spans = vec![span; SPANS_MAX];
+    checkpoint.part.as_mut().unwrap().path = long.into();
+    checkpoint.retry.as_mut().unwrap().1 = failure;
+    let bytes = encode(&CheckpointV1::from(&checkpoint)).unwrap();
+    assert_eq!(
+        Checkpoint::try_from(decode::<CheckpointV1>(&bytes).unwrap()),
+        Ok(checkpoint)
+    );
+
+    let rules = SessionRules {
+        ca_certificates_pem: Some(vec![b'A'; 1_000_000]),
+        ..SessionRules::default()
+    };
+    let bytes = encode(&SessionV1::from(&rules)).unwrap();
+    assert!(SessionRules::from(decode::<SessionV1>(&bytes).unwrap()) == rules);
+}
+
+#[test]
+fn marks_out_of_order_are_not_believed() {
+    for (synced, written, end) in [(9, 20, 30), (20, 15, 30), (20, 31, 30)] {
+        let span = SpanRecord {
+            start: 10,
+            end: Some(end),
+            written,
+            synced,
+            tail: [0; 32],
+        };
+        let checkpoint = Checkpoint {
+            spans: vec![span],
+            ..Checkpoint::default()
+        };
+        let record = CheckpointV1::from(&checkpoint);
+        let expected = Unusable("the marks of a span are out of order");
+        assert_eq!(
+            Checkpoint::try_from(record),
+            Err(expected),
+            "{synced} {written} {end}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_task_comes_back_equal(spec in strategies::spec()) {
+        let bytes = encode(&TaskV1::from(&spec)).unwrap();
+        prop_assert!(DownloadSpec::try_from(decode::<TaskV1>(&bytes).unwrap()) == Ok(spec));
+    }
+
+    #[test]
+    fn a_configuration_comes_back_equal(rules in strategies::rules()) {
+        let bytes = encode(&SessionV1::from(&rules)).unwrap();
+        prop_assert!(SessionRules::from(decode::<SessionV1>(&bytes).unwrap()) == rules);
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_equal(checkpoint in strategies::checkpoint()) {
+        let bytes = encode(&CheckpointV1::from(&checkpoint)).unwrap();
+        let back = Checkpoint::try_from(decode::<CheckpointV1>(&bytes).unwrap());
+        prop_assert_eq!(back, Ok(checkpoint));
+    }
+
+    #[test]
+    fn an_outcome_comes_back_equal(outcome in strategies::outcome()) {
+        let record = FactV1::Completed { task: 1, outcome: (&outcome).into() };
+        let FactV1::Completed { outcome: back, .. } = decode(&encode(&record).unwrap()).unwrap();
+        prop_assert_eq!(Outcome::from(back), outcome);
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        version in 0..3_u8,
+    ) {
+        read_as::<TaskV1>(&bytes, version);
+        read_as::<SessionV1>(&bytes, version);
+        read_as::<StateV1>(&bytes, version);
+        read_as::<FactV1>(&bytes, version);
+        read_as::<TargetV1>(&bytes, version);
+        read_as::<CounterV1>(&bytes, version);
+        read_as::<CheckpointV1>(&bytes, version);
+        if let Ok(record) = decode::<CheckpointV1>(&envelope(CheckpointV1::KIND, 1, &bytes)) {
+            let _ = Checkpoint::try_from(record);
+        }
+        if let Ok(record) = decode::<TaskV1>(&envelope(TaskV1::KIND, 1, &bytes)) {
+            let _ = DownloadSpec::try_from(record);
+        }
+    }
+}
+
+/// Decodes `bytes` as they are, and as the payload of an envelope whose checksum fits.
+fn read_as<T: Record>(bytes: &[u8], version: u8) {
+    let _ = decode::<T>(bytes);
+    let _ = decode::<T>(&envelope(T::KIND, version, bytes));
+}

@@ -1,0 +1,187 @@
+//! Making tasks: destinations that are claimed, and tasks that are found again.
+
+use longhaul_engine::id::TaskId;
+use longhaul_engine::limits::REQUEST_HEADER_BYTES_MAX;
+use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome};
+use longhaul_engine::time::Timestamp;
+
+use super::samples::{
+    CREATED_AT, acknowledge, adopt, close, finished, full_checkpoint, full_spec, one, put_session,
+    record, register, registered, session, spec, store_in,
+};
+use super::scenario::{check, image};
+use crate::{Change, Effect, Refusal};
+
+const URL: &str = "http://h.example/file";
+
+#[test]
+fn a_destination_is_claimed_across_sessions_until_its_task_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, a) = store_in(directory.path());
+    let b = session("b");
+    one(&mut store, put_session(&b)).unwrap();
+    let first = registered(&mut store, &a, spec(URL, "/out"));
+    let again = || register(&b, spec("http://other.example/", "/out"));
+    let refusal = Refusal::TargetInUse {
+        session: a.clone(),
+        task: first,
+    };
+    assert_eq!(one(&mut store, again()), Err(refusal));
+    one(&mut store, close(&a, first, Outcome::Cancelled)).unwrap();
+    let second = TaskId::new(2);
+    assert_eq!(one(&mut store, again()), Ok(Effect::Registered(second)));
+    one(&mut store, acknowledge(&a, 1)).unwrap();
+    check(&store);
+    let refusal = Refusal::TargetInUse {
+        session: b,
+        task: second,
+    };
+    assert_eq!(
+        one(&mut store, register(&a, spec(URL, "/out"))),
+        Err(refusal)
+    );
+}
+
+#[test]
+fn in_a_directory_each_url_is_a_destination_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let into = |url: &str| DownloadSpec {
+        destination: Destination::Directory("/out".into()),
+        ..spec(url, "")
+    };
+    let first = registered(&mut store, &id, into(URL));
+    registered(&mut store, &id, into("http://h.example/other"));
+    registered(&mut store, &id, spec(URL, "/out"));
+    let refusal = Refusal::TargetInUse {
+        session: id.clone(),
+        task: first,
+    };
+    assert_eq!(one(&mut store, register(&id, into(URL))), Err(refusal));
+    assert_eq!(
+        one(&mut store, adopt(&id, into(URL), Desired::Running)),
+        Ok(Effect::Adopted(first))
+    );
+}
+
+#[test]
+fn an_adopted_task_keeps_its_progress_and_takes_the_new_options() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let task = registered(&mut store, &id, spec(URL, "/out"));
+    one(&mut store, record(&id, task, full_checkpoint())).unwrap();
+    let DownloadSpec {
+        headers,
+        credentials,
+        digests,
+        length,
+        connections,
+        ..
+    } = full_spec();
+    let wanted = DownloadSpec {
+        headers,
+        credentials,
+        digests,
+        length,
+        connections,
+        ..spec(URL, "/out")
+    };
+    let change = adopt(&id, wanted.clone(), Desired::Suspended);
+    assert_eq!(one(&mut store, change), Ok(Effect::Adopted(task)));
+    let (found, checkpoint) = store.task(&id, task).unwrap().unwrap();
+    assert!(found.spec == wanted);
+    assert_eq!(
+        (found.desired, found.created_at),
+        (Desired::Suspended, CREATED_AT)
+    );
+    assert_eq!(checkpoint, Some(full_checkpoint()));
+    check(&store);
+}
+
+#[test]
+fn an_ended_task_is_adopted_with_its_outcome() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let task = registered(&mut store, &id, spec(URL, "/out"));
+    one(&mut store, close(&id, task, finished("/out"))).unwrap();
+    let change = adopt(&id, spec(URL, "/out"), Desired::Suspended);
+    assert_eq!(one(&mut store, change), Ok(Effect::Adopted(task)));
+    let (found, _) = store.task(&id, task).unwrap().unwrap();
+    assert_eq!(
+        (found.outcome, found.desired),
+        (Some(finished("/out")), Desired::Running)
+    );
+}
+
+#[test]
+fn only_a_task_of_the_same_session_and_url_is_adopted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, a) = store_in(directory.path());
+    let b = session("b");
+    one(&mut store, put_session(&b)).unwrap();
+    let task = registered(&mut store, &a, spec(URL, "/out"));
+    let other_url = adopt(&a, spec("http://h.example/other", "/out"), Desired::Running);
+    let other_session = adopt(&b, spec(URL, "/out"), Desired::Running);
+    let refusal = Err(Refusal::TargetInUse {
+        session: a.clone(),
+        task,
+    });
+    assert_eq!(one(&mut store, other_url.clone()), refusal);
+    assert_eq!(one(&mut store, other_session.clone()), refusal);
+    one(&mut store, close(&a, task, Outcome::Cancelled)).unwrap();
+    assert_eq!(
+        one(&mut store, other_url),
+        Ok(Effect::Registered(TaskId::new(2)))
+    );
+    one(&mut store, close(&a, TaskId::new(2), Outcome::Cancelled)).unwrap();
+    assert_eq!(
+        one(&mut store, other_session),
+        Ok(Effect::Registered(TaskId::new(3)))
+    );
+    check(&store);
+}
+
+#[test]
+fn a_request_too_large_to_store_is_refused_with_its_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let header = (
+        "X-Large".to_owned(),
+        "x".repeat(8 * REQUEST_HEADER_BYTES_MAX),
+    );
+    let large = DownloadSpec {
+        headers: vec![header],
+        ..spec(URL, "/out")
+    };
+    let before = image(&store);
+    let answer = one(&mut store, register(&id, large));
+    assert!(
+        matches!(answer, Err(Refusal::TooLarge { bytes, bytes_max }) if bytes > bytes_max),
+        "{answer:?}"
+    );
+    assert!(image(&store) == before);
+    registered(&mut store, &id, spec(URL, "/out"));
+}
+
+#[test]
+fn an_unchanged_adoption_of_many_tasks_costs_no_new_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let all = |created_at| -> Vec<Change> {
+        (0..500)
+            .map(|at| Change::Register {
+                session: id.clone(),
+                spec: Box::new(spec(&format!("{URL}{at}"), &format!("/out/{at}"))),
+                desired: Desired::Running,
+                created_at,
+                adopt: true,
+            })
+            .collect()
+    };
+    let answers = store.commit(&all(CREATED_AT)).unwrap();
+    assert_eq!(answers[499], Ok(Effect::Registered(TaskId::new(500))));
+    let before = image(&store);
+    let answers = store.commit(&all(Timestamp::from_unix_ms(1))).unwrap();
+    assert_eq!(answers[499], Ok(Effect::Adopted(TaskId::new(500))));
+    assert!(image(&store) == before);
+}

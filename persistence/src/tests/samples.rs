@@ -1,0 +1,224 @@
+//! Values for tests: small ones with defaults, and full ones in which every field says something.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use longhaul_engine::checkpoint::{
+    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+};
+use longhaul_engine::checksum::{Algorithm, Digest};
+use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::http::authorization::Credentials;
+use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
+use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
+use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Finished, Outcome};
+use longhaul_engine::time::Timestamp;
+
+use crate::{Change, Effect, Refusal, Store};
+
+pub(super) const CREATED_AT: Timestamp = Timestamp::from_unix_ms(1_700_000_000_123);
+
+pub(super) fn session(name: &str) -> SessionId {
+    SessionId::new(name).unwrap()
+}
+
+pub(super) fn url(text: &str) -> HttpUrl {
+    parse_http_url(text).unwrap().url
+}
+
+/// A download of `text` into the file `path`, all options at their defaults.
+pub(super) fn spec(text: &str, path: &str) -> DownloadSpec {
+    DownloadSpec {
+        url: url(text),
+        destination: Destination::File(PathBuf::from(path)),
+        collision: Collision::Fail,
+        headers: Vec::new(),
+        credentials: None,
+        digests: Vec::new(),
+        length: None,
+        connections: 1,
+        allow_unvalidated_resume: false,
+        allow_encoded: false,
+        allow_downgrade: false,
+    }
+}
+
+/// A request for `spec` that does not adopt.
+pub(super) fn register(session: &SessionId, spec: DownloadSpec) -> Change {
+    Change::Register {
+        session: session.clone(),
+        spec: Box::new(spec),
+        desired: Desired::Running,
+        created_at: CREATED_AT,
+        adopt: false,
+    }
+}
+
+/// A request for `spec` that adopts.
+pub(super) fn adopt(session: &SessionId, spec: DownloadSpec, desired: Desired) -> Change {
+    Change::Register {
+        session: session.clone(),
+        spec: Box::new(spec),
+        desired,
+        created_at: Timestamp::from_unix_ms(9),
+        adopt: true,
+    }
+}
+
+pub(super) fn put_session(id: &SessionId) -> Change {
+    Change::PutSession {
+        id: id.clone(),
+        rules: Box::default(),
+    }
+}
+
+pub(super) fn close(session: &SessionId, task: TaskId, outcome: Outcome) -> Change {
+    Change::Close {
+        session: session.clone(),
+        task,
+        outcome,
+    }
+}
+
+pub(super) fn record(session: &SessionId, task: TaskId, checkpoint: Checkpoint) -> Change {
+    Change::Record {
+        session: session.clone(),
+        task,
+        checkpoint: Box::new(checkpoint),
+    }
+}
+
+pub(super) fn acknowledge(session: &SessionId, up_to: u64) -> Change {
+    Change::Acknowledge {
+        session: session.clone(),
+        up_to: Sequence::new(up_to),
+    }
+}
+
+/// Makes one change and answers its answer.
+pub(super) fn one(store: &mut Store, change: Change) -> Result<Effect, Refusal> {
+    let mut answers = store.commit(&[change]).unwrap();
+    assert_eq!(answers.len(), 1);
+    answers.remove(0)
+}
+
+/// Makes a task and answers its number.
+pub(super) fn registered(store: &mut Store, session: &SessionId, spec: DownloadSpec) -> TaskId {
+    match one(store, register(session, spec)) {
+        Ok(Effect::Registered(task)) => task,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn finished(path: &str) -> Outcome {
+    Outcome::Finished(Finished {
+        path: path.into(),
+        bytes: 65_536,
+        length_unverified: false,
+    })
+}
+
+/// A new store with the session `a`.
+pub(super) fn store_in(directory: &Path) -> (Store, SessionId) {
+    let mut store = Store::open(&directory.join("store.redb")).unwrap();
+    let id = session("a");
+    one(&mut store, put_session(&id)).unwrap();
+    (store, id)
+}
+
+fn odd_path() -> PathBuf {
+    Path::new("/srv/d\u{e9}j\u{e0}").join(OsStr::from_bytes(b"not \xff utf-8"))
+}
+
+pub(super) fn full_spec() -> DownloadSpec {
+    DownloadSpec {
+        url: url("https://example.com:8443/a%20b?signature=hush"),
+        destination: Destination::Directory(odd_path()),
+        collision: Collision::Rename,
+        headers: vec![
+            ("X-Api-Key".into(), "hush".into()),
+            ("Accept".into(), "*/*".into()),
+        ],
+        credentials: Some(Credentials::Login {
+            username: "me".into(),
+            password: "hush".into(),
+        }),
+        digests: vec![
+            Digest::new(Algorithm::Sha256, vec![0xab; 32]).unwrap(),
+            Digest::new(Algorithm::Md5, vec![0xcd; 16]).unwrap(),
+        ],
+        length: Some(5_000_000_000),
+        connections: 4,
+        allow_unvalidated_resume: true,
+        allow_encoded: false,
+        allow_downgrade: true,
+    }
+}
+
+pub(super) fn full_rules() -> SessionRules {
+    SessionRules {
+        headers: vec![("Authorization".into(), "Bearer hush".into())],
+        user_agent: Some("probe/1".into()),
+        timeout_for_request: Duration::from_millis(1_500),
+        timeout_for_resource: Duration::from_secs(86_400),
+        timeout_for_connect: Duration::new(3, 7),
+        retries_max: Some(12),
+        retry_base: Duration::from_millis(250),
+        retry_cap: Duration::from_secs(90),
+        redirects_max: 5,
+        tasks_max: 3,
+        tasks_per_host_max: 2,
+        durability: Durability::Power,
+        ca_certificates_pem: Some(b"-----BEGIN CERTIFICATE-----".to_vec()),
+        proxy: Some(ProxyUrl {
+            kind: ProxyKind::Socks5,
+            host: "proxy.example".into(),
+            port: 1080,
+            login: Some(("me".into(), "hush".into())),
+        }),
+        rate_limit_bytes: Some(1_000_000),
+    }
+}
+
+pub(super) fn full_checkpoint() -> Checkpoint {
+    let span = |start: u64, end, written, synced| SpanRecord {
+        start,
+        end,
+        written,
+        synced,
+        tail: std::array::from_fn(|at| u8::try_from(at).unwrap()),
+    };
+    Checkpoint {
+        stage: Stage::Finishing(odd_path()),
+        total: Some(10_000_000_000),
+        validator: Validator::Tag(EntityTag::parse("\"33a64df5\"").unwrap()),
+        offered_digests: vec![Digest::new(Algorithm::Sha512, vec![0x11; 64]).unwrap()],
+        part: Some(Part {
+            path: odd_path(),
+            identity: FileIdentity {
+                device: 2049,
+                inode: 1_234_567,
+            },
+            token: ValidityToken {
+                boot: [0x5a; 16],
+                mount: 4_294_967_300,
+            },
+        }),
+        spans: vec![
+            span(0, Some(5_000_000_000), 4_000_000_000, 3_900_000_000),
+            span(5_000_000_000, None, 5_000_000_001, 5_000_000_000),
+        ],
+        file_name: Some("r\u{e9}sum\u{e9}.pdf".into()),
+        attempts_failed: 3,
+        restarts: 1,
+        retry: Some((
+            Timestamp::from_unix_ms(1_700_000_100_000),
+            Failure::new(FailureKind::Status(503), "the server answered 503"),
+        )),
+        length_unverified: true,
+    }
+}

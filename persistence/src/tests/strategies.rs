@@ -1,0 +1,274 @@
+//! Arbitrary values of everything that is stored.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use longhaul_engine::checkpoint::{
+    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+};
+use longhaul_engine::checksum::{Algorithm, Digest};
+use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::http::authorization::Credentials;
+use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome};
+use longhaul_engine::time::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::samples::url;
+
+/// Every kind of failure.
+pub(super) const KINDS: [FailureKind; 20] = [
+    FailureKind::InvalidRequest,
+    FailureKind::TargetExists,
+    FailureKind::File,
+    FailureKind::NoSpace,
+    FailureKind::Resolve,
+    FailureKind::Connect,
+    FailureKind::Disconnected,
+    FailureKind::TimedOut,
+    FailureKind::Proxy,
+    FailureKind::Tls,
+    FailureKind::Authentication,
+    FailureKind::Protocol,
+    FailureKind::Encoded,
+    FailureKind::Redirect,
+    FailureKind::Status(418),
+    FailureKind::Unstable,
+    FailureKind::Integrity,
+    FailureKind::ResourceTimedOut,
+    FailureKind::Crashed,
+    FailureKind::Store,
+];
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,20}"
+}
+
+fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
+    vec((text(), text()), 0..4)
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    vec(1_u8.., 0..40).prop_map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos))
+}
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_unix_ms)
+}
+
+fn digests() -> impl Strategy<Value = Vec<Digest>> {
+    let digest = (0..Algorithm::ALL.len(), any::<u8>()).prop_map(|(at, byte)| {
+        let algorithm = Algorithm::ALL[at];
+        Digest::new(algorithm, vec![byte; algorithm.digest_bytes()]).unwrap()
+    });
+    vec(digest, 0..3)
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    (0..KINDS.len(), text()).prop_map(|(at, message)| Failure::new(KINDS[at], message))
+}
+
+pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        (path(), any::<u64>(), any::<bool>()).prop_map(|(path, bytes, length_unverified)| {
+            Outcome::Finished(Finished {
+                path,
+                bytes,
+                length_unverified,
+            })
+        }),
+        path().prop_map(Outcome::Skipped),
+        failure().prop_map(Outcome::Failed),
+        Just(Outcome::Cancelled),
+    ]
+}
+
+pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
+    let proxy = (
+        any::<bool>(),
+        text(),
+        any::<u16>(),
+        option::of((text(), text())),
+    )
+        .prop_map(|(socks, host, port, login)| {
+            let kind = if socks {
+                ProxyKind::Socks5
+            } else {
+                ProxyKind::Http
+            };
+            ProxyUrl {
+                kind,
+                host,
+                port,
+                login,
+            }
+        });
+    let texts = (
+        pairs(),
+        option::of(text()),
+        option::of(vec(any::<u8>(), 0..80)),
+    );
+    let times = (duration(), duration(), duration(), duration(), duration());
+    let numbers = (
+        option::of(any::<u32>()),
+        any::<u32>(),
+        any::<u32>(),
+        any::<u32>(),
+    );
+    (
+        texts,
+        times,
+        numbers,
+        any::<bool>(),
+        option::of(proxy),
+        option::of(any::<u64>()),
+    )
+        .prop_map(
+            |(texts, times, numbers, power, proxy, rate_limit_bytes)| SessionRules {
+                headers: texts.0,
+                user_agent: texts.1,
+                timeout_for_request: times.0,
+                timeout_for_resource: times.1,
+                timeout_for_connect: times.2,
+                retries_max: numbers.0,
+                retry_base: times.3,
+                retry_cap: times.4,
+                redirects_max: numbers.1,
+                tasks_max: numbers.2,
+                tasks_per_host_max: numbers.3,
+                durability: if power {
+                    Durability::Power
+                } else {
+                    Durability::Process
+                },
+                ca_certificates_pem: texts.2,
+                proxy,
+                rate_limit_bytes,
+            },
+        )
+}
+
+pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
+    let destination = prop_oneof![
+        path().prop_map(Destination::File),
+        path().prop_map(Destination::Directory)
+    ];
+    let collision = prop_oneof![
+        Just(Collision::Fail),
+        Just(Collision::Overwrite),
+        Just(Collision::Rename),
+        Just(Collision::Skip)
+    ];
+    let credentials = prop_oneof![
+        (text(), text()).prop_map(|(username, password)| Credentials::Login { username, password }),
+        text().prop_map(Credentials::Bearer),
+    ];
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let numbers = (option::of(any::<u64>()), any::<u32>());
+    let place = ("[a-z/?=%20]{0,30}", destination, collision);
+    (
+        place,
+        pairs(),
+        option::of(credentials),
+        digests(),
+        numbers,
+        flags,
+    )
+        .prop_map(
+            |(place, headers, credentials, digests, numbers, flags)| DownloadSpec {
+                url: url(&format!("http://h.example/{}", place.0)),
+                destination: place.1,
+                collision: place.2,
+                headers,
+                credentials,
+                digests,
+                length: numbers.0,
+                connections: numbers.1,
+                allow_unvalidated_resume: flags.0,
+                allow_encoded: flags.1,
+                allow_downgrade: flags.2,
+            },
+        )
+}
+
+fn span() -> impl Strategy<Value = SpanRecord> {
+    let marks = (
+        any::<u32>(),
+        any::<u32>(),
+        any::<u32>(),
+        option::of(any::<u32>()),
+    );
+    (marks, any::<[u8; 32]>()).prop_map(|((start, synced, written, end), tail)| {
+        let start = u64::from(start);
+        let synced = start + u64::from(synced);
+        let written = synced + u64::from(written);
+        SpanRecord {
+            start,
+            synced,
+            written,
+            end: end.map(|left| written + u64::from(left)),
+            tail,
+        }
+    })
+}
+
+pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
+    let stage = prop_oneof![
+        Just(Stage::Transferring),
+        path().prop_map(Stage::Finishing),
+        Just(Stage::AwaitingAuthorization)
+    ];
+    let tag = (any::<bool>(), "[!#-~]{0,20}").prop_map(|(weak, tag)| {
+        let prefix = if weak { "W/" } else { "" };
+        Validator::Tag(EntityTag::parse(&format!("{prefix}\"{tag}\"")).unwrap())
+    });
+    let date =
+        (any::<u64>(), any::<bool>()).prop_map(|(last_modified_s, strong)| Validator::Date {
+            last_modified_s,
+            strong,
+        });
+    let validator = prop_oneof![tag, date, Just(Validator::None)];
+    let part = (path(), any::<[u64; 3]>(), any::<[u8; 16]>()).prop_map(|(path, ids, boot)| Part {
+        path,
+        identity: FileIdentity {
+            device: ids[0],
+            inode: ids[1],
+        },
+        token: ValidityToken {
+            boot,
+            mount: ids[2],
+        },
+    });
+    let numbers = (
+        option::of(any::<u64>()),
+        any::<u32>(),
+        any::<u32>(),
+        any::<bool>(),
+    );
+    let whole = (stage, validator, digests(), option::of(text()));
+    let retry = option::of((timestamp(), failure()));
+    (whole, option::of(part), vec(span(), 0..5), numbers, retry).prop_map(
+        |(whole, part, spans, numbers, retry)| Checkpoint {
+            stage: whole.0,
+            total: numbers.0,
+            validator: whole.1,
+            offered_digests: whole.2,
+            part,
+            spans,
+            file_name: whole.3,
+            attempts_failed: numbers.1,
+            restarts: numbers.2,
+            retry,
+            length_unverified: numbers.3,
+        },
+    )
+}

@@ -1,0 +1,133 @@
+//! Starting and stopping an engine.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use longhaul_actors::handle::{EngineHandle, EngineOptions};
+
+use crate::{Error, Session, SessionConfiguration};
+
+/// Threads that run transfers when the caller names no number: two keep a loopback or a 10 Gbit/s
+/// link busy, and more cost memory in every small program.
+const WORKER_THREADS_DEFAULT: usize = 2;
+
+/// More worker threads than any machine needs that this was measured on.
+const WORKER_THREADS_MAX: usize = 64;
+
+/// A running engine: the actor system that owns one state directory.
+///
+/// It has threads of its own, so its handles work from any executor and from plain threads with
+/// any `block_on`. Cloning gives another handle of the same engine; when the last one and those of
+/// its sessions and tasks are dropped, it stops in good order.
+///
+/// What survives: everything that a call answered, and the bytes that had reached the files. When
+/// the process ends without [`Engine::shutdown`], be it by a kill, the next engine on the same
+/// directory goes on from the last record.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    handle: EngineHandle,
+}
+
+/// How an engine is to be started; made by [`Engine::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct EngineBuilder {
+    state_dir: PathBuf,
+    worker_threads: usize,
+}
+
+impl Engine {
+    /// Describes an engine over `state_dir`, which is made with mode 0700 when it is missing. One
+    /// engine at a time owns a directory.
+    pub fn builder(state_dir: impl AsRef<Path>) -> EngineBuilder {
+        let state_dir = state_dir.as_ref().to_path_buf();
+        EngineBuilder {
+            state_dir,
+            worker_threads: WORKER_THREADS_DEFAULT,
+        }
+    }
+
+    /// Opens the session of this name, making it when it is not there, and lets its unfinished
+    /// tasks go on.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] or [`Error::Store`].
+    pub async fn session(&self, configuration: SessionConfiguration) -> Result<Session, Error> {
+        let SessionConfiguration { id, rules } = configuration;
+        Ok(Session::new(self.handle.open_session(id, rules).await?))
+    }
+
+    /// Records how far every transfer is, stops them all, closes the store and frees the state
+    /// directory. It takes at most 2 s; doing it twice is harmless.
+    pub async fn shutdown(&self) {
+        self.handle.shutdown().await;
+    }
+
+    /// Waits until the engine has stopped.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] with the reason when it stopped by itself, because its restart budget was
+    /// spent. The process decides what to do; a new engine goes on with what is recorded.
+    pub async fn stopped(&self) -> Result<(), Error> {
+        match self.handle.stopped().await {
+            None => Ok(()),
+            Some(reason) => Err(Error::Stopped {
+                reason: Some(reason),
+            }),
+        }
+    }
+}
+
+impl EngineBuilder {
+    /// Threads that run transfers: 2 to 64, 2 without this. A number outside is moved to the
+    /// nearer end.
+    pub fn worker_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.worker_threads = threads
+            .get()
+            .clamp(WORKER_THREADS_DEFAULT, WORKER_THREADS_MAX);
+        self
+    }
+
+    /// Starts the engine and returns when its store is open. It blocks for that time, some
+    /// milliseconds, and may be called from anywhere, also within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::StateInUse`] when another process owns the directory, [`Error::State`] when it or
+    /// the store in it can not be used, [`Error::Threads`] when no thread could be started.
+    pub fn start(self) -> Result<Engine, Error> {
+        let state_dir = std::path::absolute(&self.state_dir).map_err(|error| {
+            Error::State(format!(
+                "the state directory \"{}\" is no usable path: {error}; give another one",
+                self.state_dir.display()
+            ))
+        })?;
+        let options = EngineOptions {
+            state_dir,
+            workers: self.worker_threads,
+        };
+        Ok(Engine {
+            handle: EngineHandle::start(options)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_worker_threads_stays_in_its_bounds() {
+        for (given, used) in [(1, 2), (2, 2), (8, 8), (1000, 64)] {
+            let given = NonZeroUsize::new(given).unwrap();
+            assert_eq!(
+                Engine::builder("x").worker_threads(given).worker_threads,
+                used
+            );
+        }
+    }
+
+    #[test]
+    fn a_state_directory_without_a_name_is_refused() {
+        assert!(matches!(Engine::builder("").start(), Err(Error::State(_))));
+    }
+}

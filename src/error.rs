@@ -1,0 +1,116 @@
+//! Everything that a call of this library can fail with, in one enum.
+
+use std::path::PathBuf;
+
+use longhaul_actors::handle::{CallError, RefusedStart, StartError};
+use longhaul_engine::checksum::DigestError;
+use longhaul_engine::id::{SessionIdError, TaskId};
+use longhaul_engine::safe_url::UrlError;
+
+/// Why a call failed. The variants are sorted by who must act: the caller, the operator of the
+/// machine, or the engine.
+///
+/// How a *transfer* failed is no error of a call: it is a [`Failure`](crate::Failure) in the task's
+/// [`Outcome`](crate::Outcome). No text holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A request or a configuration holds something that can not be used; the text says what and
+    /// what to give instead.
+    #[error("{0}")]
+    Invalid(String),
+    /// A live task writes the same target already.
+    #[error(
+        "task {task} of session \"{session}\" writes this target already; wait for it or cancel it"
+    )]
+    TargetInUse {
+        /// The session of the other task.
+        session: String,
+        /// The other task.
+        task: TaskId,
+    },
+    /// The session has no such task, or has forgotten it because its end was acknowledged.
+    #[error("there is no task {0} in this session")]
+    NoSuchTask(TaskId),
+    /// Another process owns the state directory.
+    #[error(
+        "the state directory {path} is in use by process {pid}; stop it, or use another directory",
+        path = path.display(),
+        pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+    )]
+    StateInUse {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner, when it could be read.
+        pid: Option<u32>,
+    },
+    /// The state directory, or the store in it, can not be used; the text names the file.
+    #[error("{0}")]
+    State(String),
+    /// The engine's threads could not be started.
+    #[error("the engine's threads could not be started: {0}")]
+    Threads(String),
+    /// The store failed to answer one call; the engine opens it again by itself.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// The engine has stopped. With a reason it did so by itself, because its restart budget was
+    /// spent: the transfers' state is safe, and a new engine goes on with it.
+    #[error("the engine has stopped{}", reason.as_ref().map_or_else(String::new, |r| format!(": {r}")))]
+    Stopped {
+        /// Why, when it was not its owner's wish.
+        reason: Option<String>,
+    },
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::InUse { path, pid } => Self::StateInUse { path, pid },
+            StartError::State(text) => Self::State(text),
+            StartError::Threads(text) => Self::Threads(text),
+            other => Self::State(other.to_string()),
+        }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Stopped { reason } => Self::Stopped { reason },
+            CallError::NoSuchTask(task) => Self::NoSuchTask(task),
+            CallError::Store(text) => Self::Store(text),
+            other => Self::Store(other.to_string()),
+        }
+    }
+}
+
+impl From<RefusedStart> for Error {
+    fn from(error: RefusedStart) -> Self {
+        match error {
+            RefusedStart::TargetInUse { session, task } => Self::TargetInUse {
+                session: session.as_str().to_owned(),
+                task,
+            },
+            RefusedStart::Invalid(text) => Self::Invalid(text),
+            other => Self::Invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<DigestError> for Error {
+    fn from(error: DigestError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<SessionIdError> for Error {
+    fn from(error: SessionIdError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

@@ -1,0 +1,138 @@
+//! Background transfer sessions: downloads that are started by an app, survive its death, and are
+//! found again by name.
+//!
+//! It is the contract of Apple's background `URLSession` for any Rust program. The engine is a small
+//! actor system on threads of its own; what it knows lies in a transactional store, and the bytes in
+//! a part file beside the target. When the process is killed, at any moment, the next start goes on
+//! from the last record. A finished file is byte for byte one version of what the server has.
+//!
+//! ```no_run
+//! use longhaul::{DownloadRequest, Engine, Outcome, SessionConfiguration};
+//!
+//! # async fn example() -> Result<(), longhaul::Error> {
+//! // The same directory at every start: what is unfinished in it goes on.
+//! let engine = Engine::builder("/var/lib/my-app/transfers").start()?;
+//! let session = engine.session(SessionConfiguration::new("com.example.my-app")?).await?;
+//!
+//! let request = DownloadRequest::new("https://example.com/big.iso", "big.iso")?;
+//! let task = session.start_download(request.adopt_existing(true)).await?;
+//!
+//! match task.finished().await? {
+//!     Outcome::Finished(file) => println!("{} bytes in {}", file.bytes, file.path.display()),
+//!     Outcome::Skipped(path) => println!("{} was there already", path.display()),
+//!     Outcome::Failed(failure) => println!("it failed: {failure}"),
+//!     Outcome::Cancelled => println!("it was cancelled"),
+//! }
+//! engine.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Sessions and tasks
+//!
+//! An [`Engine`] owns a state directory. A [`Session`] is a named group of tasks in it with one
+//! [`SessionConfiguration`]. [`Session::start_download`] answers when the task is recorded; from then
+//! on it exists until it has ended *and* its end was acknowledged. A [`DownloadTask`] is only a
+//! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
+//! in this process or in a later one.
+//!
+//! # Events
+//!
+//! [`Session::events`] tells two kinds of things. A [`Fact`] is committed before it is told, carries
+//! a [`Sequence`], and is told again after a restart until [`Session::acknowledge`]; each task has
+//! exactly one terminal fact. Progress and changes of phase are news, and a slow reader misses some.
+//!
+//! # Surviving restarts
+//!
+//! After a kill, what had reached the file is not fetched again, up to one recording interval (1 MiB
+//! or 100 ms, whichever comes later; at most 1 s). After a power cut the same holds for what was
+//! synced (64 MiB or 2 s). Whether the bytes may be kept is asked of the server with `If-Range`
+//! (RFC 9110 section 13.1.5): two versions of a file are never spliced.
+//!
+//! # What is not promised
+//!
+//! The embedded engine transfers only while its process lives. A server without validators or
+//! without ranges makes an interrupted download begin again. Redirects, proxies and clocks are
+//! trusted as far as HTTP trusts them; a digest ([`DownloadRequest::checksum`]) trusts nobody.
+//!
+//! # Executors
+//!
+//! Every future of this crate works on any executor and, with any `block_on`, in plain threads: it
+//! only waits for answers of the engine's own threads. All handles are `Send + Sync`.
+
+#![warn(missing_docs)]
+
+#[cfg(panic = "abort")]
+compile_error!(
+    "longhaul's supervision turns a panic of one transfer into a restart, which needs unwinding: \
+     remove `panic = \"abort\"` from the profile"
+);
+
+mod configuration;
+mod engine;
+mod error;
+mod events;
+mod header;
+mod proxy;
+mod request;
+mod session;
+mod task;
+
+pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
+pub use engine::{Engine, EngineBuilder};
+pub use error::Error;
+pub use events::Events;
+pub use request::DownloadRequest;
+pub use session::Session;
+pub use task::{DownloadTask, TaskSnapshot};
+
+pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::event::{Event, Fact, NumberedFact};
+pub use longhaul_engine::failure::{Class, Failure, FailureKind};
+pub use longhaul_engine::id::{Sequence, TaskId};
+pub use longhaul_engine::safe_url::HttpUrl;
+pub use longhaul_engine::session::Durability;
+pub use longhaul_engine::task::{
+    Collision, Destination, Finished, Outcome, Phase, Progress, QueueReason, TaskState,
+};
+pub use longhaul_engine::time::Timestamp;
+
+/// Limits that a caller may want to know before it asks.
+pub mod limits {
+    pub use longhaul_engine::limits::{
+        CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
+        RETRY_AFTER_MAX, SESSION_ID_BYTES_MAX,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_handle_works_from_any_thread() {
+        fn is_shared<T: Send + Sync + 'static>() {}
+        fn is_sent<T: Send + Unpin + futures_core::Stream<Item = Event>>() {}
+        is_shared::<Engine>();
+        is_shared::<Session>();
+        is_shared::<DownloadTask>();
+        is_shared::<TaskSnapshot>();
+        is_shared::<Error>();
+        is_sent::<Events>();
+    }
+
+    #[test]
+    fn every_future_can_move_between_threads() {
+        fn is_sent<T: Send>(_: fn(&'static Engine, &'static Session, &'static DownloadTask) -> T) {}
+        is_sent(|engine, _, _| async { engine.shutdown().await });
+        is_sent(|engine, _, _| async { engine.stopped().await });
+        is_sent(|engine, _, _| async { engine.session(SessionConfiguration::new("x")?).await });
+        is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.snapshot().await });
+        is_sent(|_, session, _| async { session.events().await });
+        is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });
+        is_sent(|_, _, task| async { task.events().await });
+        is_sent(|_, _, task| async { task.cancel().await });
+        is_sent(|_, _, task| task.clone().into_future());
+    }
+}

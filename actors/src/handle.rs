@@ -301,9 +301,9 @@ impl SessionHandle {
         let make = || Apply(vec![change.clone()]);
         let answers = self.engine.doors.registry.call(make).await.map_err(|_| self.engine.gone())?;
         match answers.into_iter().next() {
-            Some(Ok(Effect::Forgotten(tasks))) => {
+            Some(Ok(Effect::Forgotten(forgotten))) => {
                 if let Some(session) = self.slot.current() {
-                    session.do_send(Forgotten(tasks));
+                    session.do_send(Forgotten(forgotten.tasks));
                 }
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! The actor that remembers: the only code that may block on the store.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
 use longhaul_engine::checkpoint::Checkpoint;
@@ -10,10 +11,16 @@ use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Outcome, Task};
 use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::fault;
+use crate::file::discard::discard;
 use crate::notifier::{Committed, NotifierActor};
 use crate::slot::SlotRef;
+
+/// Commits begin at least this far apart. A commit costs a tenth of a millisecond whatever is in it,
+/// so under load a few milliseconds of waiting make one of dozens; alone, nothing waits.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(3);
 
 /// Bits of a generation that count within one opening of the store; the rest is the store's epoch.
 const EPOCH_SHIFT: u32 = 32;
@@ -44,6 +51,7 @@ pub(crate) struct RegistryActor {
     fences: HashMap<TaskId, Generation>,
     next_generation: u64,
     pending: Vec<Pending>,
+    committed_at: Option<Instant>,
 }
 
 struct Pending {
@@ -60,7 +68,14 @@ impl std::fmt::Debug for RegistryActor {
 impl RegistryActor {
     pub(crate) fn new(store: Store, notifier: SlotRef<NotifierActor>) -> Self {
         let next_generation = store.epoch() << EPOCH_SHIFT;
-        Self { store, notifier, fences: HashMap::new(), next_generation, pending: Vec::new() }
+        Self {
+            store,
+            notifier,
+            fences: HashMap::new(),
+            next_generation,
+            pending: Vec::new(),
+            committed_at: None,
+        }
     }
 
     /// Takes changes in and sees to it that they are committed once the mailbox is drained.
@@ -72,7 +87,13 @@ impl RegistryActor {
         let (reply, answer) = oneshot::channel();
         let count = changes.len();
         if self.pending.is_empty() {
-            context.notify(Flush);
+            let since = self.committed_at.map_or(COMMIT_INTERVAL, |at| at.elapsed());
+            match COMMIT_INTERVAL.checked_sub(since) {
+                None | Some(Duration::ZERO) => context.notify(Flush),
+                Some(wait) => {
+                    context.notify_later(Flush, wait);
+                }
+            }
         }
         self.pending.push(Pending { changes, reply });
         Box::pin(async move {
@@ -158,6 +179,7 @@ impl Handler<Flush> for RegistryActor {
     fn handle(&mut self, _: Flush, context: &mut Self::Context) {
         fault::point("registry.flush");
         let pending = std::mem::take(&mut self.pending);
+        self.committed_at = Some(Instant::now());
         let mut changes = Vec::with_capacity(pending.len());
         let mut replies = Vec::with_capacity(pending.len());
         for Pending { changes: own, reply } in pending {
@@ -170,6 +192,7 @@ impl Handler<Flush> for RegistryActor {
                 fault::point("registry.committed");
                 let answers: Vec<Answer> =
                     effects.into_iter().map(|e| e.map_err(NotStored::Refused)).collect();
+                Self::remove_parts(&answers);
                 self.tell(&sessions, &answers);
                 fault::point("registry.told");
                 let mut answers = answers.into_iter();
@@ -190,6 +213,18 @@ impl Handler<Flush> for RegistryActor {
 }
 
 impl RegistryActor {
+    /// Removes the part files that failed tasks had kept and that nobody knows any more.
+    fn remove_parts(answers: &[Answer]) {
+        for answer in answers {
+            let Ok(Effect::Forgotten(forgotten)) = answer else { continue };
+            for part in &forgotten.parts {
+                if let Err(error) = discard(&part.path, part.identity) {
+                    tracing::warn!(%error, "a part file was left behind");
+                }
+            }
+        }
+    }
+
     fn tell(&mut self, sessions: &[SessionId], answers: &[Answer]) {
         let mut facts = Vec::new();
         for (session, answer) in sessions.iter().zip(answers) {

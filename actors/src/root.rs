@@ -107,7 +107,7 @@ impl Root {
         };
         let store = root.open_store().await;
         let store = store.map_err(|error| StartError::State(error.to_string()))?;
-        root.start_registry(store);
+        root.start_registry(store).await;
         root.start_notifier();
         Ok(root)
     }
@@ -204,7 +204,7 @@ impl Root {
                 Err(failed) => error = failed.to_string(),
             }
         };
-        self.start_registry(store);
+        self.start_registry(store).await;
         // What was committed and not told of is found in the store.
         self.notifier_child = None;
         self.start_notifier();
@@ -351,12 +351,16 @@ impl Root {
         }
     }
 
-    fn start_registry(&mut self, store: Store) {
+    /// Starts the registry and waits until it has an address: who asks it next finds it.
+    async fn start_registry(&mut self, store: Store) {
         let number = self.next_number();
         let notifier = self.notifier.reference();
         let registry = self.registry.clone();
+        let (built, is_built) = oneshot::channel();
         let build = move |context: &mut actix::Context<RegistryActor>| {
             registry.put(context.address());
+            // The root waits right below.
+            let _ = built.send(());
             RegistryActor::new(store, notifier)
         };
         let reports = self.reports.clone();
@@ -366,6 +370,8 @@ impl Root {
         };
         let guard = spawn_child(&self.world.registry_place, build, report);
         self.registry_child = Some((number, guard));
+        // When it never ran its report comes next, and starts another.
+        let _ = is_built.await;
     }
 
     fn start_notifier(&mut self) {

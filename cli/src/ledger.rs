@@ -54,6 +54,8 @@ struct Item {
     received_bytes: u64,
     /// Retries since the last new byte.
     retries: u32,
+    /// The retry that was counted last: it may be told twice.
+    retry_at: Option<Timestamp>,
 }
 
 /// Where a download is, for this command.
@@ -231,8 +233,8 @@ impl Ledger {
             };
             if let Some(outcome) = outcome {
                 notes.extend(self.end(item, outcome));
-            } else if phase == Phase::AwaitingAuthorization {
-                notes.extend(self.settle(item, What::Failed(Problem::unauthorized())));
+            } else if self.items[item].state != State::Settled {
+                self.change(item, phase, notes);
             }
         }
     }
@@ -305,6 +307,9 @@ impl Ledger {
         }
         let record = &mut self.items[item];
         record.state = State::Retrying;
+        if record.retry_at.replace(at) == Some(at) {
+            return None;
+        }
         record.retries = record.retries.saturating_add(1);
         if record.retries > self.retry.retries_max {
             let problem = Problem::out_of_retries(&cause, self.retry.retries_max);

@@ -20,7 +20,11 @@ pub struct RestartBudget {
 impl RestartBudget {
     /// Takes one restart out of the budget; `false` when it is spent.
     pub fn spend(&mut self, now: Timestamp) -> bool {
-        while self.restarts.front().is_some_and(|at| now.since(*at) > RESTART_WINDOW) {
+        while self
+            .restarts
+            .front()
+            .is_some_and(|at| now.since(*at) > RESTART_WINDOW)
+        {
             self.restarts.pop_front();
         }
         if self.restarts.len() >= RESTARTS_IN_WINDOW {

@@ -61,7 +61,10 @@ impl Event {
     #[must_use]
     pub const fn task(&self) -> TaskId {
         match self {
-            Self::Fact(NumberedFact { fact: Fact::Completed { task, .. }, .. })
+            Self::Fact(NumberedFact {
+                fact: Fact::Completed { task, .. },
+                ..
+            })
             | Self::Progress { task, .. }
             | Self::PhaseChanged { task, .. }
             | Self::Resumed { task, .. } => *task,

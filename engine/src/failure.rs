@@ -89,7 +89,9 @@ impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         let mut message = message.into();
         if message.len() > ERROR_TEXT_BYTES_MAX {
-            let cut = (0..=ERROR_TEXT_BYTES_MAX).rev().find(|at| message.is_char_boundary(*at));
+            let cut = (0..=ERROR_TEXT_BYTES_MAX)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
             message.truncate(cut.unwrap_or(0));
         }
         Self { kind, message }
@@ -139,6 +141,33 @@ impl FailureKind {
             | Self::Integrity
             | Self::ResourceTimedOut
             | Self::Crashed => false,
+        }
+    }
+
+    /// Whether the bytes that were held are of no use to another attempt: they are removed with the
+    /// task. All other failures leave them for the next task of the same URL and target.
+    #[must_use]
+    pub const fn spoils_bytes(self) -> bool {
+        match self {
+            Self::Integrity | Self::Unstable | Self::Status(416) => true,
+            Self::InvalidRequest
+            | Self::TargetExists
+            | Self::File
+            | Self::NoSpace
+            | Self::Resolve
+            | Self::Connect
+            | Self::Disconnected
+            | Self::TimedOut
+            | Self::Proxy
+            | Self::Tls
+            | Self::Authentication
+            | Self::Protocol
+            | Self::Encoded
+            | Self::Redirect
+            | Self::Status(_)
+            | Self::ResourceTimedOut
+            | Self::Crashed
+            | Self::Store => false,
         }
     }
 

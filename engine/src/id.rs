@@ -106,7 +106,13 @@ mod tests {
     fn a_session_identifier_is_checked_at_the_door() {
         assert_eq!(SessionId::new(""), Err(SessionIdError::Empty));
         assert_eq!(SessionId::new("a\nb"), Err(SessionIdError::Control));
-        assert_eq!(SessionId::new("x".repeat(257)), Err(SessionIdError::TooLong(257)));
-        assert_eq!(SessionId::new("x".repeat(256)).map(|id| id.as_str().len()), Ok(256));
+        assert_eq!(
+            SessionId::new("x".repeat(257)),
+            Err(SessionIdError::TooLong(257))
+        );
+        assert_eq!(
+            SessionId::new("x".repeat(256)).map(|id| id.as_str().len()),
+            Ok(256)
+        );
     }
 }

@@ -146,10 +146,7 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
         // A report of a child that nobody has: its session has fenced it off already.
         (
             S::Queued | S::Waiting(_) | S::AwaitingAuthorization | S::Suspended,
-            E::ChildStopped
-            | E::ChildRetries(_)
-            | E::ChildNeedsAuthorization
-            | E::ChildCrashed,
+            E::ChildStopped | E::ChildRetries(_) | E::ChildNeedsAuthorization | E::ChildCrashed,
         ) => (state, C::None),
     }
 }
@@ -192,7 +189,11 @@ mod tests {
         for state in STATES {
             for wish in [Desired::Running, Desired::Suspended, Desired::Cancelled] {
                 let (once, _) = step(state, Event::Want(wish));
-                assert_eq!(step(once, Event::Want(wish)), (once, Command::None), "{state:?} {wish:?}");
+                assert_eq!(
+                    step(once, Event::Want(wish)),
+                    (once, Command::None),
+                    "{state:?} {wish:?}"
+                );
             }
         }
     }
@@ -214,7 +215,10 @@ mod tests {
                     Command::Launch | Command::Discard | Command::DequeueAndDiscard
                 );
                 if starts {
-                    assert!(!has_child(state) || child_gone, "{state:?} {event:?} starts a second");
+                    assert!(
+                        !has_child(state) || child_gone,
+                        "{state:?} {event:?} starts a second"
+                    );
                     assert!(has_child(next), "{state:?} {event:?}");
                 }
             }
@@ -232,14 +236,23 @@ mod tests {
     fn a_cancelled_task_ends_whatever_its_child_does() {
         for event in EVENTS {
             let (next, _) = step(State::Cancelling, event);
-            assert!(matches!(next, State::Cancelling | State::Ended), "{event:?}");
+            assert!(
+                matches!(next, State::Cancelling | State::Ended),
+                "{event:?}"
+            );
         }
     }
 
     #[test]
     fn stop_then_run_again_before_the_child_stopped_leads_back_to_running() {
         let (state, command) = step(State::Stopping, Event::Want(Desired::Running));
-        assert_eq!((state, command), (State::Running, Command::Tell(Desired::Running)));
-        assert_eq!(step(state, Event::ChildStopped), (State::Queued, Command::Enqueue));
+        assert_eq!(
+            (state, command),
+            (State::Running, Command::Tell(Desired::Running))
+        );
+        assert_eq!(
+            step(state, Event::ChildStopped),
+            (State::Queued, Command::Enqueue)
+        );
     }
 }

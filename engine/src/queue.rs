@@ -43,7 +43,9 @@ impl RunQueue {
 
     /// Takes a waiting task out; `false` when it does not wait here.
     pub fn remove(&mut self, host: &str, task: TaskId) -> bool {
-        let Some(queue) = self.hosts.get_mut(host) else { return false };
+        let Some(queue) = self.hosts.get_mut(host) else {
+            return false;
+        };
         let before = queue.waiting.len();
         queue.waiting.retain(|waiting| *waiting != task);
         let removed = queue.waiting.len() < before;
@@ -58,12 +60,16 @@ impl RunQueue {
             return None;
         }
         while let Some(host) = self.turns.pop_front() {
-            let Some(queue) = self.hosts.get_mut(&host) else { continue };
+            let Some(queue) = self.hosts.get_mut(&host) else {
+                continue;
+            };
             queue.has_turn = false;
             if queue.running >= self.per_host_max {
                 continue;
             }
-            let Some(task) = queue.waiting.pop_front() else { continue };
+            let Some(task) = queue.waiting.pop_front() else {
+                continue;
+            };
             queue.running += 1;
             self.running += 1;
             self.offer_turn(&host);
@@ -74,8 +80,13 @@ impl RunQueue {
 
     /// Frees the place of a task of this host that [`RunQueue::pop`] had given out.
     pub fn release(&mut self, host: &str) {
-        let Some(queue) = self.hosts.get_mut(host) else { return };
-        assert!(queue.running > 0 && self.running > 0, "a place was freed twice");
+        let Some(queue) = self.hosts.get_mut(host) else {
+            return;
+        };
+        assert!(
+            queue.running > 0 && self.running > 0,
+            "a place was freed twice"
+        );
         queue.running -= 1;
         self.running -= 1;
         self.offer_turn(host);
@@ -89,7 +100,9 @@ impl RunQueue {
     }
 
     fn offer_turn(&mut self, host: &str) {
-        let Some(queue) = self.hosts.get_mut(host) else { return };
+        let Some(queue) = self.hosts.get_mut(host) else {
+            return;
+        };
         let eligible = !queue.waiting.is_empty() && queue.running < self.per_host_max;
         if eligible && !queue.has_turn {
             queue.has_turn = true;
@@ -98,7 +111,11 @@ impl RunQueue {
     }
 
     fn tidy(&mut self, host: &str) {
-        if self.hosts.get(host).is_some_and(|queue| queue.waiting.is_empty() && queue.running == 0) {
+        if self
+            .hosts
+            .get(host)
+            .is_some_and(|queue| queue.waiting.is_empty() && queue.running == 0)
+        {
             self.hosts.remove(host);
             self.turns.retain(|turn| turn != host);
         }
@@ -120,7 +137,9 @@ mod tests {
             queue.push("a", id(number));
         }
         queue.push("b", id(10));
-        let order: Vec<u64> = std::iter::from_fn(|| queue.pop()).map(TaskId::get).collect();
+        let order: Vec<u64> = std::iter::from_fn(|| queue.pop())
+            .map(TaskId::get)
+            .collect();
         assert_eq!(order, [0, 10, 1, 2]);
     }
 
@@ -134,7 +153,11 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 3);
         assert!(queue.is_full());
         queue.release("b");
-        assert_eq!(queue.pop(), Some(id(11)), "host a has its two, so it is b's turn");
+        assert_eq!(
+            queue.pop(),
+            Some(id(11)),
+            "host a has its two, so it is b's turn"
+        );
         assert_eq!(queue.pop(), None);
     }
 

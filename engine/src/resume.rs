@@ -32,6 +32,8 @@ pub enum Verdict {
     Continue {
         /// The length of the whole, which the answer names or confirms.
         total: Option<u64>,
+        /// One past the last byte of the range that the answer carries.
+        end: u64,
     },
     /// The body is the whole representation, from byte 0; held bytes are not of it.
     Fresh(Fresh),
@@ -86,7 +88,9 @@ pub fn decide(asked: &Asked<'_>, head: &ResponseHead, now: Timestamp) -> Verdict
         400..=599 => Verdict::Fail(status_failure(head.status)),
         status => Verdict::Fail(Failure::new(
             FailureKind::Protocol,
-            format!("the server answered a download with status {status}, which has no meaning there"),
+            format!(
+                "the server answered a download with status {status}, which has no meaning there"
+            ),
         )),
     }
 }
@@ -107,8 +111,16 @@ fn fresh(asked: &Asked<'_>, head: &ResponseHead, total: Option<u64>, framing: Fr
     // Coded bytes are made anew for each answer, and a body that ends with the connection can not
     // be told from a cut one: nothing of either is ever continued.
     let resumable = !is_encoded && framing != Framing::UntilClose;
-    let validator = if resumable { Validator::from_head(head) } else { Validator::None };
-    Verdict::Fresh(Fresh { total, framing, validator })
+    let validator = if resumable {
+        Validator::from_head(head)
+    } else {
+        Validator::None
+    };
+    Verdict::Fresh(Fresh {
+        total,
+        framing,
+        validator,
+    })
 }
 
 fn part(asked: &Asked<'_>, head: &ResponseHead) -> Verdict {
@@ -117,7 +129,11 @@ fn part(asked: &Asked<'_>, head: &ResponseHead) -> Verdict {
         Err(error) => return protocol(error.to_string()),
     };
     let range = match ContentRange::from_head(head) {
-        Ok(Some(ContentRange::Bytes { start, end_inclusive, total })) => (start, end_inclusive, total),
+        Ok(Some(ContentRange::Bytes {
+            start,
+            end_inclusive,
+            total,
+        })) => (start, end_inclusive, total),
         // multipart/byteranges has no Content-Range of its own; a broken one proves nothing.
         Ok(Some(ContentRange::Unsatisfied { .. }) | None) | Err(_) => {
             return match asked.from {
@@ -137,7 +153,9 @@ fn part(asked: &Asked<'_>, head: &ResponseHead) -> Verdict {
             Some(total) if start == 0 && end_inclusive + 1 == total => {
                 fresh(asked, head, Some(total), framing)
             }
-            Some(_) | None => protocol("a partial answer (206) to a request for the whole".to_owned()),
+            Some(_) | None => {
+                protocol("a partial answer (206) to a request for the whole".to_owned())
+            }
         };
     };
     if is_encoded(head) && !asked.allow_encoded {
@@ -149,7 +167,7 @@ fn part(asked: &Asked<'_>, head: &ResponseHead) -> Verdict {
     let is_within = asked.until.is_none_or(|until| end <= until);
     let is_same = confirms(asked.validator, &Validator::from_head(head));
     if is_asked_start && is_same_total && is_within && is_same {
-        Verdict::Continue { total }
+        Verdict::Continue { total, end }
     } else {
         Verdict::Restart(RestartCause::Changed)
     }
@@ -170,7 +188,11 @@ fn unsatisfiable(asked: &Asked<'_>, head: &ResponseHead) -> Verdict {
         return Verdict::Restart(RestartCause::Unsatisfiable);
     };
     let is_all_held = asked.from == Some(total) && asked.total.is_none_or(|known| known == total);
-    if is_all_held && !asked.validator.is_contradicted_by(&Validator::from_head(head)) {
+    if is_all_held
+        && !asked
+            .validator
+            .is_contradicted_by(&Validator::from_head(head))
+    {
         Verdict::AlreadyComplete(total)
     } else {
         Verdict::Restart(RestartCause::Unsatisfiable)
@@ -213,7 +235,10 @@ fn status_failure(status: u16) -> Failure {
         504 => "gateway timeout",
         _ => "error",
     };
-    Failure::new(FailureKind::Status(status), format!("the server answered {status} ({meaning})"))
+    Failure::new(
+        FailureKind::Status(status),
+        format!("the server answered {status} ({meaning})"),
+    )
 }
 
 #[cfg(test)]
@@ -248,25 +273,53 @@ mod tests {
         }
     }
 
+    /// A status, its fields, and the kind of verdict that they get.
+    type Row<'a> = (u16, &'a [(&'a str, &'a str)], &'a str);
+
     const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000_000_000);
 
     #[test]
     fn an_answer_to_a_request_for_the_whole() {
         let none = Validator::None;
-        let asked =
-            Asked { from: None, until: None, total: None, validator: &none, allow_encoded: false };
-        let table: [(u16, &[(&str, &str)], &str); 17] = [
+        let asked = Asked {
+            from: None,
+            until: None,
+            total: None,
+            validator: &none,
+            allow_encoded: false,
+        };
+        let table: [Row<'_>; 17] = [
             (200, &[("content-length", "10")], "fresh"),
             (200, &[("transfer-encoding", "chunked")], "fresh"),
             (200, &[], "fresh"),
             (204, &[], "fresh"),
-            (206, &[("content-length", "10"), ("content-range", "bytes 0-9/10")], "fresh"),
-            (206, &[("content-length", "5"), ("content-range", "bytes 0-4/10")], "protocol"),
+            (
+                206,
+                &[("content-length", "10"), ("content-range", "bytes 0-9/10")],
+                "fresh",
+            ),
+            (
+                206,
+                &[("content-length", "5"), ("content-range", "bytes 0-4/10")],
+                "protocol",
+            ),
             (206, &[("content-length", "5")], "protocol"),
-            (200, &[("content-length", "1"), ("content-length", "2")], "protocol"),
+            (
+                200,
+                &[("content-length", "1"), ("content-length", "2")],
+                "protocol",
+            ),
             (200, &[("transfer-encoding", "gzip, chunked")], "protocol"),
-            (200, &[("content-length", "10"), ("content-encoding", "gzip")], "encoded"),
-            (200, &[("content-length", "10"), ("content-encoding", "identity")], "fresh"),
+            (
+                200,
+                &[("content-length", "10"), ("content-encoding", "gzip")],
+                "encoded",
+            ),
+            (
+                200,
+                &[("content-length", "10"), ("content-encoding", "identity")],
+                "fresh",
+            ),
             (302, &[("location", "/x")], "redirect"),
             (401, &[], "challenge"),
             (404, &[], "status"),
@@ -291,20 +344,72 @@ mod tests {
             allow_encoded: false,
         };
         let same = ("etag", "\"a\"");
-        let table: [(u16, &[(&str, &str)], &str); 14] = [
-            (206, &[same, ("content-range", "bytes 4-9/10"), ("content-length", "6")], "continue"),
-            (206, &[("content-range", "bytes 4-9/10"), ("content-length", "6")], "changed"),
-            (206, &[same, ("content-range", "bytes 4-9/10")], "continue"),
-            (206, &[same, ("content-range", "bytes 5-9/10"), ("content-length", "5")], "changed"),
-            (206, &[same, ("content-range", "bytes 4-10/11"), ("content-length", "7")], "changed"),
-            (206, &[same, ("content-range", "bytes 4-9/10"), ("content-length", "5")], "protocol"),
+        let table: [Row<'_>; 14] = [
             (
                 206,
-                &[("etag", "\"b\""), ("content-range", "bytes 4-9/10"), ("content-length", "6")],
+                &[
+                    same,
+                    ("content-range", "bytes 4-9/10"),
+                    ("content-length", "6"),
+                ],
+                "continue",
+            ),
+            (
+                206,
+                &[("content-range", "bytes 4-9/10"), ("content-length", "6")],
                 "changed",
             ),
-            (206, &[same, ("content-type", "multipart/byteranges; boundary=x")], "changed"),
-            (206, &[same, ("content-range", "bytes 4-9/*"), ("content-length", "6")], "changed"),
+            (206, &[same, ("content-range", "bytes 4-9/10")], "continue"),
+            (
+                206,
+                &[
+                    same,
+                    ("content-range", "bytes 5-9/10"),
+                    ("content-length", "5"),
+                ],
+                "changed",
+            ),
+            (
+                206,
+                &[
+                    same,
+                    ("content-range", "bytes 4-10/11"),
+                    ("content-length", "7"),
+                ],
+                "changed",
+            ),
+            (
+                206,
+                &[
+                    same,
+                    ("content-range", "bytes 4-9/10"),
+                    ("content-length", "5"),
+                ],
+                "protocol",
+            ),
+            (
+                206,
+                &[
+                    ("etag", "\"b\""),
+                    ("content-range", "bytes 4-9/10"),
+                    ("content-length", "6"),
+                ],
+                "changed",
+            ),
+            (
+                206,
+                &[same, ("content-type", "multipart/byteranges; boundary=x")],
+                "changed",
+            ),
+            (
+                206,
+                &[
+                    same,
+                    ("content-range", "bytes 4-9/*"),
+                    ("content-length", "6"),
+                ],
+                "changed",
+            ),
             (200, &[same, ("content-length", "10")], "fresh"),
             (416, &[("content-range", "bytes */4")], "unsatisfiable"),
             (416, &[("content-range", "bytes */10")], "unsatisfiable"),
@@ -332,7 +437,11 @@ mod tests {
             assert_eq!(verdict, Verdict::AlreadyComplete(10), "{total:?}");
             let other = [("content-range", "bytes */10"), ("etag", "\"b\"")];
             let verdict = decide(&asked, &head(416, &other), NOW);
-            assert_eq!(kind(&verdict), "unsatisfiable", "another representation of that length");
+            assert_eq!(
+                kind(&verdict),
+                "unsatisfiable",
+                "another representation of that length"
+            );
         }
     }
 
@@ -346,22 +455,37 @@ mod tests {
             validator: &validator,
             allow_encoded: false,
         };
-        for (range, expected) in
-            [("bytes 4-7/10", "continue"), ("bytes 4-6/10", "continue"), ("bytes 4-9/10", "changed")]
-        {
+        for (range, expected) in [
+            ("bytes 4-7/10", "continue"),
+            ("bytes 4-6/10", "continue"),
+            ("bytes 4-9/10", "changed"),
+        ] {
             let fields = [("etag", "\"a\""), ("content-range", range)];
-            assert_eq!(kind(&decide(&asked, &head(206, &fields), NOW)), expected, "{range}");
+            assert_eq!(
+                kind(&decide(&asked, &head(206, &fields), NOW)),
+                expected,
+                "{range}"
+            );
         }
     }
 
     #[test]
     fn a_body_without_length_or_chunks_can_not_be_resumed() {
         let none = Validator::None;
-        let asked =
-            Asked { from: None, until: None, total: None, validator: &none, allow_encoded: true };
+        let asked = Asked {
+            from: None,
+            until: None,
+            total: None,
+            validator: &none,
+            allow_encoded: true,
+        };
         for fields in [
             vec![("etag", "\"a\"")],
-            vec![("etag", "\"a\""), ("content-length", "3"), ("content-encoding", "gzip")],
+            vec![
+                ("etag", "\"a\""),
+                ("content-length", "3"),
+                ("content-encoding", "gzip"),
+            ],
         ] {
             let Verdict::Fresh(fresh) = decide(&asked, &head(200, &fields), NOW) else {
                 panic!("not fresh: {fields:?}");
@@ -373,11 +497,18 @@ mod tests {
     #[test]
     fn a_wish_to_wait_is_obeyed_and_bounded() {
         let none = Validator::None;
-        let asked =
-            Asked { from: None, until: None, total: None, validator: &none, allow_encoded: false };
+        let asked = Asked {
+            from: None,
+            until: None,
+            total: None,
+            validator: &none,
+            allow_encoded: false,
+        };
         for (value, expected_s) in [("7", Some(7)), ("999999999", Some(86400)), ("soon", None)] {
             let verdict = decide(&asked, &head(429, &[("retry-after", value)]), NOW);
-            let Verdict::Later(delay, failure) = verdict else { panic!("not later") };
+            let Verdict::Later(delay, failure) = verdict else {
+                panic!("not later")
+            };
             assert_eq!(delay, expected_s.map(Duration::from_secs), "{value}");
             assert_eq!(failure.kind(), FailureKind::Status(429));
         }

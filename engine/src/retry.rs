@@ -41,7 +41,10 @@ pub fn delay(
     jitter: &mut Jitter,
 ) -> Duration {
     let doublings = failed.saturating_sub(1).min(31);
-    let most = rules.retry_base.saturating_mul(1 << doublings).min(rules.retry_cap);
+    let most = rules
+        .retry_base
+        .saturating_mul(1 << doublings)
+        .min(rules.retry_cap);
     let spread = jitter.up_to(most);
     match asked {
         Some(asked) => asked.saturating_add(spread.min(rules.retry_base)),
@@ -77,7 +80,10 @@ mod tests {
                 assert!(delay <= Duration::from_secs(most_s), "{failed}: {delay:?}");
                 longest = longest.max(delay);
             }
-            assert!(longest >= Duration::from_secs(most_s) * 9 / 10, "{failed}: {longest:?}");
+            assert!(
+                longest >= Duration::from_secs(most_s) * 9 / 10,
+                "{failed}: {longest:?}"
+            );
         }
     }
 
@@ -93,7 +99,10 @@ mod tests {
 
     #[test]
     fn the_count_of_attempts_is_bounded_when_asked() {
-        let bounded = SessionRules { retries_max: Some(2), ..rules() };
+        let bounded = SessionRules {
+            retries_max: Some(2),
+            ..rules()
+        };
         assert!(is_allowed(&bounded, 1) && is_allowed(&bounded, 2) && !is_allowed(&bounded, 3));
         assert!(is_allowed(&rules(), u32::MAX));
     }

@@ -99,7 +99,14 @@ impl Default for SessionRules {
 impl fmt::Debug for SessionRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRules")
-            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field(
+                "headers",
+                &self
+                    .headers
+                    .iter()
+                    .map(|(name, _)| name)
+                    .collect::<Vec<_>>(),
+            )
             .field("timeout_for_request", &self.timeout_for_request)
             .field("retries_max", &self.retries_max)
             .field("tasks_max", &self.tasks_max)
@@ -120,5 +127,9 @@ impl fmt::Debug for ProxyUrl {
 #[must_use]
 pub fn host_key(url: &HttpUrl) -> String {
     let url = url.as_url();
-    format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0))
+    format!(
+        "{}:{}",
+        url.host_str().unwrap_or(""),
+        url.port_or_known_default().unwrap_or(0)
+    )
 }

@@ -69,9 +69,18 @@ impl Span {
     }
 
     fn check(&self) {
-        assert!(self.start <= self.synced, "a sync mark lies before its span: {self:?}");
-        assert!(self.synced <= self.written, "synced more than was written: {self:?}");
-        assert!(self.written <= self.received, "wrote more than was received: {self:?}");
+        assert!(
+            self.start <= self.synced,
+            "a sync mark lies before its span: {self:?}"
+        );
+        assert!(
+            self.synced <= self.written,
+            "synced more than was written: {self:?}"
+        );
+        assert!(
+            self.written <= self.received,
+            "wrote more than was received: {self:?}"
+        );
         assert!(
             self.end.is_none_or(|end| self.received <= end),
             "received past the end of the span: {self:?}"
@@ -104,7 +113,12 @@ impl Spans {
     #[must_use]
     pub fn empty(total: Option<u64>) -> Self {
         let mut spans = Self::default();
-        spans.push(Held { start: 0, end: total, synced: 0, written: 0 });
+        spans.push(Held {
+            start: 0,
+            end: total,
+            synced: 0,
+            written: 0,
+        });
         spans
     }
 
@@ -112,6 +126,9 @@ impl Spans {
     /// only a damaged record can claim.
     #[must_use]
     pub fn from_held(held: &[Held], total: Option<u64>) -> Option<Self> {
+        if held.len() > SPANS_MAX {
+            return None;
+        }
         let mut spans = Self::default();
         let mut expected_start = Some(0);
         for part in held {
@@ -128,11 +145,26 @@ impl Spans {
     }
 
     fn push(&mut self, held: Held) -> SpanId {
-        assert!(self.spans.len() < SPANS_MAX, "more spans than a checkpoint may hold");
+        assert!(
+            self.spans.len() < SPANS_MAX,
+            "more spans than a checkpoint may hold"
+        );
         let id = SpanId(self.next_id);
         self.next_id += 1;
-        let Held { start, end, synced, written } = held;
-        self.spans.push(Span { id, start, end, synced, written, received: written });
+        let Held {
+            start,
+            end,
+            synced,
+            written,
+        } = held;
+        self.spans.push(Span {
+            id,
+            start,
+            end,
+            synced,
+            written,
+            received: written,
+        });
         id
     }
 
@@ -159,7 +191,10 @@ impl Spans {
     /// Ends the last span here, now that the length of the whole is known.
     pub fn set_total(&mut self, total: u64) {
         let last = self.spans.last_mut().expect("there is always a span");
-        assert!(last.end.is_none_or(|end| end == total), "the length of a file changed");
+        assert!(
+            last.end.is_none_or(|end| end == total),
+            "the length of a file changed"
+        );
         last.end = Some(total);
         last.check();
     }
@@ -172,9 +207,17 @@ impl Spans {
         }
         let index = self.index(id)?;
         let end = self.spans[index].end;
-        assert!(self.spans[index].received < at, "cut through received bytes");
+        assert!(
+            self.spans[index].received < at,
+            "cut through received bytes"
+        );
         assert!(end.is_none_or(|end| at < end), "cut behind the end");
-        let rest = self.push(Held { start: at, end, synced: at, written: at });
+        let rest = self.push(Held {
+            start: at,
+            end,
+            synced: at,
+            written: at,
+        });
         self.spans[index].end = Some(at);
         self.spans[index].check();
         let rest_span = self.spans.pop().expect("it was pushed two lines above");
@@ -182,16 +225,20 @@ impl Spans {
         Some(rest)
     }
 
-    /// Gives a span all following spans of which nothing was received; its new end. The answer is
-    /// `None` when the next span was begun.
+    /// Gives a span those following it of which nothing was received, up to the first that was
+    /// begun. The answer is its new end; `None` when it is the old one.
     pub fn absorb_following(&mut self, id: SpanId) -> Option<u64> {
         let index = self.index(id)?;
-        while self.spans.get(index + 1).is_some_and(|next| next.received == next.start) {
+        let end = self.spans[index].end;
+        while self
+            .spans
+            .get(index + 1)
+            .is_some_and(|next| next.received == next.start)
+        {
             let next = self.spans.remove(index + 1);
             self.spans[index].end = next.end;
         }
-        let is_last = index + 1 == self.spans.len();
-        is_last.then_some(self.spans[index].end).flatten()
+        self.spans[index].end.filter(|new| end != Some(*new))
     }
 
     /// Joins each complete and synced span with the one after it, so that a checkpoint stays small.
@@ -238,7 +285,10 @@ impl Spans {
     /// Bytes in the file.
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
-        self.spans.iter().map(|span| span.written - span.start).sum()
+        self.spans
+            .iter()
+            .map(|span| span.written - span.start)
+            .sum()
     }
 
     /// Bytes on the device.
@@ -288,11 +338,18 @@ mod tests {
         spans.write(rest, 80);
         spans.sync(rest, 80);
         spans.join_complete();
-        assert_eq!(spans.len(), 2, "a join may not claim a sync that was not made");
+        assert_eq!(
+            spans.len(),
+            2,
+            "a join may not claim a sync that was not made"
+        );
         spans.sync(head, 60);
         spans.join_complete();
         let joined = spans.iter().next().expect("a span");
-        assert_eq!((spans.len(), joined.start(), joined.end()), (1, 0, Some(100)));
+        assert_eq!(
+            (spans.len(), joined.start(), joined.end()),
+            (1, 0, Some(100))
+        );
         assert_eq!((joined.synced(), joined.written()), (80, 80));
     }
 
@@ -317,16 +374,57 @@ mod tests {
     }
 
     #[test]
+    fn a_span_takes_back_what_lies_before_the_first_that_was_begun() {
+        let mut spans = Spans::empty(Some(90));
+        let a = first(&spans);
+        let b = spans.split(a, 30).expect("room");
+        let c = spans.split(b, 60).expect("room");
+        spans.receive(c, 61);
+        assert_eq!(spans.absorb_following(a), Some(60));
+        assert_eq!(spans.len(), 2);
+    }
+
+    #[test]
+    fn a_record_of_more_spans_than_may_be_is_refused() {
+        let held = |at| Held {
+            start: at,
+            end: Some(at + 1),
+            synced: at,
+            written: at,
+        };
+        let most = u64::try_from(SPANS_MAX).expect("it is small");
+        for (count, is_taken) in [(most, true), (most + 1, false)] {
+            let all: Vec<Held> = (0..count).map(held).collect();
+            assert_eq!(Spans::from_held(&all, Some(count)).is_some(), is_taken);
+        }
+    }
+
+    #[test]
     fn records_that_do_not_cover_one_file_are_refused() {
-        let held = |start, end, synced, written| Held { start, end, synced, written };
+        let held = |start, end, synced, written| Held {
+            start,
+            end,
+            synced,
+            written,
+        };
         let table: [(&str, Vec<Held>, Option<u64>, bool); 7] = [
             ("whole", vec![held(0, Some(9), 1, 2)], Some(9), true),
             ("open end", vec![held(0, None, 1, 2)], None, true),
             ("none", vec![], Some(9), false),
-            ("gap", vec![held(0, Some(3), 0, 0), held(4, Some(9), 4, 4)], Some(9), false),
+            (
+                "gap",
+                vec![held(0, Some(3), 0, 0), held(4, Some(9), 4, 4)],
+                Some(9),
+                false,
+            ),
             ("short", vec![held(0, Some(3), 0, 0)], Some(9), false),
             ("order", vec![held(0, Some(9), 3, 2)], Some(9), false),
-            ("past the end", vec![held(0, Some(9), 3, 10)], Some(9), false),
+            (
+                "past the end",
+                vec![held(0, Some(9), 3, 10)],
+                Some(9),
+                false,
+            ),
         ];
         for (name, held, total, accepted) in table {
             assert_eq!(Spans::from_held(&held, total).is_some(), accepted, "{name}");

@@ -43,7 +43,14 @@ impl fmt::Debug for DownloadSpec {
             .field("url", &self.url)
             .field("destination", &self.destination)
             .field("collision", &self.collision)
-            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field(
+                "headers",
+                &self
+                    .headers
+                    .iter()
+                    .map(|(name, _)| name)
+                    .collect::<Vec<_>>(),
+            )
             .field("has_credentials", &self.credentials.is_some())
             .field("digests", &self.digests)
             .field("length", &self.length)

@@ -1,6 +1,6 @@
 //! What can be asked of the store, and what it answers.
 
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::{Checkpoint, Part};
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
@@ -32,7 +32,8 @@ pub enum Change {
         created_at: Timestamp,
         /// Take the task of this session that claimed the same destination last, running or ended,
         /// when it is for the same URL: its progress and its age stay, all other options become
-        /// those of `spec`, and `desired` too unless it has ended.
+        /// those of `spec`, and `desired` too unless it has ended. One that failed is not taken: a
+        /// new task gets its progress.
         adopt: bool,
     },
     /// Sets what the owner of a task wants of it. Answers [`Effect::Done`].
@@ -98,8 +99,17 @@ pub enum Effect {
     Adopted(TaskId),
     /// The task has ended; this fact says so.
     Closed(NumberedFact),
-    /// These tasks are gone, in the order of their facts or numbers.
-    Forgotten(Vec<TaskId>),
+    /// What is gone.
+    Forgotten(Forgotten),
+}
+
+/// Tasks that the store does not know any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Their numbers, in the order of their facts or numbers.
+    pub tasks: Vec<TaskId>,
+    /// The part files that failed tasks among them had kept: nobody else will remove them.
+    pub parts: Vec<Part>,
 }
 
 /// Why a change was not made. Nothing of it is stored; the other changes of its commit are.

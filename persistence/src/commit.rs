@@ -16,8 +16,8 @@ use self::registering::Registration;
 use crate::change::{Change, Effect, Refusal};
 use crate::codec::{self, Record, TooLarge};
 use crate::error::Trouble;
-use crate::records::{CheckpointV1, CounterV1, SessionV1, StateV1};
-use crate::tables::{self, STATES, WriteTables, number_key};
+use crate::records::{CheckpointV1, CounterV1, SessionV1, StateV1, Unusable};
+use crate::tables::{self, CHECKPOINTS, STATES, WriteTables, bad_row, number_key, numbered};
 
 /// The first number of tasks and of facts. Zero means "before all of them".
 const FIRST: u64 = 1;
@@ -164,12 +164,19 @@ impl Batch<'_> {
     }
 
     fn state(&self, session: &SessionId, task: TaskId) -> Step<Option<StateV1>> {
-        Ok(tables::numbered(
+        Ok(numbered(
             &self.tables.states,
             STATES,
             session,
             task.get(),
         )?)
+    }
+
+    /// What is known of a task's progress.
+    fn checkpoint(&self, session: &SessionId, task: u64) -> Result<Option<Checkpoint>, Trouble> {
+        let found = numbered::<CheckpointV1>(&self.tables.checkpoints, CHECKPOINTS, session, task)?;
+        let unusable = |Unusable(what)| bad_row(CHECKPOINTS, format!("{session}/{task}"), what.to_string());
+        found.map(Checkpoint::try_from).transpose().map_err(unusable)
     }
 
     /// The state of a task that has not ended.

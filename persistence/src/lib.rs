@@ -16,7 +16,7 @@ mod records;
 mod store;
 mod tables;
 
-pub use change::{Change, Effect, Refusal, TaskSummary};
+pub use change::{Change, Effect, Forgotten, Refusal, TaskSummary};
 pub use error::StoreError;
 pub use store::Store;
 

@@ -37,9 +37,21 @@ pub fn discard(path: &Path, identity: FileIdentity) -> Result<Discarded, Failure
         return Ok(Discarded::NotOurs);
     }
     match fs::remove_file(path) {
-        Ok(()) => Ok(Discarded::Removed),
+        Ok(()) => {
+            sync_removal(path);
+            Ok(Discarded::Removed)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Discarded::Gone),
         Err(error) => Err(failure("remove the part file", path, &error)),
+    }
+}
+
+/// Makes the removal durable: a file that comes back after a power cut may carry a final name. Where
+/// the directory can not be synced the removal stands all the same.
+fn sync_removal(path: &Path) {
+    let directory = path.parent().and_then(|directory| fs::File::open(directory).ok());
+    if let Some(Err(error)) = directory.map(|directory| directory.sync_all()) {
+        tracing::debug!(%error, "a directory could not be synced");
     }
 }
 

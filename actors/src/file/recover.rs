@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::discard::discard;
-use super::disk::{Flow, identity_of, try_each_block};
+use super::disk::{Flow, identity_of, sync_directory_of, try_each_block};
 use super::error::failure;
 use super::part::PartFile;
 use super::token::validity_token;
@@ -52,7 +52,7 @@ pub fn recover(checkpoint: &Checkpoint) -> Result<Recovered, Failure> {
         Stage::Transferring | Stage::AwaitingAuthorization => None,
     };
     if let Some(target) = target
-        && let Some(token) = renamed(record, target, checkpoint.total)?
+        && let Some(token) = renamed(record, target, checkpoint)?
     {
         if record.path != target {
             discard(&record.path, record.identity)?;
@@ -98,11 +98,14 @@ fn examine(part: &PartFile, spans: &[SpanRecord]) -> Result<FoundPart, Failure> 
     })
 }
 
-/// The token of `target` if it is the very file that `record` means.
+/// The token of `target` if it is the very file that `record` means; its name is durable then.
+///
+/// One of another length is ours too when a power cut may have cut it: the rules have it removed.
+/// Otherwise somebody else has changed it, and it is left alone.
 fn renamed(
     record: &Part,
     target: &Path,
-    total: Option<u64>,
+    checkpoint: &Checkpoint,
 ) -> Result<Option<ValidityToken>, Failure> {
     // The mode of a published file may allow nobody to read it, so only its place is opened.
     let Some(file) = open_existing(target, OFlags::PATH)? else {
@@ -111,10 +114,17 @@ fn renamed(
     let found = file
         .metadata()
         .map_err(|error| failure("look at", target, &error))?;
-    if identity_of(&found) != record.identity || total.is_some_and(|total| total != found.len()) {
+    if identity_of(&found) != record.identity {
         return Ok(None);
     }
-    validity_token(&file, target).map(Some)
+    let token = validity_token(&file, target)?;
+    let is_whole = checkpoint.total.is_none_or(|total| total == found.len());
+    let is_synced = checkpoint.spans.iter().all(|span| span.end == Some(span.synced));
+    if !is_whole && (token == record.token || is_synced) {
+        return Ok(None);
+    }
+    sync_directory_of(target, &file)?;
+    Ok(Some(token))
 }
 
 /// Whether `target` is a file on another device with the first `total` bytes of `part`, and no more.

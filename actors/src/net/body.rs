@@ -1,6 +1,7 @@
 //! The body of a response, read in large blocks straight from the connection.
 
 use std::{
+    cell::Cell,
     fmt,
     future::poll_fn,
     io,
@@ -97,7 +98,8 @@ impl Body {
     /// Returns when the buffer is full, when the body has ended, or when `linger` has passed since
     /// the first byte of this call. The first byte is awaited for the idle timeout at most. `Ok(0)`
     /// means that the body ended as its framing says it must: only then is it whole. The future may
-    /// be dropped only together with the body: bytes that it had read would be lost.
+    /// be dropped only together with the body: bytes that it had read would be lost. Who wants to go
+    /// on after that uses [`Body::fill_counting`].
     ///
     /// # Errors
     /// [`NetFailure::Truncated`], [`NetFailure::Reset`], [`NetFailure::IdleTimeout`],
@@ -107,16 +109,38 @@ impl Body {
     /// # Panics
     /// When `buffer` is empty, because `Ok(0)` would be ambiguous.
     pub async fn fill(&mut self, buffer: &mut [u8], linger: Duration) -> Result<usize, NetFailure> {
+        self.fill_counting(buffer, linger, &Cell::new(0)).await
+    }
+
+    /// The same, for callers that may drop the future and go on with the body: `filled`, which must
+    /// be zero before, says at any time how many bytes are in `buffer`.
+    ///
+    /// # Errors
+    /// As [`Body::fill`].
+    ///
+    /// # Panics
+    /// As [`Body::fill`].
+    pub async fn fill_counting(
+        &mut self,
+        buffer: &mut [u8],
+        linger: Duration,
+        filled: &Cell<usize>,
+    ) -> Result<usize, NetFailure> {
         assert!(
             !buffer.is_empty(),
             "a body is read into a buffer that has room"
         );
-        let mut filled = 0;
         self.alarm.disarm();
-        poll_fn(|context| self.poll_fill(context, buffer, &mut filled, linger)).await;
+        poll_fn(|context| {
+            let mut count = filled.get();
+            let polled = self.poll_fill(context, buffer, &mut count, linger);
+            filled.set(count);
+            polled
+        })
+        .await;
         match &self.state {
-            State::Failed(failure) if filled == 0 => Err(failure.clone()),
-            State::Open { .. } | State::Ended | State::Failed(_) => Ok(filled),
+            State::Failed(failure) if filled.get() == 0 => Err(failure.clone()),
+            State::Open { .. } | State::Ended | State::Failed(_) => Ok(filled.get()),
         }
     }
 

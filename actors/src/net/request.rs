@@ -11,12 +11,10 @@ use awc::http::{
     uri::{Parts, PathAndQuery},
 };
 use longhaul_engine::http::head::is_sensitive;
+use longhaul_engine::limits::URL_BYTES_MAX;
 use url::Url;
 
 use super::{credentials::Credentials, dial::Endpoint, failure::NetFailure, proxy::Proxy};
-
-/// Longest URL that is sent; servers refuse far shorter ones, and the encoder counts in 16 bits.
-const URL_BYTES_MAX: usize = 32 * 1024;
 
 /// Fields that only the wire may set: they frame the message or rule the connection.
 const OWN_FIELDS: [&str; 10] = [

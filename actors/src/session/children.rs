@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
-use longhaul_engine::download::Exit;
+use longhaul_engine::download::{Exit, News};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::Event;
-use longhaul_engine::task::{Desired, Outcome};
+use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::{Child, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::fault;
+use crate::notifier::TaskNews;
 use crate::registry::{Apply, NotStored};
 use crate::transfer::{Live, TransferActor, TransferParts, Want};
 
@@ -81,12 +82,26 @@ impl SessionActor {
                 self.answer_waiters(task, &outcome);
                 self.happened(task, Event::ChildEnded, context);
             }
-            Some(Exit::Stopped) => self.happened(task, Event::ChildStopped, context),
-            Some(Exit::Retry { at, .. }) => self.happened(task, Event::ChildRetries(at), context),
+            Some(Exit::Stopped) => {
+                self.tell_phase(task, Phase::Suspended);
+                self.happened(task, Event::ChildStopped, context);
+            }
+            Some(Exit::Retry { at, cause }) => {
+                self.tell_phase(task, Phase::WaitingToRetry { at, cause });
+                self.happened(task, Event::ChildRetries(at), context);
+            }
             Some(Exit::NeedsAuthorization) => {
+                self.tell_phase(task, Phase::AwaitingAuthorization);
                 self.happened(task, Event::ChildNeedsAuthorization, context);
             }
             Some(Exit::Fenced) | None => self.child_crashed(task, &how, context),
+        }
+    }
+
+    fn tell_phase(&self, task: TaskId, phase: Phase) {
+        if let Some(notifier) = self.parts.notifier.current() {
+            let session = self.parts.id.clone();
+            notifier.do_send(TaskNews { session, task, news: News::Phase(phase) });
         }
     }
 

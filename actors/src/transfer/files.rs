@@ -9,10 +9,12 @@ use longhaul_engine::checksum;
 use longhaul_engine::download::{Input, VerifyOrder};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::recovery::Found;
+use longhaul_engine::session::Durability;
 use longhaul_engine::task::Collision;
 use longhaul_persistence::{Change, Refusal};
 
 use super::TransferActor;
+use super::disk::quick;
 use super::pump::Created;
 use crate::fault;
 use crate::file::discard::discard;
@@ -51,6 +53,20 @@ impl TransferActor {
         }));
     }
 
+    /// The same for work that is short unless the disk is slow.
+    fn quickly<T: Send + 'static>(
+        &self,
+        context: &mut Context<Self>,
+        work: impl FnOnce() -> T + Send + 'static,
+        then: impl Then<T>,
+    ) {
+        let work = quick(work).into_actor(self);
+        context.spawn(work.map(move |done, actor, context| {
+            fault::point("transfer.file_done");
+            then(actor, done, context);
+        }));
+    }
+
     fn part(&self) -> Option<PartFile> {
         self.running.as_ref().and_then(|running| running.part.clone())
     }
@@ -64,7 +80,7 @@ impl TransferActor {
                     let is_published = matches!(recovered.found, Found::Published(_));
                     let Some(running) = &mut actor.running else { return };
                     running.part = recovered.part;
-                    if let (true, Some(copied)) = (is_published, running.part.take()) {
+                    if is_published && let Some(copied) = running.part.take() {
                         actor.leftover(copied);
                     }
                     actor.feed(Input::Recovered(recovered.found), context);
@@ -93,7 +109,7 @@ impl TransferActor {
         }
         match self.part() {
             Some(part) if !is_known => {
-                self.on_pool(
+                self.quickly(
                     context,
                     move || fill_tails(&part, checkpoint),
                     |actor, filled, context| match filled {
@@ -175,23 +191,25 @@ impl TransferActor {
             return self.feed(Input::Published(Err(lost())), context);
         };
         let durability = self.parts.session.rules.durability;
-        self.on_pool(
-            context,
-            move || {
-                let order = Publication { target: &target, length, collision, durability };
-                publish(&part, &order)
-            },
-            |actor, published, context| {
-                fault::point("transfer.published");
-                let done = published.map(|how| {
-                    let part = actor.running.as_mut().and_then(|running| running.part.take());
-                    if let (Published::Copied, Some(part)) = (how, part) {
-                        actor.leftover(part);
-                    }
-                });
-                actor.feed(Input::Published(done), context);
-            },
-        );
+        let work = move || {
+            let order = Publication { target: &target, length, collision, durability };
+            publish(&part, &order)
+        };
+        match durability {
+            Durability::Process => self.quickly(context, work, Self::published),
+            Durability::Power => self.on_pool(context, work, Self::published),
+        }
+    }
+
+    fn published(&mut self, published: Result<Published, Failure>, context: &mut Context<Self>) {
+        fault::point("transfer.published");
+        let done = published.map(|how| {
+            let part = self.running.as_mut().and_then(|running| running.part.take());
+            if let (Published::Copied, Some(part)) = (how, part) {
+                self.leftover(part);
+            }
+        });
+        self.feed(Input::Published(done), context);
     }
 
     /// A part that was copied to another device stays until the terminal fact is committed.

@@ -1,5 +1,6 @@
 //! The actor of one running task: it feeds its machine and performs what the machine says.
 
+mod disk;
 mod files;
 mod pump;
 mod requests;
@@ -28,6 +29,8 @@ use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
 use requests::Line;
+#[cfg(test)]
+pub(crate) use worker::forget as forget_clients;
 
 /// A commit that failed is tried again after this time by the next incarnation; the transfer waits
 /// for its own end until then.

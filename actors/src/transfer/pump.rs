@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::TransferActor;
-use super::files::blocking;
+use super::disk::{self, Ran, quick};
 use super::requests::{Moved, Stop};
 use crate::blocks::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, Blocks};
 use crate::fault;
@@ -159,7 +159,19 @@ impl Pump {
             let length = filled;
             let job = Job { part, block, length, offset, is_first_of_file, wants_tail };
             fault::point("pump.block");
-            writing = Some(tokio::task::spawn_blocking(move || job.run()));
+            match disk::run(move || job.run()) {
+                Ran::OnPool(job) => writing = Some(job),
+                Ran::Here(done) => {
+                    if let Err(stop) = done.map(|done| state.take_in(done)) {
+                        break Err(stop);
+                    }
+                    if self.room() != Some(0) {
+                        self.tell(&mut state);
+                        // A stream that always has bytes must not keep the others waiting.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
         };
         self.end(result, writing, state).await
     }
@@ -181,7 +193,7 @@ impl Pump {
             && let PumpPart::Create(place, plan) = self.part
         {
             // An empty body makes an empty file.
-            match blocking(move || create(&place, &plan)).await {
+            match quick(move || create(&place, &plan)).await {
                 Ok(created) => state.created = Some(created),
                 Err(stop) => result = Err(stop),
             }
@@ -212,10 +224,13 @@ impl Pump {
     }
 
     async fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        let count = Cell::new(0);
         let filled = {
-            let fill = std::pin::pin!(self.body.fill(buffer, LINGER));
+            let fill = std::pin::pin!(self.body.fill_counting(buffer, LINGER, &count));
             let stopped = std::pin::pin!(self.control.stopped());
             match select(stopped, fill).await {
+                // What came before is kept; the next call says that it was stopped.
+                Either::Left(((), _)) if count.get() > 0 => count.get(),
                 Either::Left(((), _)) => return Err(Stop::Stopped),
                 Either::Right((filled, _)) => filled.map_err(Stop::Net)?,
             }
@@ -239,11 +254,15 @@ impl Pump {
     /// Waits for a write and tells of it.
     async fn written(&self, writing: Writing, state: &mut Moving) -> Result<(), Stop> {
         self.collect(writing, state).await?;
+        self.tell(state);
+        Ok(())
+    }
+
+    fn tell(&self, state: &mut Moving) {
         let created = state.created.take();
         let (received, written) = (state.received, state.written);
         state.untold = false;
         self.report.do_send(Moved { conn: self.conn, created, received, written });
-        Ok(())
     }
 
     async fn collect(&self, writing: Writing, state: &mut Moving) -> Result<(), Stop> {
@@ -254,15 +273,7 @@ impl Pump {
                 Err(_) => return Err(Stop::Stopped),
             },
         };
-        state.written = done.written;
-        state.untold = true;
-        if let Some(tail) = done.tail {
-            state.tail = Some((done.written, tail));
-        }
-        if let Some(record) = done.new {
-            state.created = Some((done.part.clone(), record));
-        }
-        state.part = Some(done.part);
+        state.take_in(done);
         Ok(())
     }
 }
@@ -276,6 +287,20 @@ struct Moving {
     written: u64,
     untold: bool,
     tail: Option<(u64, [u8; 32])>,
+}
+
+impl Moving {
+    fn take_in(&mut self, done: Done) {
+        self.written = done.written;
+        self.untold = true;
+        if let Some(tail) = done.tail {
+            self.tail = Some((done.written, tail));
+        }
+        if let Some(record) = done.new {
+            self.created = Some((done.part.clone(), record));
+        }
+        self.part = Some(done.part);
+    }
 }
 
 impl Job {

@@ -40,15 +40,11 @@ fn progress(item: usize, received_bytes: u64) -> Event {
     }
 }
 
-fn broken(item: usize) -> Event {
+/// The connection broke, and the next attempt is at `at_ms`.
+fn broken(item: usize, at_ms: u64) -> Event {
     let cause = Failure::new(FailureKind::Disconnected, "the connection broke");
-    phase(
-        item,
-        Phase::WaitingToRetry {
-            at: Timestamp::default(),
-            cause,
-        },
-    )
+    let at = Timestamp::from_unix_ms(at_ms);
+    phase(item, Phase::WaitingToRetry { at, cause })
 }
 
 fn ended(item: usize, outcome: Outcome) -> Event {
@@ -132,7 +128,7 @@ fn it_gives_up_after_retries_without_a_byte_and_keeps_what_it_has() {
     let mut ledger = ledger(1);
     let told = told(
         &mut ledger,
-        vec![broken(0), broken(0), broken(0), broken(0)],
+        vec![broken(0, 1), broken(0, 2), broken(0, 3), broken(0, 4)],
     );
     assert!(
         matches!(told[1], What::Retrying { retry: 1, .. }),
@@ -147,10 +143,27 @@ fn it_gives_up_after_retries_without_a_byte_and_keeps_what_it_has() {
 }
 
 #[test]
+fn a_retry_that_is_told_twice_counts_once() {
+    let mut ledger = ledger(1);
+    let told = told(&mut ledger, (0..20).map(|_| broken(0, 7)).collect());
+    assert!(
+        matches!(told[..], [What::Started, What::Retrying { retry: 1, .. }]),
+        "{told:?}"
+    );
+    assert!(!ledger.is_settled());
+}
+
+#[test]
 fn a_new_byte_gives_all_retries_back() {
     let mut ledger = ledger(1);
     let events = (0..20)
-        .flat_map(|round| [broken(0), broken(0), progress(0, round + 1)])
+        .flat_map(|round| {
+            [
+                broken(0, 3 * round),
+                broken(0, 3 * round + 1),
+                progress(0, round + 1),
+            ]
+        })
         .collect();
     told(&mut ledger, events);
     assert!(!ledger.is_settled());
@@ -159,14 +172,17 @@ fn a_new_byte_gives_all_retries_back() {
 #[test]
 fn no_retry_begins_when_their_time_is_over() {
     let mut ledger = ledger(3);
-    told(&mut ledger, vec![broken(0), phase(1, Phase::Transferring)]);
+    told(
+        &mut ledger,
+        vec![broken(0, 1), phase(1, Phase::Transferring)],
+    );
     let mut notes = Vec::new();
     ledger.end_retries(&mut notes);
     assert_eq!(notes.len(), 1);
     assert_eq!(problem(&notes[0].what), Some(("retry_timed_out", 12, true)));
     let told = told(
         &mut ledger,
-        vec![progress(1, 5), broken(1), ended(2, finished(1))],
+        vec![progress(1, 5), broken(1, 2), ended(2, finished(1))],
     );
     assert_eq!(problem(&told[1]), Some(("retry_timed_out", 12, true)));
     assert!(ledger.is_settled());
@@ -204,7 +220,7 @@ fn the_exit_code_is_that_of_the_first_failure() {
 fn events_of_other_tasks_are_not_ours() {
     let mut ledger = ledger(1);
     assert_eq!(
-        told(&mut ledger, vec![ended(5, finished(1)), broken(7)]),
+        told(&mut ledger, vec![ended(5, finished(1)), broken(7, 1)]),
         []
     );
     assert!(!ledger.is_settled());

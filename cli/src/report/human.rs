@@ -120,7 +120,7 @@ impl Human {
 fn complaint(problem: &Problem, label: Label<'_>) -> String {
     let advice = match problem.code {
         "authentication" => "; run it again with -u USER:PASSWORD or -H \"Authorization: …\"",
-        "target_exists" => "; choose with --if-exists overwrite, rename or skip",
+        "target_exists" => " (--if-exists)",
         "tls" => "; if the server has an authority of its own, name it with --cacert FILE",
         "retry_timed_out" => "; give more with --retry-max-time",
         _ => "",
@@ -159,7 +159,7 @@ mod tests {
             };
             let text = complaint(&problem, label);
             assert!(
-                text.starts_with("http://h/a?sig=…: it went wrong; "),
+                text.starts_with("http://h/a?sig=…: it went wrong"),
                 "{text}"
             );
             assert!(text.contains(advice) && !text.contains("hush"), "{text}");

@@ -1,9 +1,9 @@
 //! What the head of an answer means for the machine that asked.
 
 use crate::checkpoint::Part;
-use crate::download::{
-    Action, ConnId, Download, Leave, News, PartPlan, PartUse, Step, Stream,
-};
+use crate::download::cadence::Marks;
+use crate::download::connection::Connection;
+use crate::download::{Action, ConnId, Download, Leave, News, PartPlan, PartUse, Step, Stream};
 use crate::failure::{Failure, FailureKind};
 use crate::http::challenge::{self, Challenge};
 use crate::http::content_disposition;
@@ -12,13 +12,20 @@ use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
 use crate::http::redirect::{self, RedirectLimits, Redirectable};
 use crate::http::repr_digest;
+use crate::limits::RESTARTS_MAX;
 use crate::resume::{self, Asked, Fresh, Verdict};
 use crate::span::Spans;
 use crate::task::Destination;
 
+/// Answers to the challenges of one request: the first one, and some for nonces that grew too old
+/// on the way. A server with a new nonce for each answer would otherwise be asked for ever.
+const ANSWERS_MAX: u32 = 4;
+
 impl Download {
     pub(super) fn answered(&mut self, conn: ConnId, head: &ResponseHead) {
-        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else { return };
+        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else {
+            return;
+        };
         if self.step != Step::Fetching {
             return;
         }
@@ -30,7 +37,7 @@ impl Download {
             allow_encoded: self.spec.allow_encoded,
         };
         match resume::decide(&asked, head, self.now) {
-            Verdict::Continue { total } => self.go_on(conn, total),
+            Verdict::Continue { total, end } => self.go_on(conn, total, end),
             Verdict::Fresh(fresh) => self.start_fresh(conn, &fresh, head),
             Verdict::Restart(cause) => self.start_over(cause),
             Verdict::AlreadyComplete(total) => self.already_complete(conn, total),
@@ -47,18 +54,34 @@ impl Download {
         }
     }
 
-    fn go_on(&mut self, conn: ConnId, total: Option<u64>) {
+    fn go_on(&mut self, conn: ConnId, total: Option<u64>, end: u64) {
         if let (None, Some(total)) = (self.total, total) {
             self.total = Some(total);
             self.spans.set_total(total);
         }
-        let Some(span) = self.connections.iter().find(|c| c.id == conn).and_then(|c| c.span) else {
+        let Some(span) = self
+            .connections
+            .iter()
+            .find(|c| c.id == conn)
+            .and_then(|c| c.span)
+        else {
             return;
         };
-        let Some(held) = self.spans.get(span) else { return };
-        let (from, until) = (held.received(), held.end());
+        let Some(held) = self.spans.get(span) else {
+            return;
+        };
+        // Nobody knows what a body has beyond the range that it names.
+        let (from, until) = (
+            held.received(),
+            held.end().map_or(end, |last| last.min(end)),
+        );
         self.tell_resumed();
-        self.stream(Stream { conn, from, until, part: PartUse::Existing });
+        self.stream(Stream {
+            conn,
+            from,
+            until: Some(until),
+            part: PartUse::Existing,
+        });
         self.fill_connections();
     }
 
@@ -70,13 +93,28 @@ impl Download {
     }
 
     fn start_fresh(&mut self, conn: ConnId, fresh: &Fresh, head: &ResponseHead) {
-        let was_ranged = self.connections.iter().any(|c| c.id == conn && c.from.is_some());
+        let was_ranged = self
+            .connections
+            .iter()
+            .any(|c| c.id == conn && c.from.is_some());
         let is_same = self.validator.same_as(&fresh.validator);
-        if was_ranged && is_same && self.streams_whole() {
-            // The server ignores ranges: the one stream that brings everything shall do so.
-            self.act(Action::Stop { conn });
-            self.connections.retain(|c| c.id != conn);
-            return self.fall_back_to_one();
+        if was_ranged && is_same {
+            // The server ignores ranges: one stream shall bring everything.
+            self.connections_wanted = 1;
+            if self.streams_whole() {
+                self.act(Action::Stop { conn });
+                self.connections.retain(|c| c.id != conn);
+                return self.fall_back_to_one();
+            }
+        } else if was_ranged {
+            self.restarts += 1;
+            if self.restarts > RESTARTS_MAX {
+                return self.give_up_unstable();
+            }
+            if self.restarts > 1 {
+                // Perhaps each connection leads to another of several servers.
+                self.connections_wanted = 1;
+            }
         }
         if let (Some(expected), Some(total)) = (self.spec.length, fresh.total)
             && expected != total
@@ -86,15 +124,16 @@ impl Download {
                 format!("the server's file has {total} bytes, not the expected {expected}"),
             )));
         }
-        let others: Vec<ConnId> =
-            self.connections.iter().map(|c| c.id).filter(|other| *other != conn).collect();
+        let others: Vec<ConnId> = self
+            .connections
+            .iter()
+            .map(|c| c.id)
+            .filter(|other| *other != conn)
+            .collect();
         for other in others {
             self.act(Action::Stop { conn: other });
         }
         self.connections.retain(|c| c.id == conn);
-        if self.spans.written_bytes() > 0 {
-            self.restarts += 1;
-        }
         self.adopt(fresh, head);
         let span = self.spans.iter().next().map(|span| span.id());
         if let Some(connection) = self.connections.first_mut() {
@@ -107,7 +146,34 @@ impl Download {
             length: fresh.total,
         };
         let part = PartUse::Create(plan);
-        self.stream(Stream { conn, from: 0, until: fresh.total, part });
+        self.stream_anew(Stream {
+            conn,
+            from: 0,
+            until: fresh.total,
+            part,
+        });
+    }
+
+    /// Begins a new part file when the store claims nothing of an older one: the new one may get the
+    /// old one's inode number, and then a crash would make the old claims true of it.
+    fn stream_anew(&mut self, stream: Stream) {
+        if !self.has_claims {
+            return self.stream(stream);
+        }
+        self.pending = Some(stream);
+        if !self.cadence.is_recording() {
+            self.record_progress();
+        }
+    }
+
+    /// A record ended while a new part file waits for the store to forget the older one.
+    pub(super) fn try_pending(&mut self) {
+        if self.has_claims {
+            return self.record_progress();
+        }
+        if let Some(stream) = self.pending.take() {
+            self.stream(stream);
+        }
     }
 
     /// Takes on a representation of which nothing is held yet.
@@ -117,8 +183,10 @@ impl Download {
         self.validator = fresh.validator.clone();
         self.length_unverified = fresh.framing == Framing::UntilClose;
         self.offered_digests = repr_digest::from_head(head);
-        self.part = None;
-        self.cadence.start(self.now, 0);
+        if let Some(part) = self.part.take() {
+            self.leftover = Some(part);
+        }
+        self.cadence.start(self.now, Marks::default());
         if self.file_name.is_none() && matches!(self.spec.destination, Destination::Directory(_)) {
             let disposition = content_disposition::from_head(head);
             let name = FileName::choose(disposition.as_deref(), self.spec.url.as_url());
@@ -127,26 +195,41 @@ impl Download {
     }
 
     fn streams_whole(&self) -> bool {
-        self.connections.iter().any(|c| c.is_streaming && c.from.is_none())
+        self.connections
+            .iter()
+            .any(|c| c.is_streaming && c.from.is_none())
     }
 
     fn fall_back_to_one(&mut self) {
         self.connections_wanted = 1;
-        let whole = self.connections.iter().find(|c| c.is_streaming && c.from.is_none());
-        let Some((conn, Some(span))) = whole.map(|c| (c.id, c.span)) else { return };
-        let asking: Vec<ConnId> =
-            self.connections.iter().map(|c| c.id).filter(|other| *other != conn).collect();
-        for other in asking {
-            self.act(Action::Stop { conn: other });
-        }
-        self.connections.retain(|c| c.id == conn);
+        let whole = self
+            .connections
+            .iter()
+            .find(|c| c.is_streaming && c.from.is_none());
+        let Some((conn, Some(span))) = whole.map(|c| (c.id, c.span)) else {
+            return;
+        };
         if let Some(until) = self.spans.absorb_following(span) {
             self.act(Action::Limit { conn, until });
+        }
+        // A stream that another server answered with a part may go on.
+        let (kept, useless): (Vec<Connection>, Vec<Connection>) =
+            std::mem::take(&mut self.connections)
+                .into_iter()
+                .partition(|c| {
+                    c.is_streaming && c.span.is_some_and(|span| self.spans.get(span).is_some())
+                });
+        self.connections = kept;
+        for connection in useless {
+            self.act(Action::Stop {
+                conn: connection.id,
+            });
         }
     }
 
     pub(super) fn part_ready(&mut self, part: Part) {
         self.part = Some(part);
+        self.leftover = None;
         if self.step == Step::Fetching {
             self.spread();
         }
@@ -163,7 +246,9 @@ impl Download {
     }
 
     fn redirected(&mut self, conn: ConnId, head: &ResponseHead) {
-        let Some(index) = self.connections.iter().position(|c| c.id == conn) else { return };
+        let Some(index) = self.connections.iter().position(|c| c.id == conn) else {
+            return;
+        };
         let connection = &self.connections[index];
         let request = Redirectable {
             url: &connection.url,
@@ -189,27 +274,38 @@ impl Download {
                 self.ask(conn);
             }
             Err(error) => {
-                self.lose(conn, Failure::new(FailureKind::Redirect, error.to_string()), None);
+                self.lose(
+                    conn,
+                    Failure::new(FailureKind::Redirect, error.to_string()),
+                    None,
+                );
             }
         }
     }
 
     fn challenged(&mut self, conn: ConnId, head: &ResponseHead) {
-        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else { return };
+        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else {
+            return;
+        };
         let challenges = challenge::of_server(head);
         let is_stale = challenges.iter().any(is_stale);
         let may_answer = head.status == 401
             && connection.is_same_origin
             && self.spec.credentials.is_some()
             && !challenges.is_empty()
-            && (!connection.is_authorized || (is_stale && self.challenges != challenges));
+            && (connection.answers == 0
+                || (is_stale && self.challenges != challenges && connection.answers < ANSWERS_MAX));
+        let answers = connection.answers;
         self.act(Action::Drain { conn });
         if may_answer {
             self.challenges = challenges;
             self.nonce_count = 0;
             let before = self.actions.len();
             self.ask(conn);
-            let is_answered = self.connections.iter().any(|c| c.id == conn && c.is_authorized);
+            let is_answered = self
+                .connections
+                .iter()
+                .any(|c| c.id == conn && c.answers > answers);
             if is_answered {
                 return;
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::checkpoint::Checkpoint;
 use crate::download::{Action, Download, News};
 use crate::limits::{
     RECORD_BYTES, RECORD_INTERVAL_MAX, RECORD_INTERVAL_MIN, SYNC_BYTES, SYNC_INTERVAL,
@@ -10,15 +11,24 @@ use crate::span::SpanId;
 use crate::task::Progress;
 use crate::time::Timestamp;
 
-/// Progress is told at most this often.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// News of one task are told at most this often.
+const NEWS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How much of the file is in it and on the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) written_bytes: u64,
+    pub(super) synced_bytes: u64,
+}
 
 /// The clocks of one transfer.
 #[derive(Debug)]
 pub(super) struct Cadence {
-    recorded_bytes: u64,
-    recording_bytes: Option<u64>,
+    recorded: Marks,
+    recording: Option<Marks>,
     recorded_at: Timestamp,
+    /// The last record that was started claims no byte.
+    is_claimless: bool,
     syncing: Option<Vec<(SpanId, u64)>>,
     synced_at: Timestamp,
     told_at: Timestamp,
@@ -27,9 +37,13 @@ pub(super) struct Cadence {
 impl Cadence {
     pub(super) const fn new(now: Timestamp) -> Self {
         Self {
-            recorded_bytes: 0,
-            recording_bytes: None,
+            recorded: Marks {
+                written_bytes: 0,
+                synced_bytes: 0,
+            },
+            recording: None,
             recorded_at: now,
+            is_claimless: false,
             syncing: None,
             synced_at: now,
             told_at: now,
@@ -38,20 +52,16 @@ impl Cadence {
 
     /// Counting begins here, with this much recorded already. A sync that runs is of no more use:
     /// its marks are of other spans.
-    pub(super) fn start(&mut self, now: Timestamp, recorded_bytes: u64) {
-        self.recorded_bytes = recorded_bytes;
-        self.recording_bytes = self.recording_bytes.map(|_| recorded_bytes);
+    pub(super) fn start(&mut self, now: Timestamp, recorded: Marks) {
+        self.recorded = recorded;
+        self.recording = self.recording.map(|_| recorded);
         self.recorded_at = now;
         self.syncing = self.syncing.as_ref().map(|_| Vec::new());
         self.synced_at = now;
     }
 
-    pub(super) const fn recorded_bytes(&self) -> u64 {
-        self.recorded_bytes
-    }
-
     pub(super) const fn is_recording(&self) -> bool {
-        self.recording_bytes.is_some()
+        self.recording.is_some()
     }
 
     pub(super) const fn is_syncing(&self) -> bool {
@@ -60,14 +70,21 @@ impl Cadence {
 
     /// When so many bytes that no record knows must be recorded.
     pub(super) fn record_due(&self, dirty: u64) -> Option<Timestamp> {
-        let interval =
-            if dirty >= RECORD_BYTES { RECORD_INTERVAL_MIN } else { RECORD_INTERVAL_MAX };
+        let interval = if dirty >= RECORD_BYTES {
+            RECORD_INTERVAL_MIN
+        } else {
+            RECORD_INTERVAL_MAX
+        };
         (dirty > 0 && !self.is_recording()).then(|| self.recorded_at.after(interval))
     }
 
     /// When so many bytes that no sync covered must be synced.
     pub(super) fn sync_due(&self, unsynced: u64) -> Option<Timestamp> {
-        let interval = if unsynced >= SYNC_BYTES { Duration::ZERO } else { SYNC_INTERVAL };
+        let interval = if unsynced >= SYNC_BYTES {
+            Duration::ZERO
+        } else {
+            SYNC_INTERVAL
+        };
         (unsynced > 0 && !self.is_syncing()).then(|| self.synced_at.after(interval))
     }
 }
@@ -78,22 +95,57 @@ impl Download {
         if self.part.is_none() {
             return;
         }
-        let written = self.spans.written_bytes();
-        let unsynced = written - self.spans.synced_bytes();
-        if self.cadence.sync_due(unsynced).is_some_and(|due| due <= self.now) {
+        let unsynced = self.spans.written_bytes() - self.spans.synced_bytes();
+        if self
+            .cadence
+            .sync_due(unsynced)
+            .is_some_and(|due| due <= self.now)
+        {
             self.start_sync();
         }
-        let dirty = written - self.cadence.recorded_bytes;
-        if self.cadence.record_due(dirty).is_some_and(|due| due <= self.now) {
-            self.cadence.recording_bytes = Some(written);
-            self.cadence.recorded_at = self.now;
-            let checkpoint = self.progress_checkpoint();
-            self.act(Action::Record(Box::new(checkpoint)));
+        let dirty = self.unrecorded_bytes();
+        if self
+            .cadence
+            .record_due(dirty)
+            .is_some_and(|due| due <= self.now)
+        {
+            self.record_progress();
         }
     }
 
+    /// Starts a record of what is held now. None is under way.
+    pub(super) fn record_progress(&mut self) {
+        self.cadence.recording = Some(self.marks());
+        self.cadence.recorded_at = self.now;
+        let checkpoint = self.progress_checkpoint();
+        self.record(checkpoint);
+    }
+
+    pub(super) fn record(&mut self, checkpoint: Checkpoint) {
+        self.has_claims |= !checkpoint.spans.is_empty();
+        self.cadence.is_claimless = checkpoint.spans.is_empty();
+        self.act(Action::Record(Box::new(checkpoint)));
+    }
+
+    pub(super) fn marks(&self) -> Marks {
+        Marks {
+            written_bytes: self.spans.written_bytes(),
+            synced_bytes: self.spans.synced_bytes(),
+        }
+    }
+
+    /// Bytes of which the store does not know what is known here.
+    pub(super) fn unrecorded_bytes(&self) -> u64 {
+        let (now, recorded) = (self.marks(), self.cadence.recorded);
+        (now.written_bytes - recorded.written_bytes).max(now.synced_bytes - recorded.synced_bytes)
+    }
+
     pub(super) fn start_sync(&mut self) {
-        let marks = self.spans.iter().map(|span| (span.id(), span.written())).collect();
+        let marks = self
+            .spans
+            .iter()
+            .map(|span| (span.id(), span.written()))
+            .collect();
         self.cadence.syncing = Some(marks);
         self.cadence.synced_at = self.now;
         self.act(Action::Sync);
@@ -111,22 +163,38 @@ impl Download {
 
     /// A record ended; `false` when none was under way.
     pub(super) fn record_ended(&mut self, is_ok: bool) -> bool {
-        let Some(bytes) = self.cadence.recording_bytes.take() else { return false };
+        if is_ok && self.cadence.is_claimless {
+            self.has_claims = false;
+        }
+        let Some(marks) = self.cadence.recording.take() else {
+            return false;
+        };
         if is_ok {
-            self.cadence.recorded_bytes = bytes;
+            self.cadence.recorded = marks;
         }
         true
     }
 
     pub(super) fn tell_progress(&mut self) {
-        if self.now.since(self.cadence.told_at) >= PROGRESS_INTERVAL {
-            self.cadence.told_at = self.now;
+        if self.may_tell() {
             let progress = self.progress();
             self.act(Action::Tell(News::Progress(progress)));
         }
     }
 
+    /// Whether news are due; a transfer that is over sooner has none but its end.
+    pub(super) fn may_tell(&mut self) -> bool {
+        let is_due = self.now.since(self.cadence.told_at) >= NEWS_INTERVAL;
+        if is_due {
+            self.cadence.told_at = self.now;
+        }
+        is_due
+    }
+
     pub(super) fn progress(&self) -> Progress {
-        Progress { received_bytes: self.spans.written_bytes(), total_bytes: self.total }
+        Progress {
+            received_bytes: self.spans.written_bytes(),
+            total_bytes: self.total,
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::http::redirect;
 use crate::limits::SPLIT_BYTES_MIN;
 use crate::retry;
 use crate::safe_url::HttpUrl;
-use crate::span::SpanId;
+use crate::span::{Span, SpanId};
 
 /// A running span is split again only when both halves are worth a request, and when the cut lies
 /// well beyond what its stream may have read since it last told: two blocks of a mebibyte.
@@ -29,8 +29,8 @@ pub(super) struct Connection {
     pub(super) redirects: u32,
     /// Every hop so far had the origin that the caller named.
     pub(super) is_same_origin: bool,
-    /// The credentials went with the request already.
-    pub(super) is_authorized: bool,
+    /// Requests that the credentials went with.
+    pub(super) answers: u32,
     pub(super) is_streaming: bool,
 }
 
@@ -52,14 +52,19 @@ impl Download {
     /// Opens connections for spans that nobody fetches, splitting when there are too few.
     pub(super) fn fill_connections(&mut self) {
         while self.connections.len() < self.connections_wanted {
-            let Some(span) = self.idle_span().or_else(|| self.split_longest()) else { return };
+            let Some(span) = self.idle_span().or_else(|| self.split_longest()) else {
+                return;
+            };
             self.open(Some(span));
         }
     }
 
     fn idle_span(&self) -> Option<SpanId> {
         let is_taken = |id| self.connections.iter().any(|c| c.span == Some(id));
-        self.spans.iter().find(|span| !span.is_complete() && !is_taken(span.id())).map(|s| s.id())
+        self.spans
+            .iter()
+            .find(|span| !span.is_complete() && !is_taken(span.id()))
+            .map(|s| s.id())
     }
 
     /// Cuts the span with most missing in two; the answer is the new half.
@@ -89,11 +94,15 @@ impl Download {
 
     /// Spreads a file that has just begun over the wanted connections, in equal parts.
     pub(super) fn spread(&mut self) {
-        let (Some(total), true) = (self.total, self.connections_wanted > 1) else { return };
+        let (Some(total), true) = (self.total, self.connections_wanted > 1) else {
+            return;
+        };
         if self.validator.if_range().is_none() || self.spans.len() > 1 {
             return;
         }
-        let Some(first) = self.spans.iter().next() else { return };
+        let Some(first) = self.spans.iter().next() else {
+            return;
+        };
         let (mut id, received) = (first.id(), first.received());
         let wanted = u64::try_from(self.connections_wanted).unwrap_or(1);
         let parts = wanted.min(total / SPLIT_BYTES_MIN);
@@ -112,10 +121,7 @@ impl Download {
     fn open(&mut self, span: Option<SpanId>) {
         let id = ConnId(self.next_connection);
         self.next_connection += 1;
-        let held = span.and_then(|id| self.spans.get(id));
-        let is_last = held.is_none_or(|span| span.end() == self.total);
-        let from = held.map(|span| span.received()).filter(|from| *from > 0 || !is_last);
-        let until = held.and_then(|span| span.end()).filter(|_| !is_last);
+        let (from, until) = self.range_of(span);
         self.connections.push(Connection {
             id,
             span,
@@ -124,16 +130,32 @@ impl Download {
             url: self.spec.url.clone(),
             redirects: 0,
             is_same_origin: true,
-            is_authorized: false,
+            answers: 0,
             is_streaming: false,
         });
         self.ask(id);
     }
 
+    /// The first byte to ask for and one past the last; no first one asks for the whole.
+    fn range_of(&self, span: Option<SpanId>) -> (Option<u64>, Option<u64>) {
+        let held = span.and_then(|id| self.spans.get(id));
+        let is_last = held.is_none_or(|span| span.end() == self.total);
+        let from = held
+            .map(|span| span.received())
+            .filter(|from| *from > 0 || !is_last);
+        (from, held.and_then(|span| span.end()).filter(|_| !is_last))
+    }
+
     /// Sends the request of a connection, the first time or again elsewhere or with credentials.
     pub(super) fn ask(&mut self, id: ConnId) {
-        let Some(index) = self.connections.iter().position(|c| c.id == id) else { return };
+        let Some(index) = self.connections.iter().position(|c| c.id == id) else {
+            return;
+        };
         let mut connection = self.connections[index].clone();
+        if connection.from.is_some() {
+            // Its span may have been cut since it asked last.
+            (connection.from, connection.until) = self.range_of(connection.span);
+        }
         let mut headers = Vec::new();
         for (name, value) in self.rules.headers.iter().chain(&self.spec.headers) {
             if redirect::keeps_header(name, connection.is_same_origin) {
@@ -141,20 +163,26 @@ impl Download {
             }
         }
         if let Some(from) = connection.from {
-            let last = connection.until.map_or(String::new(), |until| (until - 1).to_string());
+            let last = connection
+                .until
+                .map_or(String::new(), |until| (until - 1).to_string());
             headers.push(("range".to_owned(), format!("bytes={from}-{last}")));
             if let Some(validator) = self.validator.if_range() {
                 headers.push(("if-range".to_owned(), validator));
             }
         }
         if let Some(value) = self.authorization(&connection) {
-            connection.is_authorized = true;
+            connection.answers += 1;
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
             headers.push(("authorization".to_owned(), value));
         }
         let url = connection.url.clone();
         self.connections[index] = connection;
-        self.act(Action::Ask(Ask { conn: id, url, headers }));
+        self.act(Action::Ask(Ask {
+            conn: id,
+            url,
+            headers,
+        }));
     }
 
     fn authorization(&mut self, connection: &Connection) -> Option<String> {
@@ -165,10 +193,16 @@ impl Download {
         if self.challenges.is_empty() {
             // A bearer token is sent unasked, as every API expects; a password is not.
             let is_token = matches!(credentials, Credentials::Bearer(_));
-            return is_token.then(|| authorization::unasked(credentials)).flatten();
+            return is_token
+                .then(|| authorization::unasked(credentials))
+                .flatten();
         }
         self.nonce_count += 1;
-        let cnonce = format!("{:016x}{:016x}", self.jitter.next_u64(), self.jitter.next_u64());
+        let cnonce = format!(
+            "{:016x}{:016x}",
+            self.jitter.next_u64(),
+            self.jitter.next_u64()
+        );
         let context = AnswerContext {
             method: "GET",
             uri: connection.url.request_target(),
@@ -186,10 +220,15 @@ impl Download {
     }
 
     pub(super) fn wrote(&mut self, conn: ConnId, received: u64, written: u64) {
-        let Some(span) = self.span_of(conn) else { return };
+        let Some(span) = self.span_of(conn) else {
+            return;
+        };
         let before = self.spans.written_bytes();
-        self.spans.receive(span, received);
-        self.spans.write(span, written);
+        // A stream that was limited while it ran may have gone on into the next span: those bytes
+        // are right, but they are the next stream's to tell of.
+        let end = self.spans.get(span).and_then(Span::end).unwrap_or(u64::MAX);
+        self.spans.receive(span, received.min(end));
+        self.spans.write(span, written.min(end));
         if self.spans.written_bytes() > before {
             self.attempts_failed = 0;
             self.tell_progress();
@@ -197,14 +236,30 @@ impl Download {
     }
 
     pub(super) fn ended(&mut self, conn: ConnId, result: Result<(), Failure>) {
-        let Some(span) = self.span_of(conn) else { return };
+        let Some(span) = self.span_of(conn) else {
+            return;
+        };
         if self.step != Step::Fetching {
             self.forget(conn);
             return self.stopped_if_quiet();
         }
-        let Some(held) = self.spans.get(span) else { return };
+        let Some(held) = self.spans.get(span) else {
+            // It was complete, and a sync joined it with the next one.
+            self.forget(conn);
+            return self.advance();
+        };
         let (written, end) = (held.written(), held.end());
+        let is_part = self
+            .connections
+            .iter()
+            .any(|c| c.id == conn && c.from.is_some());
         match (result, end) {
+            (Ok(()), None) if is_part => {
+                // A server may send fewer bytes than asked for (RFC 9110 15.3.7), and without a
+                // total only the next request shows whether these were the last.
+                let message = format!("the answer ended at byte {written} of an unknown length");
+                self.lose(conn, Failure::new(FailureKind::Disconnected, message), None);
+            }
             (Ok(()), None) => {
                 self.spans.set_total(written);
                 self.total = Some(written);
@@ -274,14 +329,24 @@ impl Download {
             self.spans.forget_unwritten(span);
         }
         self.connections.retain(|connection| connection.id != conn);
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|stream| stream.conn == conn)
+        {
+            self.pending = None;
+        }
     }
 
     /// Ends every connection; what they still write goes to a file that is not used any more.
     pub(super) fn drop_connections(&mut self) {
         for connection in std::mem::take(&mut self.connections) {
-            self.act(Action::Stop { conn: connection.id });
+            self.act(Action::Stop {
+                conn: connection.id,
+            });
         }
         self.reopen_at = None;
+        self.pending = None;
     }
 
     fn span_of(&self, conn: ConnId) -> Option<SpanId> {

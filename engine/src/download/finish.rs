@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::{Checkpoint, Stage, ValidityToken};
+use crate::checkpoint::{Checkpoint, Part, Stage, ValidityToken};
 use crate::download::{Action, Download, Exit, Leave, Step, VerifyOrder};
 use crate::failure::{Failure, FailureKind};
 use crate::retry;
 use crate::session::Durability;
-use crate::task::{Collision, Destination, Outcome};
+use crate::task::{Collision, Desired, Destination, Outcome};
 
 /// The name of a file whose server and URL suggest none.
 const FALLBACK_NAME: &str = "download";
@@ -26,8 +26,13 @@ impl Download {
                 format!("the file has {length} bytes, not the expected {expected}"),
             )));
         }
-        let digests: Vec<_> =
-            self.spec.digests.iter().chain(&self.offered_digests).cloned().collect();
+        let digests: Vec<_> = self
+            .spec
+            .digests
+            .iter()
+            .chain(&self.offered_digests)
+            .cloned()
+            .collect();
         self.step = Step::Verifying;
         if digests.is_empty() {
             self.verified(Ok(()));
@@ -96,28 +101,38 @@ impl Download {
         // One record at a time: the announcement follows the one that is under way.
         if !self.cadence.is_recording() {
             let stage = Stage::Finishing(target);
-            let checkpoint = Checkpoint { stage, ..self.progress_checkpoint() };
-            self.act(Action::Record(Box::new(checkpoint)));
+            let checkpoint = Checkpoint {
+                stage,
+                ..self.progress_checkpoint()
+            };
+            self.record(checkpoint);
         }
     }
 
     pub(super) fn recorded(&mut self, result: Result<(), Failure>) {
         if self.record_ended(result.is_ok()) {
-            return match self.step.clone() {
-                Step::Announcing(target) => self.announce(target),
-                Step::Stopping(_) => self.stopped_if_quiet(),
-                _ => {}
+            return match (self.step.clone(), result) {
+                (Step::Announcing(target), _) => self.announce(target),
+                (Step::Stopping(_), _) => self.stopped_if_quiet(),
+                (Step::Fetching, Ok(())) if self.pending.is_some() => self.try_pending(),
+                (Step::Fetching, Err(_)) if self.pending.is_some() => {
+                    self.drop_connections();
+                    self.fence();
+                }
+                (_, _) => {}
             };
         }
         match (self.step.clone(), result) {
             (Step::Announcing(target), Ok(())) => self.publish(target),
             (Step::Recording(leave), Ok(())) => self.left(*leave),
-            (Step::Announcing(_) | Step::Recording(_), Err(_)) => {
-                self.step = Step::Gone;
-                self.act(Action::Exit(Exit::Fenced));
-            }
+            (Step::Announcing(_) | Step::Recording(_), Err(_)) => self.fence(),
             (_, _) => {}
         }
+    }
+
+    fn fence(&mut self) {
+        self.step = Step::Gone;
+        self.act(Action::Exit(Exit::Fenced));
     }
 
     pub(super) fn publish(&mut self, target: PathBuf) {
@@ -130,7 +145,9 @@ impl Download {
     }
 
     pub(super) fn published(&mut self, result: Result<(), Failure>) {
-        let Step::Publishing(target) = &self.step else { return };
+        let Step::Publishing(target) = &self.step else {
+            return;
+        };
         let target = target.clone();
         match (result, self.spec.collision) {
             (Ok(()), _) => {
@@ -154,33 +171,45 @@ impl Download {
         target: PathBuf,
         token: ValidityToken,
     ) {
-        let is_same_life = checkpoint.part.as_ref().is_some_and(|part| part.token == token);
-        let is_synced = checkpoint.spans.iter().all(|span| span.end == Some(span.synced));
-        self.total = checkpoint.total;
-        self.length_unverified = checkpoint.length_unverified;
-        self.act(Action::ReleasePlace);
+        let is_same_life = checkpoint
+            .part
+            .as_ref()
+            .is_some_and(|part| part.token == token);
+        let is_synced = checkpoint
+            .spans
+            .iter()
+            .all(|span| span.end == Some(span.synced));
         if is_same_life || is_synced {
+            self.total = checkpoint.total;
+            self.length_unverified = checkpoint.length_unverified;
+            self.act(Action::ReleasePlace);
             let outcome = self.finished(target);
             return self.close(outcome);
         }
         // The power went before the data was synced: nobody was told of this file, and its bytes
-        // can not be believed. It is replaced by a transfer from zero.
-        self.total = None;
-        if let Some(mut part) = checkpoint.part.clone() {
-            part.path = target;
-            self.act(Action::Discard(part));
+        // can not be believed. It is removed before a transfer from zero looks at the target.
+        if let Some(part) = self.leftover.take() {
+            self.step = Step::Clearing;
+            self.act(Action::Discard(Part {
+                path: target,
+                ..part
+            }));
         }
-        self.fetch();
     }
 
     pub(super) fn target_taken(&mut self, path: PathBuf) {
+        if matches!(self.step, Step::Stopping(_)) {
+            // It ends the stream that found it, and that stream was the only one.
+            self.drop_connections();
+            return self.stopped_if_quiet();
+        }
         if self.step != Step::Fetching {
             return;
         }
         self.drop_connections();
         if self.spec.collision == Collision::Skip {
             self.act(Action::ReleasePlace);
-            return self.close(Outcome::Skipped(path));
+            return self.discard(Outcome::Skipped(path));
         }
         self.fail(Failure::new(
             FailureKind::TargetExists,
@@ -197,7 +226,14 @@ impl Download {
                 self.drop_connections();
                 self.fail(failure);
             }
-            Step::Stopping(_) => self.stopped_if_quiet(),
+            Step::Stopping(_) => {
+                // Nothing that is still to come can be written.
+                self.drop_connections();
+                self.stopped_if_quiet();
+            }
+            Step::Recovering(_) if self.desired == Desired::Cancelled => {
+                self.leave(Leave::Cancel);
+            }
             Step::Recovering(checkpoint) => {
                 let checkpoint = (**checkpoint).clone();
                 self.not_recovered(checkpoint, failure);
@@ -209,6 +245,7 @@ impl Download {
             | Step::Announcing(_)
             | Step::Publishing(_)
             | Step::Discarding(_)
+            | Step::Clearing
             | Step::Closing
             | Step::Gone => {}
         }
@@ -224,9 +261,13 @@ impl Download {
         let at = self.now.after(delay);
         let attempts_failed = self.attempts_failed;
         let retry = Some((at, failure.clone()));
-        let checkpoint = Checkpoint { attempts_failed, retry, ..checkpoint };
+        let checkpoint = Checkpoint {
+            attempts_failed,
+            retry,
+            ..checkpoint
+        };
         self.step = Step::Recording(Box::new(Leave::Retry(at, failure)));
-        self.act(Action::Record(Box::new(checkpoint)));
+        self.record(checkpoint);
     }
 
     /// The final path as far as it is known.

@@ -103,7 +103,8 @@ pub enum Action {
         /// Which connection.
         conn: ConnId,
     },
-    /// Commit a checkpoint; fill in the digests of its tails and, if it has a part, the token.
+    /// Commit a checkpoint; fill in the digests of its tails from the part file that is open. Without
+    /// one they stay as they are, and the token always does.
     Record(Box<Checkpoint>),
     /// Sync the data of the part file.
     Sync,
@@ -120,7 +121,7 @@ pub enum Action {
         /// What to do when it exists.
         collision: Collision,
     },
-    /// Remove the part file.
+    /// Remove the part file, or the file that took its name, so that no power cut brings it back.
     Discard(Part),
     /// Commit the terminal fact.
     Close(Outcome),

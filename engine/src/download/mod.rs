@@ -9,6 +9,7 @@ mod answer;
 mod cadence;
 mod connection;
 mod finish;
+mod leave;
 mod message;
 #[cfg(test)]
 mod model;
@@ -18,7 +19,6 @@ mod tests;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
 use crate::checksum::Digest;
@@ -30,10 +30,9 @@ pub use crate::download::message::{
 use crate::failure::{Failure, FailureKind};
 use crate::http::challenge::Challenge;
 use crate::http::validator::Validator;
-use crate::limits::{CONNECTIONS_MAX, RESTARTS_MAX};
+use crate::limits::CONNECTIONS_MAX;
 use crate::recovery::{self, Found};
-use crate::resume::RestartCause;
-use crate::retry::{self, Jitter};
+use crate::retry::Jitter;
 use crate::session::SessionRules;
 use crate::span::Spans;
 use crate::task::{Desired, DownloadSpec, Finished, Outcome, Phase};
@@ -75,6 +74,13 @@ pub struct Download {
     file_name: Option<String>,
     length_unverified: bool,
     part: Option<Part>,
+    /// The part file of an earlier start, of whose bytes nothing is used: the next one takes its
+    /// place, or it is removed at the end.
+    leftover: Option<Part>,
+    /// The store may claim bytes of a part file.
+    has_claims: bool,
+    /// The first stream of a new part file, which waits until the store claims nothing.
+    pending: Option<Stream>,
     attempts_failed: u32,
     restarts: u32,
     was_unsatisfiable: bool,
@@ -113,6 +119,8 @@ enum Step {
     Publishing(PathBuf),
     /// The part file is removed; then the task is closed with this outcome.
     Discarding(Outcome),
+    /// A file that has the final name and cannot be believed is removed; then it starts from zero.
+    Clearing,
     /// The terminal fact is being committed.
     Closing,
     /// The last action was given out.
@@ -157,6 +165,9 @@ impl Download {
             file_name: None,
             length_unverified: false,
             part: None,
+            leftover: None,
+            has_claims: false,
+            pending: None,
             attempts_failed: 0,
             restarts: 0,
             was_unsatisfiable: false,
@@ -183,7 +194,11 @@ impl Download {
             Input::Head { conn, head } => self.answered(conn, &head),
             Input::AskFailed { conn, failure } => self.lose(conn, failure, None),
             Input::PartReady(part) => self.part_ready(part),
-            Input::Wrote { conn, received, written } => self.wrote(conn, received, written),
+            Input::Wrote {
+                conn,
+                received,
+                written,
+            } => self.wrote(conn, received, written),
             Input::Ended { conn, result } => self.ended(conn, result),
             Input::FileFailed(failure) => self.file_failed(failure),
             Input::TargetTaken(path) => self.target_taken(path),
@@ -210,7 +225,7 @@ impl Download {
         if self.step != Step::Fetching {
             return None;
         }
-        let dirty = self.spans.written_bytes() - self.cadence.recorded_bytes();
+        let dirty = self.unrecorded_bytes();
         let unsynced = self.spans.written_bytes() - self.spans.synced_bytes();
         let deadline = self.created_at.after(self.rules.timeout_for_resource);
         [
@@ -224,7 +239,7 @@ impl Download {
         .min()
     }
 
-    /// What the task does now, for a person.
+    /// What the task was last said to do, for a person.
     #[must_use]
     pub const fn phase(&self) -> &Phase {
         &self.phase
@@ -234,8 +249,8 @@ impl Download {
         match checkpoint {
             Some(checkpoint) => {
                 self.remember(&checkpoint);
-                if self.desired == Desired::Cancelled {
-                    self.part = checkpoint.part;
+                let may_be_published = matches!(checkpoint.stage, Stage::Finishing(_));
+                if self.desired == Desired::Cancelled && !may_be_published {
                     self.leave(Leave::Cancel);
                 } else {
                     self.act(Action::Recover(Box::new(checkpoint.clone())));
@@ -252,13 +267,20 @@ impl Download {
         self.file_name.clone_from(&checkpoint.file_name);
         self.attempts_failed = checkpoint.attempts_failed;
         self.restarts = checkpoint.restarts;
+        self.leftover.clone_from(&checkpoint.part);
+        self.has_claims = !checkpoint.spans.is_empty();
     }
 
     fn recovered(&mut self, found: &Found) {
-        let Step::Recovering(checkpoint) = &self.step else { return };
+        let Step::Recovering(checkpoint) = &self.step else {
+            return;
+        };
         let checkpoint = (**checkpoint).clone();
         if let (Stage::Finishing(target), Found::Published(token)) = (&checkpoint.stage, found) {
             return self.found_published(&checkpoint, target.clone(), *token);
+        }
+        if self.desired == Desired::Cancelled {
+            return self.leave(Leave::Cancel);
         }
         let survivors = recovery::survivors(&checkpoint, found);
         let can_continue = checkpoint.validator.if_range().is_some()
@@ -287,156 +309,12 @@ impl Download {
         self.validator = checkpoint.validator.clone();
         self.offered_digests.clone_from(&checkpoint.offered_digests);
         self.length_unverified = checkpoint.length_unverified;
-        self.part.clone_from(&checkpoint.part);
+        self.part = self.leftover.take();
         if let (Some(part), Found::Part(found)) = (&mut self.part, found) {
             part.token = found.token;
         }
-        self.cadence.start(self.now, spans.written_bytes());
         self.spans = spans;
-    }
-
-    fn want(&mut self, desired: Desired) {
-        self.desired = desired;
-        match (&self.step, desired) {
-            (_, Desired::Running) => {}
-            (Step::Recovering(_), Desired::Suspended) => {
-                self.step = Step::Gone;
-                self.act(Action::Exit(Exit::Stopped));
-            }
-            (Step::Recovering(checkpoint), Desired::Cancelled) => {
-                self.part.clone_from(&checkpoint.part);
-                self.leave(Leave::Cancel);
-            }
-            (Step::Fetching | Step::Verifying, Desired::Suspended) => self.leave(Leave::Suspend),
-            (Step::Fetching | Step::Verifying, Desired::Cancelled) => self.leave(Leave::Cancel),
-            (Step::Stopping(_) | Step::Recording(_), Desired::Cancelled) => {
-                self.leave(Leave::Cancel);
-            }
-            // It is about to end by itself, which is sooner than any other way to stop.
-            (
-                Step::Stopping(_)
-                | Step::Recording(_)
-                | Step::Syncing
-                | Step::Naming
-                | Step::Announcing(_)
-                | Step::Publishing(_)
-                | Step::Discarding(_)
-                | Step::Closing
-                | Step::Gone,
-                Desired::Suspended | Desired::Cancelled,
-            ) => {}
-        }
-    }
-
-    /// Ends the fetching: connections first, then a record of what is held, then the rest.
-    fn leave(&mut self, leave: Leave) {
-        self.reopen_at = None;
-        for connection in &self.connections {
-            self.actions.push_back(Action::Stop { conn: connection.id });
-        }
-        self.connections.retain(|connection| connection.is_streaming);
-        self.step = Step::Stopping(Box::new(leave));
-        self.stopped_if_quiet();
-    }
-
-    fn stopped_if_quiet(&mut self) {
-        let Step::Stopping(leave) = &self.step else { return };
-        if !self.connections.is_empty() || self.cadence.is_recording() {
-            return;
-        }
-        let leave = (**leave).clone();
-        match leave {
-            Leave::Cancel => self.discard(Outcome::Cancelled),
-            Leave::FailAndDiscard(failure) => self.discard(Outcome::Failed(failure)),
-            Leave::Suspend | Leave::Retry(..) | Leave::Authorization | Leave::Fail(_) => {
-                let checkpoint = self.checkpoint(&leave);
-                self.step = Step::Recording(Box::new(leave));
-                self.act(Action::Record(Box::new(checkpoint)));
-            }
-        }
-    }
-
-    fn left(&mut self, leave: Leave) {
-        let exit = match leave {
-            Leave::Suspend => Exit::Stopped,
-            Leave::Retry(at, cause) => Exit::Retry { at, cause },
-            Leave::Authorization => Exit::NeedsAuthorization,
-            Leave::Fail(failure) => return self.close(Outcome::Failed(failure)),
-            Leave::FailAndDiscard(failure) => return self.discard(Outcome::Failed(failure)),
-            Leave::Cancel => return self.discard(Outcome::Cancelled),
-        };
-        self.step = Step::Gone;
-        self.act(Action::Exit(exit));
-    }
-
-    fn discard(&mut self, outcome: Outcome) {
-        match self.part.take() {
-            Some(part) => {
-                self.step = Step::Discarding(outcome);
-                self.act(Action::Discard(part));
-            }
-            None => self.close(outcome),
-        }
-    }
-
-    fn discarded(&mut self) {
-        if let Step::Discarding(outcome) = &self.step {
-            let outcome = outcome.clone();
-            self.close(outcome);
-        }
-    }
-
-    fn close(&mut self, outcome: Outcome) {
-        self.step = Step::Closing;
-        self.act(Action::Close(outcome));
-    }
-
-    fn closed(&mut self, outcome: Outcome) {
-        if self.step == Step::Closing {
-            self.step = Step::Gone;
-            self.act(Action::Exit(Exit::Ended(outcome)));
-        }
-    }
-
-    /// Fails for good and keeps the bytes for another attempt.
-    fn fail(&mut self, failure: Failure) {
-        self.leave(Leave::Fail(failure));
-    }
-
-    /// Tries again after the backoff, or fails when no attempt is left.
-    fn retry(&mut self, failure: Failure, asked: Option<Duration>) {
-        self.attempts_failed = self.attempts_failed.saturating_add(1);
-        if !retry::is_allowed(&self.rules, self.attempts_failed) {
-            return self.fail(failure);
-        }
-        let delay = retry::delay(&self.rules, self.attempts_failed, asked, &mut self.jitter);
-        self.leave(Leave::Retry(self.now.after(delay), failure));
-    }
-
-    /// Forgets every held byte, because they are not of the representation that is there now.
-    fn start_over(&mut self, cause: RestartCause) {
-        self.drop_connections();
-        self.spans = Spans::default();
-        self.total = None;
-        self.validator = Validator::None;
-        self.offered_digests.clear();
-        self.cadence.start(self.now, 0);
-        self.restarts += 1;
-        let again = cause == RestartCause::Unsatisfiable
-            && std::mem::replace(&mut self.was_unsatisfiable, true);
-        if again {
-            return self.leave(Leave::FailAndDiscard(Failure::new(
-                FailureKind::Status(416),
-                "the server answered 416 (range not satisfiable) again after a start from zero",
-            )));
-        }
-        if self.restarts > RESTARTS_MAX {
-            return self.leave(Leave::FailAndDiscard(Failure::new(
-                FailureKind::Unstable,
-                "the resource changed with every attempt to go on; try again when it is stable",
-            )));
-        }
-        self.fetch();
+        self.cadence.start(self.now, self.marks());
     }
 
     fn checkpoint(&self, leave: &Leave) -> Checkpoint {
@@ -447,24 +325,33 @@ impl Download {
                 (Stage::Transferring, None)
             }
         };
-        Checkpoint { stage, retry, ..self.progress_checkpoint() }
+        Checkpoint {
+            stage,
+            retry,
+            ..self.progress_checkpoint()
+        }
     }
 
     /// The claims that can be made now. The tails are filled in by who can read the file.
     fn progress_checkpoint(&self) -> Checkpoint {
-        let spans = self.part.iter().flat_map(|_| self.spans.iter()).map(|span| SpanRecord {
-            start: span.start(),
-            end: span.end(),
-            written: span.written(),
-            synced: span.synced(),
-            tail: [0; 32],
-        });
+        let spans = self
+            .part
+            .iter()
+            .flat_map(|_| self.spans.iter())
+            .map(|span| SpanRecord {
+                start: span.start(),
+                end: span.end(),
+                written: span.written(),
+                synced: span.synced(),
+                tail: [0; 32],
+            });
         Checkpoint {
             stage: Stage::Transferring,
             total: self.total,
             validator: self.validator.clone(),
             offered_digests: self.offered_digests.clone(),
-            part: self.part.clone(),
+            // What is left over is named so that it can be removed, without a claim.
+            part: self.part.clone().or_else(|| self.leftover.clone()),
             spans: spans.collect(),
             file_name: self.file_name.clone(),
             attempts_failed: self.attempts_failed,
@@ -500,10 +387,11 @@ impl Download {
             Step::Stopping(_)
             | Step::Recording(_)
             | Step::Discarding(_)
+            | Step::Clearing
             | Step::Closing
             | Step::Gone => return,
         };
-        if phase != self.phase {
+        if phase != self.phase && self.may_tell() {
             self.phase = phase.clone();
             self.act(Action::Tell(News::Phase(phase)));
         }

@@ -12,24 +12,32 @@ mod perform;
 mod pump;
 mod scene;
 mod server;
+mod summary;
+mod trouble;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use world::{Summary, World};
+use summary::Summary;
+use world::World;
 
 /// Runs of the default test: as many as a debug build does in a few seconds.
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 10_000;
 
 #[test]
 fn every_run_keeps_the_promises_and_an_honest_end_is_finished() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let one = number("LONGHAUL_SEED");
     let first = one.unwrap_or(1);
-    let count = if one.is_some() { 1 } else { number("LONGHAUL_SEEDS").unwrap_or(SEEDS) };
-    if std::env::var("LONGHAUL_SURVEY").is_ok() {
-        return survey(first, count);
-    }
+    let count = if one.is_some() {
+        1
+    } else {
+        number("LONGHAUL_SEEDS").unwrap_or(SEEDS)
+    };
     let mut sum = Summary::default();
     for seed in first..first + count {
         sum.add(&run(seed));
@@ -48,23 +56,10 @@ fn run(seed: u64) -> Summary {
             again.keep_trace();
             let _ = catch_unwind(AssertUnwindSafe(|| again.run()));
             let text = cause.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+            let text = text
+                .or_else(|| cause.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic");
             panic!("LONGHAUL_SEED={seed}: {text}\n{}", again.trace());
         }
     }
-}
-
-fn survey(first: u64, count: u64) {
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut seen: std::collections::BTreeMap<String, (u64, u64)> = Default::default();
-    for seed in first..first + count {
-        let mut world = World::new(seed);
-        if let Err(cause) = catch_unwind(AssertUnwindSafe(|| world.run())) {
-            let text = cause.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-            let text: String = text.chars().filter(|c| !c.is_ascii_digit()).take(70).collect();
-            seen.entry(text).or_insert((0, seed)).0 += 1;
-        }
-    }
-    for (text, (count, seed)) in seen { eprintln!("{count:5} seed {seed}: {text}"); }
 }

@@ -1,17 +1,26 @@
 //! The end of a task, and what is dropped when its owner has heard of it.
 
+use longhaul_engine::checkpoint::Part;
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::task::Outcome;
 use redb::ReadableTable;
 
 use super::{Batch, Step, encoded};
-use crate::change::{Effect, Refusal};
+use crate::change::{Effect, Forgotten, Refusal};
 use crate::error::Trouble;
 use crate::records::{EndedV1, FactV1, StateV1, TargetV1, TaskV1, target_key};
 use crate::tables::{
     EVENTS, STATES, TARGETS, TASKS, all_of, decode_row, next_fact, number_key, numbered,
 };
+
+/// Whether what was fetched may serve another task of the same URL and destination.
+const fn keeps_progress(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed(failure) => !failure.kind().spoils_bytes(),
+        Outcome::Finished(_) | Outcome::Skipped(_) | Outcome::Cancelled => false,
+    }
+}
 
 impl Batch<'_> {
     pub(super) fn close(&mut self, session: &SessionId, task: TaskId, outcome: &Outcome) -> Step {
@@ -31,7 +40,9 @@ impl Batch<'_> {
         self.use_number(counter, sequence);
         let key = number_key(session, task.get());
         self.tables.states.insert(key, state.as_slice())?;
-        self.tables.checkpoints.remove(key)?;
+        if !keeps_progress(outcome) {
+            self.tables.checkpoints.remove(key)?;
+        }
         self.tables
             .events
             .insert(number_key(session, sequence), fact.as_slice())?;
@@ -47,11 +58,11 @@ impl Batch<'_> {
     pub(super) fn acknowledge(&mut self, session: &SessionId, up_to: Sequence) -> Step {
         self.check_session(session)?;
         let taken = self.facts_up_to(session, up_to.get())?;
-        let mut forgotten = Vec::with_capacity(taken.len());
+        let mut forgotten = Forgotten::default();
         for (sequence, FactV1::Completed { task, .. }) in taken {
             self.tables.events.remove(number_key(session, sequence))?;
-            self.drop_task(session, task)?;
-            forgotten.push(TaskId::new(task));
+            forgotten.parts.extend(self.drop_task(session, task)?);
+            forgotten.tasks.push(TaskId::new(task));
         }
         Ok(Effect::Forgotten(forgotten))
     }
@@ -62,15 +73,17 @@ impl Batch<'_> {
         self.tables
             .events
             .remove(number_key(session, ended.sequence))?;
-        self.drop_task(session, task.get())?;
-        Ok(Effect::Forgotten(vec![task]))
+        let part = self.drop_task(session, task.get())?;
+        let parts = part.into_iter().collect();
+        Ok(Effect::Forgotten(Forgotten { tasks: vec![task], parts }))
     }
 
     pub(super) fn remove_session(&mut self, session: &SessionId) -> Step {
         self.check_session(session)?;
         let tasks = self.ended_tasks(session)?;
+        let mut parts = Vec::new();
         for task in &tasks {
-            self.drop_task(session, task.get())?;
+            parts.extend(self.drop_task(session, task.get())?);
         }
         self.tables
             .events
@@ -79,12 +92,14 @@ impl Batch<'_> {
         self.tables.meta.remove(counter.as_slice())?;
         self.counters.remove(&counter);
         self.tables.sessions.remove(session.as_str().as_bytes())?;
-        Ok(Effect::Forgotten(tasks))
+        Ok(Effect::Forgotten(Forgotten { tasks, parts }))
     }
 
     /// Drops all rows of a task that has ended, and its claim unless a later task took it over.
-    fn drop_task(&mut self, session: &SessionId, task: u64) -> Result<(), Trouble> {
+    /// The answer is the part file that nobody knows any more, if the task had kept one.
+    fn drop_task(&mut self, session: &SessionId, task: u64) -> Result<Option<Part>, Trouble> {
         let key = number_key(session, task);
+        let part = self.checkpoint(session, task)?.and_then(|checkpoint| checkpoint.part);
         if let Some(asked) = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)? {
             let claim = target_key(&asked.destination(), asked.url());
             let holder = match self.tables.targets.get(claim.as_slice())? {
@@ -101,7 +116,7 @@ impl Batch<'_> {
         self.tables.tasks.remove(key)?;
         self.tables.states.remove(key)?;
         self.tables.checkpoints.remove(key)?;
-        Ok(())
+        Ok(part)
     }
 
     fn facts_up_to(&self, session: &SessionId, up_to: u64) -> Result<Vec<(u64, FactV1)>, Trouble> {

@@ -1,5 +1,6 @@
 //! Making a task, or finding the one that does the same.
 
+use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, DownloadSpec};
@@ -34,7 +35,11 @@ impl Batch<'_> {
         let claim = target_key(&request.spec.destination, request.spec.url.as_str());
         match self.holder(&claim)? {
             Some(holder) if request.adopt && self.is_for(&holder, request)? => {
-                self.adopt(holder, request)
+                if holder.state.has_failed() {
+                    self.inherit(&holder, &claim, request)
+                } else {
+                    self.adopt(holder, request)
+                }
             }
             Some(Holder {
                 session,
@@ -66,6 +71,20 @@ impl Batch<'_> {
         self.tables.states.insert(key, state.as_slice())?;
         self.tables.targets.insert(claim, target.as_slice())?;
         Ok(Effect::Registered(TaskId::new(number)))
+    }
+
+    /// Makes a task that goes on with what a failed one had fetched; its attempts are its own.
+    fn inherit(&mut self, failed: &Holder, claim: &[u8], request: &Registration<'_>) -> Step {
+        let progress = self.checkpoint(&failed.session, failed.task.get())?;
+        let effect = self.create(claim, request)?;
+        if let (Some(progress), Effect::Registered(task)) = (progress, &effect) {
+            let progress = Checkpoint { attempts_failed: 0, restarts: 0, retry: None, ..progress };
+            self.record(request.session, *task, &progress)?;
+            self.tables
+                .checkpoints
+                .remove(number_key(&failed.session, failed.task.get()))?;
+        }
+        Ok(effect)
     }
 
     fn adopt(&mut self, holder: Holder, request: &Registration<'_>) -> Step {

@@ -11,7 +11,7 @@ use super::samples::{
     put_session, record, register, registered, session, spec, store_in,
 };
 use super::scenario::{check, image};
-use crate::{Change, Effect, Refusal, Store, TaskSummary};
+use crate::{Change, Effect, Forgotten, Refusal, Store, TaskSummary};
 
 const URL: &str = "http://h.example/file";
 
@@ -20,6 +20,10 @@ fn forget(session: &SessionId, task: TaskId) -> Change {
         session: session.clone(),
         task,
     }
+}
+
+fn gone(tasks: &[TaskId]) -> Effect {
+    Effect::Forgotten(Forgotten { tasks: tasks.to_vec(), parts: Vec::new() })
 }
 
 fn remove(session: &SessionId) -> Change {
@@ -206,7 +210,7 @@ fn facts_come_in_order_from_any_place_until_they_are_acknowledged() {
     assert_eq!(after(&store, u64::MAX, 9), []);
 
     let tasks: Vec<TaskId> = (1..4).map(TaskId::new).collect();
-    let forgotten = |tasks: &[TaskId]| Ok(Effect::Forgotten(tasks.to_vec()));
+    let forgotten = |tasks: &[TaskId]| Ok(gone(tasks));
     assert_eq!(one(&mut store, acknowledge(&id, 2)), forgotten(&tasks[..2]));
     assert_eq!(
         one(&mut store, acknowledge(&id, 2)),
@@ -237,7 +241,7 @@ fn an_ended_task_is_forgotten_with_its_fact_and_a_live_one_is_not() {
     one(&mut store, close(&id, task, Outcome::Cancelled)).unwrap();
     assert_eq!(
         one(&mut store, forget(&id, task)),
-        Ok(Effect::Forgotten(vec![task]))
+        Ok(gone(&[task]))
     );
     assert_eq!(one(&mut store, forget(&id, task)), Err(Refusal::NoSuchTask));
     assert_eq!(facts(&store, &id), [fact(1, kept, finished("/kept"))]);
@@ -259,7 +263,7 @@ fn a_session_is_removed_whole_once_all_its_tasks_have_ended() {
     one(&mut store, close(&id, live, Outcome::Cancelled)).unwrap();
     assert_eq!(
         one(&mut store, remove(&id)),
-        Ok(Effect::Forgotten(vec![ended, live]))
+        Ok(gone(&[ended, live]))
     );
     assert_eq!(
         one(&mut store, remove(&id)),

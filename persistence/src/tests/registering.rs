@@ -1,5 +1,7 @@
 //! Making tasks: destinations that are claimed, and tasks that are found again.
 
+use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::limits::REQUEST_HEADER_BYTES_MAX;
 use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome};
@@ -10,7 +12,7 @@ use super::samples::{
     record, register, registered, session, spec, store_in,
 };
 use super::scenario::{check, image};
-use crate::{Change, Effect, Refusal};
+use crate::{Change, Effect, Forgotten, Refusal};
 
 const URL: &str = "http://h.example/file";
 
@@ -111,6 +113,45 @@ fn an_ended_task_is_adopted_with_its_outcome() {
         (found.outcome, found.desired),
         (Some(finished("/out")), Desired::Running)
     );
+}
+
+#[test]
+fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let failed = registered(&mut store, &id, spec(URL, "/out"));
+    one(&mut store, record(&id, failed, full_checkpoint())).unwrap();
+    let failure = Failure::new(FailureKind::Disconnected, "cut");
+    one(&mut store, close(&id, failed, Outcome::Failed(failure.clone()))).unwrap();
+    let next = TaskId::new(failed.get() + 1);
+    let again = adopt(&id, spec(URL, "/out"), Desired::Running);
+    assert_eq!(one(&mut store, again), Ok(Effect::Registered(next)));
+    let (task, checkpoint) = store.task(&id, next).unwrap().unwrap();
+    assert_eq!(task.outcome, None);
+    let fresh =
+        Checkpoint { attempts_failed: 0, restarts: 0, retry: None, ..full_checkpoint() };
+    assert_eq!(checkpoint, Some(fresh));
+    let (task, checkpoint) = store.task(&id, failed).unwrap().unwrap();
+    assert_eq!(task.outcome, Some(Outcome::Failed(failure)), "an end never changes");
+    assert_eq!(checkpoint, None);
+    check(&store);
+}
+
+#[test]
+fn a_failed_task_that_is_forgotten_names_the_part_that_it_had_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let table = [(FailureKind::NoSpace, true), (FailureKind::Integrity, false)];
+    for (at, (kind, is_kept)) in table.into_iter().enumerate() {
+        let task = registered(&mut store, &id, spec(URL, &format!("/{at}")));
+        one(&mut store, record(&id, task, full_checkpoint())).unwrap();
+        let outcome = Outcome::Failed(Failure::new(kind, "why"));
+        one(&mut store, close(&id, task, outcome)).unwrap();
+        let parts = full_checkpoint().part.into_iter().filter(|_| is_kept).collect();
+        let forgotten = Forgotten { tasks: vec![task], parts };
+        let answer = one(&mut store, acknowledge(&id, u64::MAX));
+        assert_eq!(answer, Ok(Effect::Forgotten(forgotten)), "{kind:?}");
+    }
 }
 
 #[test]

@@ -35,7 +35,11 @@ impl Image {
             return;
         }
         let mut runs = self.without(start, end);
-        runs.push(Run { start, end, version });
+        runs.push(Run {
+            start,
+            end,
+            version,
+        });
         runs.sort_by_key(|run| run.start);
         runs.dedup_by(|next, run| {
             let is_one = run.end == next.start && run.version == next.version;
@@ -51,9 +55,16 @@ impl Image {
     fn without(&self, start: u64, end: u64) -> Vec<Run> {
         let mut kept = Vec::new();
         for run in &self.runs {
-            for (from, to) in [(run.start, run.end.min(start)), (run.start.max(end), run.end)] {
+            for (from, to) in [
+                (run.start, run.end.min(start)),
+                (run.start.max(end), run.end),
+            ] {
                 if from < to {
-                    kept.push(Run { start: from, end: to, ..*run });
+                    kept.push(Run {
+                        start: from,
+                        end: to,
+                        ..*run
+                    });
                 }
             }
         }
@@ -67,17 +78,34 @@ impl Image {
 
     /// The runs within `start..end`.
     pub(super) fn slice(&self, start: u64, end: u64) -> Vec<Run> {
-        let cut = |run: &Run| Run { start: run.start.max(start), end: run.end.min(end), ..*run };
-        self.runs.iter().map(cut).filter(|run| run.start < run.end).collect()
+        let cut = |run: &Run| Run {
+            start: run.start.max(start),
+            end: run.end.min(end),
+            ..*run
+        };
+        self.runs
+            .iter()
+            .map(cut)
+            .filter(|run| run.start < run.end)
+            .collect()
     }
 
     /// Whether `start..end` are bytes of this version and nothing else.
     pub(super) fn is_pure(&self, start: u64, end: u64, version: Version) -> bool {
-        start >= end || self.slice(start, end) == [Run { start, end, version }]
+        start >= end
+            || self.slice(start, end)
+                == [Run {
+                    start,
+                    end,
+                    version,
+                }]
     }
 
     pub(super) fn version_at(&self, at: u64) -> Option<Version> {
-        self.runs.iter().find(|run| run.start <= at && at < run.end).map(|run| run.version)
+        self.runs
+            .iter()
+            .find(|run| run.start <= at && at < run.end)
+            .map(|run| run.version)
     }
 }
 
@@ -108,16 +136,24 @@ impl Disk {
     /// Makes an empty file under `path`. As in ext4 it gets the lowest inode number that is free: a
     /// file of the same name that is replaced is still there, one that was removed is not.
     pub(super) fn create(&mut self, path: &Path, length: u64, held: &BTreeSet<u64>) -> u64 {
-        let is_free = |inode: &u64| {
-            !held.contains(inode) && !self.names.values().any(|named| named == inode)
-        };
+        let is_free =
+            |inode: &u64| !held.contains(inode) && !self.names.values().any(|named| named == inode);
         let inode = (1..).find(is_free).expect("there are enough numbers");
         if self.files.contains_key(&inode) {
             // A journal frees no inode before the removal of its name is on the device.
             self.flush_names();
         }
-        let live = Image { length, runs: Vec::new() };
-        self.files.insert(inode, File { live, durable: Image::default() });
+        let live = Image {
+            length,
+            runs: Vec::new(),
+        };
+        self.files.insert(
+            inode,
+            File {
+                live,
+                durable: Image::default(),
+            },
+        );
         self.change(NameChange::Link(path.to_owned(), inode));
         inode
     }
@@ -209,7 +245,10 @@ impl Disk {
                     }
                 }
             }
-            *file = File { live: left.clone(), durable: left };
+            *file = File {
+                live: left.clone(),
+                durable: left,
+            };
         }
     }
 }

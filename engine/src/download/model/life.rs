@@ -16,10 +16,21 @@ use crate::time::Timestamp;
 pub(super) enum Job {
     Recover(Box<Checkpoint>),
     Record(Box<Checkpoint>),
-    Sync { inode: u64, image: Image },
-    Verify { inode: u64, order: VerifyOrder },
+    Sync {
+        inode: u64,
+        image: Image,
+    },
+    Verify {
+        inode: u64,
+        order: VerifyOrder,
+    },
     Name(PathBuf),
-    Publish { inode: u64, target: PathBuf, length: u64, collision: Collision },
+    Publish {
+        inode: u64,
+        target: PathBuf,
+        length: u64,
+        collision: Collision,
+    },
     /// The directory of a published file is synced before the answer.
     SyncNames,
     Discard(Part),
@@ -85,6 +96,10 @@ impl Life {
             | Job::Close(_) => None,
         });
         let of_pumps = self.pumps.iter().filter_map(|pump| pump.inode);
-        self.part.into_iter().chain(of_jobs).chain(of_pumps).collect()
+        self.part
+            .into_iter()
+            .chain(of_jobs)
+            .chain(of_pumps)
+            .collect()
     }
 }

@@ -6,6 +6,7 @@ use super::disk::{FOREIGN, Image, Version};
 use super::server::{digest_of, field, parse_range};
 use super::world::World;
 use crate::checkpoint::{Checkpoint, Stage};
+use crate::checksum::Digest;
 use crate::download::{Ask, News};
 use crate::failure::FailureKind;
 use crate::http::validator::Validator;
@@ -19,15 +20,43 @@ impl World {
     /// that the validator names.
     pub(super) fn check_claims(&self, checkpoint: &Checkpoint) {
         let Some(part) = &checkpoint.part else {
-            assert!(checkpoint.spans.is_empty(), "bytes of no file: {checkpoint:?}");
+            assert!(
+                checkpoint.spans.is_empty(),
+                "bytes of no file: {checkpoint:?}"
+            );
             return;
         };
         let inode = part.identity.inode;
-        let written = checkpoint.spans.iter().filter(|span| span.written > span.start);
-        let Some(first) = written.clone().next() else { return };
-        assert_eq!(self.disk.named(&part.path), Some(inode), "bytes of a file that is not there");
+        let written = checkpoint
+            .spans
+            .iter()
+            .filter(|span| span.written > span.start);
+        let Some(first) = written.clone().next() else {
+            return;
+        };
+        if self.life.as_ref().is_none_or(|life| life.part.is_none()) {
+            // The file is being removed, or it could not be looked at and the claims are old ones.
+            let old = self
+                .store
+                .checkpoint
+                .as_ref()
+                .map(|checkpoint| &checkpoint.spans);
+            let is_cancelled = self.store.desired == Desired::Cancelled;
+            assert!(
+                is_cancelled || old == Some(&checkpoint.spans),
+                "new claims of a closed file"
+            );
+            return;
+        }
+        assert_eq!(
+            self.disk.named(&part.path),
+            Some(inode),
+            "bytes of a file that is not there"
+        );
         let (live, durable) = (self.disk.live(inode), self.disk.durable(inode));
-        let version = live.version_at(first.start).expect("a claim of bytes that are not there");
+        let version = live
+            .version_at(first.start)
+            .expect("a claim of bytes that are not there");
         for span in written {
             assert!(
                 live.is_pure(span.start, span.written, version),
@@ -39,30 +68,48 @@ impl World {
             );
             if span.synced > span.start {
                 let durable_name = self.disk.durably_named(&part.path);
-                assert_eq!(durable_name, Some(inode), "synced bytes of a file without a name");
+                assert_eq!(
+                    durable_name,
+                    Some(inode),
+                    "synced bytes of a file without a name"
+                );
             }
         }
         match &checkpoint.validator {
             Validator::Tag(tag) => assert_eq!(Some(tag.to_string()), self.server.tag(version)),
-            Validator::Date { last_modified_s, .. } => {
+            Validator::Date {
+                last_modified_s, ..
+            } => {
                 assert_eq!(Some(*last_modified_s), self.server.modified_s(version));
             }
             Validator::None => {}
-        }
-        if let (Some(retry), Stage::Finishing(_)) = (&checkpoint.retry, &checkpoint.stage) {
-            panic!("it waits to retry what is complete: {retry:?}");
         }
     }
 
     /// A file gets its name only after the store knows it.
     pub(super) fn check_announced(&self, target: &Path) {
-        let stage = self.store.checkpoint.as_ref().map(|checkpoint| &checkpoint.stage);
-        assert_eq!(stage, Some(&Stage::Finishing(target.to_owned())), "published unannounced");
+        let checkpoint = self
+            .store
+            .checkpoint
+            .as_ref()
+            .expect("published unannounced");
+        let stage = Stage::Finishing(target.to_owned());
+        assert_eq!(checkpoint.stage, stage, "published unannounced");
+        let is_synced = checkpoint
+            .spans
+            .iter()
+            .all(|span| span.end == Some(span.synced));
+        assert!(
+            is_synced || self.rules.durability == Durability::Process,
+            "announced unsynced"
+        );
     }
 
     /// Notes what the first request after this recovery must ask for.
     pub(super) fn expect_to_go_on(&mut self, checkpoint: &Checkpoint, found: &Found) {
-        let (Found::Part(found), Some(part)) = (found, &checkpoint.part) else { return };
+        let (Found::Part(found), Some(part)) = (found, &checkpoint.part) else {
+            return;
+        };
         let is_same_life = part.token == found.token;
         let may_go_on = checkpoint.validator.if_range().is_some();
         if !may_go_on || (is_same_life && found.tails_match.contains(&false)) {
@@ -72,10 +119,19 @@ impl World {
             true => span.written,
             false => span.synced,
         };
-        let held: u64 = checkpoint.spans.iter().map(|span| mark(span) - span.start).sum();
+        let held: u64 = checkpoint
+            .spans
+            .iter()
+            .map(|span| mark(span) - span.start)
+            .sum();
         let is_missing = |span: &&crate::checkpoint::SpanRecord| span.end != Some(mark(span));
         if held > 0 && found.length >= checkpoint.spans.iter().map(mark).max().unwrap_or(0) {
-            let open = checkpoint.spans.iter().filter(is_missing).map(mark).collect();
+            let open = checkpoint
+                .spans
+                .iter()
+                .filter(is_missing)
+                .map(mark)
+                .collect();
             self.life.as_mut().expect("it recovers").goes_on_at = Some(open);
         }
     }
@@ -85,7 +141,10 @@ impl World {
         let origin = self.spec.url.clone();
         let life = self.life.as_mut().expect("only a living machine asks");
         if life.known.insert(ask.conn) {
-            assert_eq!(ask.url, origin, "the first request goes to the original place");
+            assert_eq!(
+                ask.url, origin,
+                "the first request goes to the original place"
+            );
         }
         if ask.url.host() != origin.host() {
             life.away.insert(ask.conn);
@@ -98,7 +157,10 @@ impl World {
         let range = field(ask, "range").and_then(parse_range);
         if let Some(places) = life.goes_on_at.take() {
             let goes_on = range.is_some_and(|(from, _)| places.contains(&from));
-            assert!(goes_on, "what is held is fetched again: {ask:?}, must go on at {places:?}");
+            assert!(
+                goes_on,
+                "what is held is fetched again: {ask:?}, must go on at {places:?}"
+            );
             self.summary.went_on += 1;
         }
         let Some((from, until)) = range else { return };
@@ -117,7 +179,9 @@ impl World {
         until: Option<u64>,
         if_range: Option<&str>,
     ) {
-        let Some(checkpoint) = &self.store.checkpoint else { return };
+        let Some(checkpoint) = &self.store.checkpoint else {
+            return;
+        };
         let Some(part) = &checkpoint.part else { return };
         let open = self.life.as_ref().and_then(|life| life.part);
         let is_of_it = open == Some(part.identity.inode)
@@ -128,9 +192,15 @@ impl World {
         }
         let image = self.disk.live(part.identity.inode);
         for span in &checkpoint.spans {
-            let (start, end) = (span.start.max(from), span.written.min(until.unwrap_or(u64::MAX)));
+            let (start, end) = (
+                span.start.max(from),
+                span.written.min(until.unwrap_or(u64::MAX)),
+            );
             let is_held = super::perform::tail(image, span.start, span.written) == span.tail;
-            assert!(start >= end || !is_held, "{from}..{until:?} is held already: {checkpoint:?}");
+            assert!(
+                start >= end || !is_held,
+                "{from}..{until:?} is held already: {checkpoint:?}"
+            );
         }
     }
 
@@ -139,8 +209,15 @@ impl World {
         let life = self.life.as_mut().expect("only a living machine tells");
         if let News::Progress(progress) = news {
             let pause = life.told_at.map(|at| now.since(at).as_millis());
-            assert!(pause.is_none_or(|ms| ms >= 100), "progress is told too often");
-            assert!(progress.total_bytes.is_none_or(|total| progress.received_bytes <= total));
+            assert!(
+                pause.is_none_or(|ms| ms >= 100),
+                "progress is told too often"
+            );
+            assert!(
+                progress
+                    .total_bytes
+                    .is_none_or(|total| progress.received_bytes <= total)
+            );
             life.told_at = Some(now);
         }
     }
@@ -160,7 +237,7 @@ impl World {
         if version == Some(FOREIGN) {
             return;
         }
-        let version = version.unwrap_or_else(|| self.empty_version());
+        let version = version.unwrap_or_else(|| self.empty_version(&self.spec.digests));
         let length = self.server.lengths[version as usize];
         let is_prefix = image.is_pure(0, image.length, version) && image.length <= length;
         // A close that cut the body cannot be told from its end.
@@ -177,25 +254,30 @@ impl World {
     }
 
     fn may_be_cut(&self) -> bool {
-        self.store.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.length_unverified)
+        self.store
+            .checkpoint
+            .as_ref()
+            .is_some_and(|checkpoint| checkpoint.length_unverified)
     }
 
     /// A version without bytes, or the first one, which is then found not to be empty.
-    fn empty_version(&self) -> Version {
+    pub(super) fn empty_version(&self, digests: &[Digest]) -> Version {
         let expected = |at: usize| {
             let version = Version::try_from(at).expect("there are few versions");
-            let is_right = self.spec.digests.iter().all(|digest| *digest == digest_of(version));
+            let is_right = digests.iter().all(|digest| *digest == digest_of(version));
             self.server.lengths[at] == 0 && is_right
         };
-        let at = (0..self.server.lengths.len()).find(|at| expected(*at)).unwrap_or(0);
+        let at = (0..self.server.lengths.len())
+            .find(|at| expected(*at))
+            .unwrap_or(0);
         Version::try_from(at).expect("there are few versions")
     }
 
     pub(super) fn check_after_power_cut(&mut self) {
         if self.rules.durability == Durability::Process {
             self.is_damaged = true;
-            self.was_cut_after_end = self.store.outcome.is_some();
         }
+        self.was_cut_after_end = self.store.outcome.is_some();
         self.check_names();
     }
 
@@ -224,28 +306,52 @@ impl World {
     }
 
     fn check_finished(&self, finished: &Finished) {
-        let inode = self.disk.named(&finished.path).expect("a finished file is there");
+        let inode = self
+            .disk
+            .named(&finished.path)
+            .expect("a finished file is there");
         let image = self.disk.live(inode);
-        assert_ne!(image.version_at(0), Some(FOREIGN), "a stranger's file is called ours");
-        assert_eq!(image.length, finished.bytes, "the file has another length than announced");
+        assert_ne!(
+            image.version_at(0),
+            Some(FOREIGN),
+            "a stranger's file is called ours"
+        );
+        assert_eq!(
+            image.length, finished.bytes,
+            "the file has another length than announced"
+        );
         if let Some(length) = self.spec.length {
             assert_eq!(finished.bytes, length, "not the length that was asked for");
         }
         self.check_whole(&finished.path, image, Some(finished));
         if self.rules.durability == Durability::Power {
-            assert_eq!(self.disk.durable(inode), image, "announced before it was durable");
-            assert_eq!(self.disk.durably_named(&finished.path), Some(inode), "its name is not");
+            assert_eq!(
+                self.disk.durable(inode),
+                image,
+                "announced before it was durable"
+            );
+            assert_eq!(
+                self.disk.durably_named(&finished.path),
+                Some(inode),
+                "its name is not"
+            );
         }
     }
 
     /// Only what is not the machine's fault keeps it from finishing in an honest world.
     fn check_honest_outcome(&self, outcome: &Outcome) {
         let is_expected_version = |version: Version| {
-            self.spec.digests.iter().all(|digest| *digest == digest_of(version))
+            self.spec
+                .digests
+                .iter()
+                .all(|digest| *digest == digest_of(version))
         };
         let current = self.server.version();
         let is_wrong_file = !is_expected_version(current)
-            || self.spec.length.is_some_and(|length| self.server.lengths[current as usize] != length);
+            || self
+                .spec
+                .length
+                .is_some_and(|length| self.server.lengths[current as usize] != length);
         let is_taken = self.disk.names().any(|(path, inode)| {
             !is_part(path) && self.disk.live(inode).version_at(0) == Some(FOREIGN)
         });
@@ -254,7 +360,9 @@ impl World {
             Outcome::Cancelled => self.store.desired == Desired::Cancelled,
             Outcome::Skipped(_) => is_taken,
             Outcome::Failed(failure) => match failure.kind() {
-                FailureKind::Integrity => is_wrong_file || self.may_be_cut(),
+                FailureKind::Integrity => {
+                    is_wrong_file || self.may_be_cut() || self.was_complete_before
+                }
                 FailureKind::TargetExists => is_taken,
                 FailureKind::Unstable => self.restarts_before >= RESTARTS_MAX,
                 kind => panic!("{kind:?} in an honest world: {failure}"),
@@ -265,8 +373,16 @@ impl World {
 
     /// The task has its one outcome, and nothing lies about that nobody will use.
     pub(super) fn check_end(&self) {
-        let outcome = self.store.outcome.as_ref().expect("an ended task has an outcome");
-        let recorded = self.store.checkpoint.as_ref().and_then(|checkpoint| checkpoint.part.as_ref());
+        let outcome = self
+            .store
+            .outcome
+            .as_ref()
+            .expect("an ended task has an outcome");
+        let recorded = self
+            .store
+            .checkpoint
+            .as_ref()
+            .and_then(|checkpoint| checkpoint.part.as_ref());
         let is_kept = match outcome {
             Outcome::Finished(_) | Outcome::Skipped(_) | Outcome::Cancelled => false,
             Outcome::Failed(failure) => !matches!(
@@ -274,21 +390,22 @@ impl World {
                 FailureKind::Integrity | FailureKind::Unstable | FailureKind::Status(416)
             ),
         };
+        if self.was_cut_after_end {
+            return;
+        }
         for (path, inode) in self.disk.names() {
             let is_recorded = recorded.is_some_and(|part| part.identity.inode == inode);
-            let is_orphan = !is_recorded && self.summary.kills > 0;
+            let is_orphan = !is_recorded && self.has_forgotten;
             assert!(
                 is_kept || is_orphan || !is_part(path),
                 "{} was left behind after {outcome:?}",
                 path.display()
             );
         }
-        if !self.was_cut_after_end {
-            self.check_no_ruin();
-        }
+        self.check_no_ruin();
     }
 
-    /// What a power cut broke does not stay under the final name once the task has ended.
+    /// What a power cut broke before the task ended does not stay under the final name.
     fn check_no_ruin(&self) {
         for (path, inode) in self.disk.names().filter(|(path, _)| !is_part(path)) {
             self.check_whole(path, self.disk.live(inode), None);
@@ -297,5 +414,6 @@ impl World {
 }
 
 fn is_part(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "part")
+    path.extension()
+        .is_some_and(|extension| extension == "part")
 }

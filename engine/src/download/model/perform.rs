@@ -6,7 +6,8 @@ use super::disk::{Image, Run};
 use super::life::{Job, Life};
 use super::pump::{Move, Pump};
 use super::server::{Reply, digest_of};
-use super::world::{World, brief};
+use super::summary::brief;
+use super::world::World;
 use crate::checkpoint::{Checkpoint, FileIdentity, Part, Stage, ValidityToken};
 use crate::download::{Action, Input, PartPlan, PartUse, Stream, VerifyOrder};
 use crate::failure::{Failure, FailureKind};
@@ -17,7 +18,9 @@ use crate::task::{Collision, Outcome};
 
 impl World {
     fn life(&mut self) -> &mut Life {
-        self.life.as_mut().expect("only a living machine orders anything")
+        self.life
+            .as_mut()
+            .expect("only a living machine orders anything")
     }
 
     pub(super) fn perform(&mut self, action: Action) {
@@ -31,7 +34,12 @@ impl World {
             }
             Action::Stream(stream) => self.stream(stream),
             Action::Limit { conn, until } => {
-                for pump in self.life().pumps.iter_mut().filter(|pump| pump.conn == conn) {
+                for pump in self
+                    .life()
+                    .pumps
+                    .iter_mut()
+                    .filter(|pump| pump.conn == conn)
+                {
                     pump.until = Some(until);
                 }
             }
@@ -56,10 +64,19 @@ impl World {
                 self.life().jobs.push(Job::Verify { inode, order });
             }
             Action::Name(wanted) => self.life().jobs.push(Job::Name(wanted)),
-            Action::Publish { target, length, collision } => {
+            Action::Publish {
+                target,
+                length,
+                collision,
+            } => {
                 self.check_announced(&target);
                 let inode = self.part();
-                self.life().jobs.push(Job::Publish { inode, target, length, collision });
+                self.life().jobs.push(Job::Publish {
+                    inode,
+                    target,
+                    length,
+                    collision,
+                });
             }
             Action::Discard(part) => {
                 let life = self.life();
@@ -88,8 +105,14 @@ impl World {
 
     fn stream(&mut self, stream: Stream) {
         let life = self.life();
-        let body = life.bodies.remove(&stream.conn).expect("a body that was not let go");
-        assert_eq!(body.at, stream.from, "the body begins elsewhere than its place in the file");
+        let body = life
+            .bodies
+            .remove(&stream.conn)
+            .expect("a body that was not let go");
+        assert_eq!(
+            body.at, stream.from,
+            "the body begins elsewhere than its place in the file"
+        );
         let mut pump = Pump::new(stream.conn, body, stream.until);
         match stream.part {
             PartUse::Existing => {
@@ -110,13 +133,23 @@ impl World {
                 if let Some(body) = body {
                     self.life().bodies.insert(ask.conn, body);
                 } else {
-                    let nothing =
-                        super::server::Body { version: 0, at: 0, end: 0, is_clean: true };
+                    let nothing = super::server::Body {
+                        version: 0,
+                        at: 0,
+                        end: 0,
+                        is_clean: true,
+                    };
                     self.life().bodies.insert(ask.conn, nothing);
                 }
-                self.feed(Input::Head { conn: ask.conn, head });
+                self.feed(Input::Head {
+                    conn: ask.conn,
+                    head,
+                });
             }
-            Reply::Failed(failure) => self.feed(Input::AskFailed { conn: ask.conn, failure }),
+            Reply::Failed(failure) => self.feed(Input::AskFailed {
+                conn: ask.conn,
+                failure,
+            }),
         }
     }
 
@@ -132,7 +165,10 @@ impl World {
             Move::Write(_) if fails => {
                 let failure = Failure::new(FailureKind::NoSpace, "no space is left");
                 life.pumps.remove(index);
-                self.feed(Input::Ended { conn, result: Err(failure) });
+                self.feed(Input::Ended {
+                    conn,
+                    result: Err(failure),
+                });
             }
             Move::Write(run) => {
                 pump.written = run.end;
@@ -143,7 +179,11 @@ impl World {
             Move::Tell => {
                 pump.told = pump.written;
                 let (received, written) = (pump.received, pump.written);
-                self.feed(Input::Wrote { conn, received, written });
+                self.feed(Input::Wrote {
+                    conn,
+                    received,
+                    written,
+                });
             }
             Move::End(is_clean) => {
                 life.pumps.remove(index);
@@ -155,7 +195,10 @@ impl World {
     }
 
     fn create(&mut self, index: usize) {
-        let plan = self.life().pumps[index].plan.clone().expect("only a new file is made");
+        let plan = self.life().pumps[index]
+            .plan
+            .clone()
+            .expect("only a new file is made");
         let is_taken = self.disk.named(&plan.target).is_some();
         if is_taken && matches!(plan.collision, Collision::Fail | Collision::Skip) {
             self.life().pumps.remove(index);
@@ -169,7 +212,11 @@ impl World {
         let life = self.life();
         life.pumps[index].inode = Some(inode);
         life.part = Some(inode);
-        let part = Part { path, identity: identity(inode), token: self.token() };
+        let part = Part {
+            path,
+            identity: identity(inode),
+            token: self.token(),
+        };
         self.feed(Input::PartReady(part));
     }
 
@@ -196,7 +243,12 @@ impl World {
                 }
                 self.reply(Input::Named(Ok(name)));
             }
-            Job::Publish { inode, target, length, collision } => {
+            Job::Publish {
+                inode,
+                target,
+                length,
+                collision,
+            } => {
                 self.publish(inode, &target, length, collision);
             }
             Job::SyncNames => {
@@ -206,6 +258,7 @@ impl World {
             Job::Discard(part) => {
                 if self.disk.named(&part.path) == Some(part.identity.inode) {
                     self.disk.unlink(&part.path);
+                    self.disk.flush_names();
                 }
                 self.reply(Input::Discarded);
             }
@@ -224,13 +277,10 @@ impl World {
             let failure = Failure::new(FailureKind::Store, "the store did not take it");
             return self.reply(Input::Recorded(Err(failure)));
         }
-        let token = self.token();
-        if let Some(part) = &mut checkpoint.part {
-            part.token = token;
+        // Without an open file the tails of an older record stay as they are.
+        if let Some(inode) = self.life().part {
             for span in &mut checkpoint.spans {
-                if self.disk.named(&part.path) == Some(part.identity.inode) {
-                    span.tail = tail(self.disk.live(part.identity.inode), span.start, span.written);
-                }
+                span.tail = tail(self.disk.live(inode), span.start, span.written);
             }
         }
         self.note(|| format!("COMMIT {}", brief(&checkpoint)));
@@ -240,7 +290,10 @@ impl World {
     }
 
     fn close(&mut self, outcome: Outcome) {
-        assert!(self.store.outcome.is_none(), "a second terminal fact: {outcome:?}");
+        assert!(
+            self.store.outcome.is_none(),
+            "a second terminal fact: {outcome:?}"
+        );
         self.note(|| format!("CLOSED {outcome:?}"));
         self.check_outcome(&outcome);
         self.store.outcome = Some(outcome.clone());
@@ -248,19 +301,27 @@ impl World {
     }
 
     fn recover(&mut self, checkpoint: &Checkpoint) {
+        if self.dice.permille(self.troubles.file) {
+            let failure = Failure::new(FailureKind::File, "the file can not be opened");
+            return self.feed(Input::FileFailed(failure));
+        }
         let found = self.find(checkpoint);
         if let (Found::Part(_), Some(part)) = (&found, &checkpoint.part) {
             self.life().part = Some(part.identity.inode);
         }
         if matches!(found, Found::Published(_)) {
             self.summary.found_published += 1;
+            // What is found under its final name is told of only when that name is durable.
+            self.disk.flush_names();
         }
         self.expect_to_go_on(checkpoint, &found);
         self.feed(Input::Recovered(found));
     }
 
     pub(super) fn find(&self, checkpoint: &Checkpoint) -> Found {
-        let Some(part) = &checkpoint.part else { return Found::Nothing };
+        let Some(part) = &checkpoint.part else {
+            return Found::Nothing;
+        };
         let is_it = |path: &Path| self.disk.named(path) == Some(part.identity.inode);
         if let Stage::Finishing(target) = &checkpoint.stage
             && is_it(target)
@@ -283,7 +344,9 @@ impl World {
 
     fn verify(&self, inode: u64, order: &VerifyOrder) -> Result<(), Failure> {
         let image = self.disk.live(inode);
-        let version = image.version_at(0).unwrap_or(0);
+        let version = image
+            .version_at(0)
+            .unwrap_or_else(|| self.empty_version(&order.digests));
         let is_whole = image.is_pure(0, order.length, version)
             && self.server.lengths.get(version as usize) == Some(&order.length);
         let expected = digest_of(version);
@@ -300,7 +363,9 @@ impl World {
         }
         self.disk.set_length(inode, length);
         let from = self.disk.names().find(|(_, named)| *named == inode);
-        let from = from.map(|(path, _)| path.clone()).expect("the part file has a name");
+        let from = from
+            .map(|(path, _)| path.clone())
+            .expect("the part file has a name");
         if self.rules.durability == Durability::Power {
             self.disk.sync_whole(inode);
         }
@@ -312,7 +377,10 @@ impl World {
     }
 
     pub(super) fn token(&self) -> ValidityToken {
-        ValidityToken { boot: [self.boot; 16], mount: 1 }
+        ValidityToken {
+            boot: [self.boot; 16],
+            mount: 1,
+        }
     }
 }
 
@@ -321,7 +389,11 @@ pub(super) const fn identity(inode: u64) -> FileIdentity {
 }
 
 fn part_path(plan: &PartPlan) -> PathBuf {
-    let name = plan.target.file_name().expect("a target has a name").to_string_lossy();
+    let name = plan
+        .target
+        .file_name()
+        .expect("a target has a name")
+        .to_string_lossy();
     plan.target.with_file_name(format!(".{name}.part"))
 }
 

@@ -78,12 +78,19 @@ impl Pump {
     }
 
     fn held(&self) -> Run {
-        Run { start: self.written, end: self.received, version: self.body.version }
+        Run {
+            start: self.written,
+            end: self.received,
+            version: self.body.version,
+        }
     }
 
     /// Bytes that may still be taken.
     fn room(&self) -> u64 {
-        self.until.unwrap_or(u64::MAX).min(self.body.end).saturating_sub(self.received)
+        self.until
+            .unwrap_or(u64::MAX)
+            .min(self.body.end)
+            .saturating_sub(self.received)
     }
 
     fn ends_well(&self) -> bool {

@@ -38,6 +38,8 @@ pub(super) struct Scene {
     pub(super) troubles: Troubles,
     /// Steps before everybody becomes honest.
     pub(super) steps: u64,
+    /// The longest time that one step takes.
+    pub(super) pace_ms: u64,
     /// A stranger's file has the target's name from the start.
     pub(super) is_taken: bool,
 }
@@ -52,34 +54,80 @@ impl Scene {
             troubles = Troubles::default();
         }
         let mut spec = spec(dice, &server);
-        let may_splice = server.lengths.iter().any(|length| *length != server.lengths[0]);
+        let may_splice = server
+            .lengths
+            .iter()
+            .any(|length| *length != server.lengths[0]);
         if spec.allow_unvalidated_resume && (may_splice || server.lengths.len() > 1) {
             // Whoever allows that takes the risk; what must hold then is nothing to be checked.
             spec.allow_unvalidated_resume = false;
         }
         let steps = 30 + dice.below(300);
         let rules = rules(dice);
-        Self { spec, rules, server, troubles, steps, is_taken: !is_calm && dice.percent(8) }
+        let pace_ms = dice.pick(&[60, 60, 800]);
+        let is_taken = !is_calm && dice.percent(8);
+        Self {
+            spec,
+            rules,
+            server,
+            troubles,
+            steps,
+            pace_ms,
+            is_taken,
+        }
     }
 }
 
 fn server(dice: &mut Dice) -> Server {
-    let sizes = [0, 1, 1000, 64 * KIB, MIB, 3 * MIB, 9 * MIB, 9 * MIB, 24 * MIB];
+    let sizes = [
+        0,
+        1,
+        1000,
+        64 * KIB,
+        MIB,
+        3 * MIB,
+        9 * MIB,
+        9 * MIB,
+        24 * MIB,
+    ];
     let length = dice.pick(&sizes);
     let count = dice.pick(&[1_usize, 1, 3, 6]);
     let is_equal = dice.percent(60);
     let lengths = (0..count)
-        .map(|_| if is_equal { length } else { dice.pick(&sizes) + dice.below(5) })
+        .map(|_| {
+            if is_equal {
+                length
+            } else {
+                dice.pick(&sizes) + dice.below(5)
+            }
+        })
         .collect();
     let often = dice.pick(&[0, 20, 100, 300]);
     Server {
         lengths,
         current: 0,
-        tags: dice.pick(&[Tags::None, Tags::Weak, Tags::Strong, Tags::Strong, Tags::Strong]),
+        tags: dice.pick(&[
+            Tags::None,
+            Tags::Weak,
+            Tags::Strong,
+            Tags::Strong,
+            Tags::Strong,
+        ]),
         dates: dice.pick(&[Dates::None, Dates::Weak, Dates::Strong]),
-        ending: dice.pick(&[Ending::Length, Ending::Length, Ending::Chunked, Ending::Close]),
+        ending: dice.pick(&[
+            Ending::Length,
+            Ending::Length,
+            Ending::Chunked,
+            Ending::Close,
+        ]),
         has_ranges: dice.percent(85),
-        login: dice.pick(&[Login::None, Login::None, Login::None, Login::Basic, Login::Digest]),
+        login: dice.pick(&[
+            Login::None,
+            Login::None,
+            Login::None,
+            Login::Basic,
+            Login::Digest,
+        ]),
         password_ok: dice.percent(80),
         redirects: dice.pick(&[0, 0, 150]),
         has_digests: dice.percent(20),
@@ -118,10 +166,19 @@ fn spec(dice: &mut Dice, server: &Server) -> DownloadSpec {
     let last = u32::try_from(server.lengths.len() - 1).expect("there are few versions");
     let expected = dice.below(u64::from(last) + 1);
     let expected = u32::try_from(expected).expect("it is at most the last");
-    let digests = if dice.percent(25) { vec![digest_of(expected)] } else { Vec::new() };
-    let login = Credentials::Login { username: "user".to_owned(), password: "pass".to_owned() };
+    let digests = if dice.percent(25) {
+        vec![digest_of(expected)]
+    } else {
+        Vec::new()
+    };
+    let login = Credentials::Login {
+        username: "user".to_owned(),
+        password: "pass".to_owned(),
+    };
     DownloadSpec {
-        url: parse_http_url("https://origin.example/f").expect("a URL").url,
+        url: parse_http_url("https://origin.example/f")
+            .expect("a URL")
+            .url,
         destination,
         collision: dice.pick(&[
             Collision::Fail,

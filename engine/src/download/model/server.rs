@@ -200,7 +200,8 @@ impl Server {
             return self.odd_part(from, until, dice);
         }
         let is_current = field(ask, "if-range").is_none_or(|held| {
-            self.tag(self.version()).is_some_and(|tag| tag == held && !tag.starts_with("W/"))
+            self.tag(self.version())
+                .is_some_and(|tag| tag == held && !tag.starts_with("W/"))
                 || (self.tags == Tags::None && self.date_text().as_deref() == Some(held))
         });
         if !self.has_ranges || !is_current {
@@ -208,10 +209,15 @@ impl Server {
         }
         if from >= self.length() {
             let mut head = bare(416);
-            head.headers.push("content-range", format!("bytes */{}", self.length()));
+            head.headers
+                .push("content-range", format!("bytes */{}", self.length()));
             return Reply::Head(head, None);
         }
-        self.part(from, until.unwrap_or(self.length()).min(self.length()), dice)
+        self.part(
+            from,
+            until.unwrap_or(self.length()).min(self.length()),
+            dice,
+        )
     }
 
     fn whole(&self, dice: &mut Dice) -> Reply {
@@ -220,14 +226,17 @@ impl Server {
         if self.has_digests {
             let digest = digest_of(self.version());
             let encoded = base64(digest.bytes());
-            head.headers.push("repr-digest", format!("sha-256=:{encoded}:"));
+            head.headers
+                .push("repr-digest", format!("sha-256=:{encoded}:"));
         }
         let ending = match dice.permille(self.lies.ranges) {
             true => dice.pick(&[Ending::Length, Ending::Chunked]),
             false => self.ending,
         };
         match ending {
-            Ending::Length => head.headers.push("content-length", self.length().to_string()),
+            Ending::Length => head
+                .headers
+                .push("content-length", self.length().to_string()),
             Ending::Chunked => head.headers.push("transfer-encoding", "chunked"),
             Ending::Close => {}
         }
@@ -244,12 +253,20 @@ impl Server {
             Ending::Length => self.length().to_string(),
             // Who does not know the length of the whole does not know it here either.
             Ending::Chunked | Ending::Close => {
-                if self.lies.ranges > 0 { "*".to_owned() } else { self.length().to_string() }
+                if self.lies.ranges > 0 {
+                    "*".to_owned()
+                } else {
+                    self.length().to_string()
+                }
             }
         };
-        head.headers.push("content-range", format!("bytes {from}-{}/{total}", until - 1));
+        head.headers.push(
+            "content-range",
+            format!("bytes {from}-{}/{total}", until - 1),
+        );
         if dice.percent(80) {
-            head.headers.push("content-length", (until - from).to_string());
+            head.headers
+                .push("content-length", (until - from).to_string());
         } else {
             head.headers.push("transfer-encoding", "chunked");
         }
@@ -258,7 +275,10 @@ impl Server {
 
     /// A partial answer that is not the one that was asked for.
     fn odd_part(&self, from: u64, until: Option<u64>, dice: &mut Dice) -> Reply {
-        let (length, last) = (self.length(), until.unwrap_or(self.length()).min(self.length()));
+        let (length, last) = (
+            self.length(),
+            until.unwrap_or(self.length()).min(self.length()),
+        );
         let mut head = bare(206);
         self.describe(&mut head.headers);
         let range = match dice.below(8) {
@@ -277,7 +297,11 @@ impl Server {
             }
             4 => {
                 head = bare(416);
-                let values = ["bytes */7".to_owned(), format!("bytes */{length}"), String::new()];
+                let values = [
+                    "bytes */7".to_owned(),
+                    format!("bytes */{length}"),
+                    String::new(),
+                ];
                 let value = dice.pick(&values);
                 if !value.is_empty() {
                     head.headers.push("content-range", value);
@@ -291,20 +315,40 @@ impl Server {
         };
         match range {
             Some(range) => head.headers.push("content-range", range),
-            None => head.headers.push("content-type", "multipart/byteranges; boundary=b"),
+            None => head
+                .headers
+                .push("content-type", "multipart/byteranges; boundary=b"),
         }
         let version = self.version();
         let end = (from + 1).min(length).max(from);
-        Reply::Head(head, Some(Body { version, at: from, end, is_clean: end > from }))
+        Reply::Head(
+            head,
+            Some(Body {
+                version,
+                at: from,
+                end,
+                is_clean: end > from,
+            }),
+        )
     }
 
     fn body(&self, at: u64, end: u64, dice: &mut Dice) -> Body {
         let version = self.version();
         if at < end && dice.permille(self.lies.cut) {
             let end = at + dice.below(end - at);
-            return Body { version, at, end, is_clean: false };
+            return Body {
+                version,
+                at,
+                end,
+                is_clean: false,
+            };
         }
-        Body { version, at, end, is_clean: true }
+        Body {
+            version,
+            at,
+            end,
+            is_clean: true,
+        }
     }
 
     fn describe(&self, headers: &mut Headers) {
@@ -325,19 +369,29 @@ impl Server {
 }
 
 fn bare(status: u16) -> ResponseHead {
-    ResponseHead { version: HttpVersion::Http11, status, headers: Headers::new() }
+    ResponseHead {
+        version: HttpVersion::Http11,
+        status,
+        headers: Headers::new(),
+    }
 }
 
 /// The value of a field of a request.
 pub(super) fn field<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
-    ask.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    ask.headers
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
 }
 
 /// The first byte and one past the last of `bytes=first-last`.
 pub(super) fn parse_range(value: &str) -> Option<(u64, Option<u64>)> {
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
     let last = (!last.is_empty()).then(|| last.parse::<u64>().expect("a number of ours"));
-    Some((first.parse().expect("a number of ours"), last.map(|last| last + 1)))
+    Some((
+        first.parse().expect("a number of ours"),
+        last.map(|last| last + 1),
+    ))
 }
 
 fn date(unix_s: u64) -> String {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dice::Dice;
-use super::disk::{Disk, FOREIGN, Run};
+use super::disk::Disk;
 use super::life::Life;
-use super::scene::{DIRECTORY, Scene, Troubles};
-use super::server::{Lies, Server};
-use crate::checkpoint::{Checkpoint, Stage};
+use super::scene::{Scene, Troubles};
+use super::server::Server;
+use super::summary::{Summary, brief};
+use crate::checkpoint::Checkpoint;
 use crate::download::{Action, Download, Exit, Input, Start};
 use crate::lifecycle::{Command, Event, State, step};
 use crate::session::SessionRules;
@@ -30,53 +31,6 @@ pub(super) struct Store {
     pub(super) outcome: Option<Outcome>,
 }
 
-/// What the runs of a test went through: a model that never crashes proves nothing.
-#[derive(Debug, Default)]
-pub(super) struct Summary {
-    pub(super) finished: u64,
-    pub(super) failed: u64,
-    pub(super) cancelled: u64,
-    pub(super) skipped: u64,
-    pub(super) kills: u64,
-    pub(super) power_cuts: u64,
-    pub(super) went_on: u64,
-    pub(super) part_asks: u64,
-    pub(super) found_published: u64,
-    pub(super) honest_finishes: u64,
-}
-
-impl Summary {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.finished += other.finished;
-        self.failed += other.failed;
-        self.cancelled += other.cancelled;
-        self.skipped += other.skipped;
-        self.kills += other.kills;
-        self.power_cuts += other.power_cuts;
-        self.went_on += other.went_on;
-        self.part_asks += other.part_asks;
-        self.found_published += other.found_published;
-        self.honest_finishes += other.honest_finishes;
-    }
-
-    pub(super) fn check_that_nothing_was_missed(&self) {
-        for (name, count) in [
-            ("finished", self.finished),
-            ("failed", self.failed),
-            ("cancelled", self.cancelled),
-            ("skipped", self.skipped),
-            ("kills", self.kills),
-            ("power cuts", self.power_cuts),
-            ("went on from a record", self.went_on),
-            ("asked for a part", self.part_asks),
-            ("found published after a crash", self.found_published),
-            ("finished in an honest world", self.honest_finishes),
-        ] {
-            assert!(count >= 20, "only {count} times in all runs: {name}; {self:?}");
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) dice: Dice,
@@ -95,11 +49,17 @@ pub(super) struct World {
     pub(super) summary: Summary,
     /// Restarts on record when the world became honest.
     pub(super) restarts_before: u32,
+    /// Every byte of some version was on record by then.
+    pub(super) was_complete_before: bool,
     /// The power was cut while a file that nobody was told of had its final name.
     pub(super) is_damaged: bool,
-    /// The same of a file that was announced, which `Durability::Process` does not promise to keep.
+    /// A process ended without a last record: what it had made since its last one is an orphan.
+    pub(super) has_forgotten: bool,
+    /// The power was cut after the end: a removal may be undone, and `Durability::Process` does not
+    /// promise to keep what was announced.
     pub(super) was_cut_after_end: bool,
     steps: u64,
+    pace_ms: u64,
     trace: Option<VecDeque<String>>,
 }
 
@@ -136,9 +96,12 @@ impl World {
             life: None,
             summary: Summary::default(),
             restarts_before: 0,
+            was_complete_before: false,
             is_damaged: false,
+            has_forgotten: false,
             was_cut_after_end: false,
             steps: scene.steps,
+            pace_ms: scene.pace_ms,
             trace: None,
         };
         if scene.is_taken {
@@ -148,7 +111,10 @@ impl World {
     }
 
     pub(super) fn keep_trace(&mut self) {
-        let scene = format!("{:?} {:?} {:?}", self.spec, self.rules.durability, self.server);
+        let scene = format!(
+            "{:?} {:?} {:?}",
+            self.spec, self.rules.durability, self.server
+        );
         self.trace = Some(VecDeque::from([scene]));
     }
 
@@ -179,7 +145,10 @@ impl World {
         if self.state != State::Ended {
             self.become_honest();
             for count in 0.. {
-                assert!(count < HONEST_STEPS_MAX, "no end in {HONEST_STEPS_MAX} honest steps");
+                assert!(
+                    count < HONEST_STEPS_MAX,
+                    "no end in {HONEST_STEPS_MAX} honest steps"
+                );
                 if self.state == State::Ended {
                     break;
                 }
@@ -190,100 +159,7 @@ impl World {
         std::mem::take(&mut self.summary)
     }
 
-    /// From now on the server keeps its promises and nobody kills or cuts.
-    fn become_honest(&mut self) {
-        self.note(|| "everybody becomes honest".to_owned());
-        self.is_honest = true;
-        self.server.lies = Lies::default();
-        self.server.password_ok = true;
-        self.troubles = Troubles::default();
-        self.kill();
-        self.restarts_before = self.store.checkpoint.as_ref().map_or(0, |c| c.restarts);
-        if self.store.desired == Desired::Suspended {
-            self.want(Desired::Running);
-        }
-    }
-
-    fn trouble(&mut self) {
-        let troubles = self.troubles;
-        if self.dice.permille(troubles.kill) {
-            self.kill();
-        }
-        if self.dice.permille(troubles.power) {
-            self.cut_power();
-        }
-        if self.dice.permille(troubles.suspend) {
-            self.want(Desired::Suspended);
-        }
-        if self.dice.permille(troubles.cancel) {
-            self.want(Desired::Cancelled);
-        }
-        if self.dice.permille(troubles.version) && self.server.current + 1 < self.server.lengths.len() {
-            self.server.current += 1;
-            let version = self.server.current;
-            self.note(|| format!("the server has version {version} now"));
-        }
-        if self.dice.permille(troubles.stranger) {
-            self.stranger();
-        }
-        if self.state == State::Suspended && self.dice.percent(20) {
-            self.want(Desired::Running);
-        }
-    }
-
-    /// Somebody else makes a file with the target's name, or removes it.
-    fn stranger(&mut self) {
-        let path = std::path::Path::new(DIRECTORY).join("f");
-        let held = self.life.as_ref().map(Life::held).unwrap_or_default();
-        match self.disk.named(&path) {
-            None => {
-                self.note(|| "a stranger takes the name".to_owned());
-                let inode = self.disk.create(&path, 3, &held);
-                self.disk.write(inode, Run { start: 0, end: 3, version: FOREIGN });
-                self.disk.sync_whole(inode);
-                self.disk.flush_names();
-            }
-            Some(inode) if self.disk.live(inode).version_at(0) == Some(FOREIGN) => {
-                self.note(|| "the stranger removes the file".to_owned());
-                self.disk.unlink(&path);
-                self.disk.flush_names();
-            }
-            Some(_) => {}
-        }
-    }
-
-    pub(super) fn kill(&mut self) {
-        self.note(|| "KILL".to_owned());
-        self.summary.kills += 1;
-        self.life = None;
-        self.state = match (&self.store.outcome, self.store.desired) {
-            (Some(_), _) => State::Ended,
-            (None, Desired::Suspended) => State::Suspended,
-            (None, Desired::Cancelled) => State::Cancelling,
-            (None, Desired::Running) => match &self.store.checkpoint {
-                Some(Checkpoint { retry: Some((at, _)), .. }) => State::Waiting(*at),
-                Some(Checkpoint { stage: Stage::AwaitingAuthorization, .. }) => {
-                    State::AwaitingAuthorization
-                }
-                Some(_) | None => State::Queued,
-            },
-        };
-        if self.state == State::Cancelling {
-            self.launch(Desired::Cancelled);
-        }
-    }
-
-    fn cut_power(&mut self) {
-        self.note(|| "POWER CUT".to_owned());
-        self.summary.power_cuts += 1;
-        self.life = None;
-        self.boot += 1;
-        self.disk.cut_power(&mut self.dice);
-        self.check_after_power_cut();
-        self.kill();
-    }
-
-    fn want(&mut self, desired: Desired) {
+    pub(super) fn want(&mut self, desired: Desired) {
         if self.store.desired == Desired::Cancelled || self.store.outcome.is_some() {
             return;
         }
@@ -304,7 +180,7 @@ impl World {
         }
     }
 
-    fn launch(&mut self, desired: Desired) {
+    pub(super) fn launch(&mut self, desired: Desired) {
         assert!(self.life.is_none(), "two lives for one task");
         let start = Start {
             spec: self.spec.clone(),
@@ -315,7 +191,10 @@ impl World {
             seed: self.dice.below(u64::MAX),
         };
         self.note(|| {
-            let from = start.checkpoint.as_ref().map_or_else(|| "nothing".to_owned(), brief);
+            let from = start
+                .checkpoint
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), brief);
             format!("LAUNCH {desired:?} from {from}")
         });
         self.life = Some(Life::new(Download::new(start, self.now)));
@@ -325,7 +204,9 @@ impl World {
     /// One thing that can happen next happens.
     fn turn(&mut self) {
         if self.dice.percent(30) {
-            self.now = self.now.after(Duration::from_millis(self.dice.below(60)));
+            self.now = self
+                .now
+                .after(Duration::from_millis(self.dice.below(self.pace_ms)));
         }
         let turns = self.turns();
         if turns.is_empty() {
@@ -374,7 +255,10 @@ impl World {
 
     /// Nothing can happen before the clock or the owner moves.
     fn wait(&mut self) {
-        let timeout = self.life.as_ref().and_then(|life| life.machine.poll_timeout());
+        let timeout = self
+            .life
+            .as_ref()
+            .and_then(|life| life.machine.poll_timeout());
         match (self.state, timeout) {
             (State::Waiting(at), _) => self.now = self.now.max(at),
             (State::AwaitingAuthorization, _) => {
@@ -403,7 +287,10 @@ impl World {
         self.feed(Input::Tick);
         let life = self.life.as_ref();
         let next = life.and_then(|life| life.machine.poll_timeout());
-        assert!(next.is_none_or(|at| at > self.now), "a tick changed nothing: the caller spins");
+        assert!(
+            next.is_none_or(|at| at > self.now),
+            "a tick changed nothing: the caller spins"
+        );
     }
 
     pub(super) fn feed(&mut self, input: Input) {
@@ -424,8 +311,11 @@ impl World {
             });
             self.perform(action);
         }
-        let Some(exit) = self.life.as_mut().and_then(|life| life.exit.take()) else { return };
+        let Some(exit) = self.life.as_mut().and_then(|life| life.exit.take()) else {
+            return;
+        };
         self.life = None;
+        self.has_forgotten |= exit == Exit::Fenced;
         self.event(match exit {
             Exit::Stopped => Event::ChildStopped,
             Exit::Retry { at, .. } => Event::ChildRetries(at),
@@ -434,26 +324,4 @@ impl World {
             Exit::Fenced => Event::ChildCrashed,
         });
     }
-}
-
-/// A checkpoint in one short line.
-pub(super) fn brief(checkpoint: &Checkpoint) -> String {
-    let spans: Vec<String> = checkpoint
-        .spans
-        .iter()
-        .map(|span| {
-            let end = span.end.map_or_else(|| "?".to_owned(), |end| end.to_string());
-            format!("{}s{}w{}..{end}", span.start, span.synced, span.written)
-        })
-        .collect();
-    let part = checkpoint.part.as_ref().map(|part| (part.identity.inode, part.token.boot[0]));
-    format!(
-        "{:?} total {:?} {:?} (inode, boot) {part:?} [{}] attempts {} restarts {}",
-        checkpoint.stage,
-        checkpoint.total,
-        checkpoint.validator,
-        spans.join(" "),
-        checkpoint.attempts_failed,
-        checkpoint.restarts
-    )
 }

@@ -1,0 +1,80 @@
+//! What the runs went through, and how one is told.
+
+use crate::checkpoint::Checkpoint;
+
+/// What the runs of a test went through: a model that never crashes proves nothing.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) finished: u64,
+    pub(super) failed: u64,
+    pub(super) cancelled: u64,
+    pub(super) skipped: u64,
+    pub(super) kills: u64,
+    pub(super) power_cuts: u64,
+    pub(super) went_on: u64,
+    pub(super) part_asks: u64,
+    pub(super) found_published: u64,
+    pub(super) honest_finishes: u64,
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.finished += other.finished;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.skipped += other.skipped;
+        self.kills += other.kills;
+        self.power_cuts += other.power_cuts;
+        self.went_on += other.went_on;
+        self.part_asks += other.part_asks;
+        self.found_published += other.found_published;
+        self.honest_finishes += other.honest_finishes;
+    }
+
+    pub(super) fn check_that_nothing_was_missed(&self) {
+        for (name, count) in [
+            ("finished", self.finished),
+            ("failed", self.failed),
+            ("cancelled", self.cancelled),
+            ("skipped", self.skipped),
+            ("kills", self.kills),
+            ("power cuts", self.power_cuts),
+            ("went on from a record", self.went_on),
+            ("asked for a part", self.part_asks),
+            ("found published after a crash", self.found_published),
+            ("finished in an honest world", self.honest_finishes),
+        ] {
+            assert!(
+                count >= 20,
+                "only {count} times in all runs: {name}; {self:?}"
+            );
+        }
+    }
+}
+
+/// A checkpoint in one short line.
+pub(super) fn brief(checkpoint: &Checkpoint) -> String {
+    let spans: Vec<String> = checkpoint
+        .spans
+        .iter()
+        .map(|span| {
+            let end = span
+                .end
+                .map_or_else(|| "?".to_owned(), |end| end.to_string());
+            format!("{}s{}w{}..{end}", span.start, span.synced, span.written)
+        })
+        .collect();
+    let part = checkpoint
+        .part
+        .as_ref()
+        .map(|part| (part.identity.inode, part.token.boot[0]));
+    format!(
+        "{:?} total {:?} {:?} (inode, boot) {part:?} [{}] attempts {} restarts {}",
+        checkpoint.stage,
+        checkpoint.total,
+        checkpoint.validator,
+        spans.join(" "),
+        checkpoint.attempts_failed,
+        checkpoint.restarts
+    )
+}

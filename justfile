@@ -36,6 +36,7 @@ kills count="200":
 quickstart:
     cargo run --release --example quickstart
 
-# Side by side with curl and wget2; quiet machine, please
+# Side by side with curl and wget2 (needs nginx, curl, wget2); quiet machine, please
 bench:
-    cargo bench --workspace
+    cargo build --release
+    python3 benches/side_by_side.py

@@ -6,7 +6,7 @@ use crate::Error;
 
 /// Fields that the engine sets itself or whose meaning would break a resumption: the connection's
 /// own, and the conditional ones of RFC 9110 section 13.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     "connection",
     "content-length",
     "expect",
@@ -17,6 +17,7 @@ const RESERVED: [&str; 16] = [
     "if-range",
     "if-unmodified-since",
     "keep-alive",
+    "proxy-authorization",
     "proxy-connection",
     "range",
     "te",

@@ -1,19 +1,19 @@
 //! Named fault points: places where a test may crash an actor, or the process, at will.
 //!
-//! They are compiled in by the feature `fault-points` only. A run counts its points; the next runs
-//! crash at each in turn.
+//! They are compiled in by the feature `fault-points` and for this crate's own tests only. A run
+//! counts its points; the next runs crash at each in turn.
 
 /// Marks a boundary between two steps that a crash may fall between.
-#[cfg(not(feature = "fault-points"))]
+#[cfg(not(any(test, feature = "fault-points")))]
 #[inline(always)]
 pub(crate) fn point(_name: &'static str) {}
 
-#[cfg(feature = "fault-points")]
+#[cfg(any(test, feature = "fault-points"))]
 pub(crate) use armed::point;
-#[cfg(feature = "fault-points")]
+#[cfg(any(test, feature = "fault-points"))]
 pub use armed::{Plan, arm, disarm, hits};
 
-#[cfg(feature = "fault-points")]
+#[cfg(any(test, feature = "fault-points"))]
 mod armed {
     use std::cell::RefCell;
     use std::sync::OnceLock;
@@ -25,9 +25,9 @@ mod armed {
     /// What shall happen on this thread.
     #[derive(Clone, Debug, Default)]
     pub struct Plan {
-        /// Panic at this hit, counted from 1.
-        pub panic_at: Option<u64>,
-        /// After the first panic, panic again at every hit of the point of this name.
+        /// Panic at these hits, counted from 1; a panic does not stop the counting.
+        pub panic_at: Vec<u64>,
+        /// Panic at every hit of the point of this name.
         pub panic_always: Option<&'static str>,
     }
 
@@ -69,7 +69,7 @@ mod armed {
             }
             state.hits.push(name);
             let hit = u64::try_from(state.hits.len()).unwrap_or(u64::MAX);
-            state.plan.panic_at == Some(hit) || state.plan.panic_always == Some(name)
+            state.plan.panic_at.contains(&hit) || state.plan.panic_always == Some(name)
         });
         assert!(!is_due, "fault point {name}");
     }

@@ -32,6 +32,8 @@ struct State {
     is_behind: bool,
     /// Somebody was told to read them.
     is_refilling: bool,
+    /// A fact came since then: what is read may not have it.
+    is_outdated: bool,
     /// Nothing comes any more.
     is_over: bool,
     waker: Option<Waker>,
@@ -62,6 +64,7 @@ impl Feed {
         if state.is_behind || !is_next || state.facts >= FACTS_MAX {
             // A gap: it was committed while nobody told of it. The store knows it.
             state.is_behind |= fact.sequence > state.last;
+            state.is_outdated = true;
         } else {
             self.take_in(&mut state, fact);
         }
@@ -77,7 +80,7 @@ impl Feed {
                 self.take_in(&mut state, fact);
             }
         }
-        state.is_behind = !is_last_page;
+        state.is_behind = !is_last_page || state.is_outdated;
         state.wake();
     }
 
@@ -110,7 +113,7 @@ impl Feed {
     }
 
     /// The next event.
-    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Polled {
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Polled {
         let mut state = self.lock();
         if let Some(event) = state.events.pop_front() {
             match &event {
@@ -130,6 +133,7 @@ impl Feed {
         state.waker = Some(context.waker().clone());
         if state.is_behind && !state.is_refilling {
             state.is_refilling = true;
+            state.is_outdated = false;
             return Polled::Behind(state.last);
         }
         Polled::Pending
@@ -183,9 +187,9 @@ mod tests {
     }
 
     fn numbers(feed: &Feed) -> Vec<u64> {
-        let mut context = Context::from_waker(Waker::noop());
+        let context = Context::from_waker(Waker::noop());
         let mut numbers = Vec::new();
-        while let Polled::Ready(Some(event)) = feed.poll(&mut context) {
+        while let Polled::Ready(Some(event)) = feed.poll(&context) {
             if let Event::Fact(fact) = event {
                 numbers.push(fact.sequence.get());
             }
@@ -206,6 +210,20 @@ mod tests {
         assert_eq!(numbers(&feed), [0; 0], "the fifth is missing");
         feed.refill(&[fact(5, 5), fact(6, 6)], true);
         assert_eq!(numbers(&feed), [5, 6]);
+    }
+
+    #[test]
+    fn a_fact_that_comes_while_the_store_is_read_is_read_next() {
+        let feed = Feed::new(None);
+        let context = Context::from_waker(Waker::noop());
+        assert!(matches!(feed.poll(&context), Polled::Behind(_)));
+        // It was committed after the read and is told of before the read is taken in.
+        feed.put_fact(&fact(1, 1));
+        feed.refill(&[], true);
+        assert!(matches!(feed.poll(&context), Polled::Behind(_)), "the fact would be lost");
+        feed.refill(&[fact(1, 1)], true);
+        assert_eq!(numbers(&feed), [1]);
+        assert!(matches!(feed.poll(&context), Polled::Pending));
     }
 
     #[test]
@@ -230,7 +248,7 @@ mod tests {
         let feed = Feed::new(Some(TaskId::new(2)));
         feed.refill(&[fact(1, 1), fact(2, 2), fact(3, 3)], true);
         assert_eq!(numbers(&feed), [2]);
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(matches!(feed.poll(&mut context), Polled::Ready(None)));
+        let context = Context::from_waker(Waker::noop());
+        assert!(matches!(feed.poll(&context), Polled::Ready(None)));
     }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
+use actix::dev::ToEnvelope;
+use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::safe_url::HttpUrl;
@@ -19,11 +21,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
 use crate::registry::Apply;
-use crate::root::{Doors, Request};
+use crate::root::{Doors, Request, ToOpen};
 use crate::session::{
     Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
 };
-use crate::slot::SlotRef;
+use crate::slot::{Gone, SlotRef};
 use crate::threads;
 
 /// How an engine is started.
@@ -186,10 +188,12 @@ impl EngineHandle {
         rules: SessionRules,
     ) -> Result<SessionHandle, CallError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::OpenSession { id: id.clone(), rules: Box::new(rules), reply };
-        self.requests.send(request).map_err(|_| self.gone())?;
-        let slot = answer.await.map_err(|_| self.gone())??;
-        Ok(SessionHandle { engine: self.clone(), id, slot })
+        let wanted = ToOpen { id: id.clone(), rules: Box::new(rules), reply };
+        let request = Request::OpenSession(wanted);
+        // Without a root the request is dropped, and the reply with it.
+        let _ = self.requests.send(request);
+        let Ok(slot) = answer.await else { return Err(self.gone().await) };
+        Ok(SessionHandle { engine: self.clone(), id, slot: slot? })
     }
 
     /// Records every transfer's progress, stops all and frees the state directory; within 2 s.
@@ -210,9 +214,9 @@ impl EngineHandle {
         }
     }
 
-    fn gone(&self) -> CallError {
-        let reason = self.stopped.borrow().as_ref().and_then(|stopped| stopped.reason.clone());
-        CallError::Stopped { reason }
+    /// Why a call is not answered. The actors go before the engine has stopped and says why.
+    async fn gone(&self) -> CallError {
+        CallError::Stopped { reason: self.stopped().await }
     }
 }
 
@@ -241,7 +245,21 @@ impl SessionHandle {
             let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
             StartTasks { specs: specs.clone(), adopt }
         };
-        self.slot.call(make).await.map_err(|_| self.engine.gone())?
+        self.ask(make).await
+    }
+
+    /// Asks the session's actor of now, or the next one.
+    async fn ask<M, T>(&self, make: impl Fn() -> M) -> Result<T, CallError>
+    where
+        M: Message<Result = Result<T, CallError>> + Send + 'static,
+        T: Send + 'static,
+        SessionActor: Handler<M>,
+        Context<SessionActor>: ToEnvelope<SessionActor, M>,
+    {
+        match self.slot.call(make).await {
+            Ok(answer) => answer,
+            Err(Gone) => Err(self.engine.gone().await),
+        }
     }
 
     /// All tasks that are not forgotten, in the order of their numbers.
@@ -249,7 +267,7 @@ impl SessionHandle {
     /// # Errors
     /// When the engine has stopped or the store fails.
     pub async fn tasks(&self) -> Result<Vec<TaskView>, CallError> {
-        self.slot.call(|| ListViews).await.map_err(|_| self.engine.gone())?
+        self.ask(|| ListViews).await
     }
 
     /// One task.
@@ -257,7 +275,7 @@ impl SessionHandle {
     /// # Errors
     /// When there is none of this number, the engine has stopped, or the store fails.
     pub async fn view(&self, task: TaskId) -> Result<TaskView, CallError> {
-        self.slot.call(|| GetView(task)).await.map_err(|_| self.engine.gone())?
+        self.ask(|| GetView(task)).await
     }
 
     /// Sets what the owner wants of a task; answers after the commit. Harmless to repeat; a task
@@ -267,7 +285,7 @@ impl SessionHandle {
     /// When there is none of this number, the engine has stopped, or the store fails.
     pub async fn want(&self, task: TaskId, desired: Desired) -> Result<(), CallError> {
         let make = || SetWant { task, desired };
-        self.slot.call(make).await.map_err(|_| self.engine.gone())?
+        self.ask(make).await
     }
 
     /// Waits until a task has ended; answers at once when it has.
@@ -275,7 +293,7 @@ impl SessionHandle {
     /// # Errors
     /// When there is none of this number, the engine has stopped, or the store fails.
     pub async fn outcome(&self, task: TaskId) -> Result<Outcome, CallError> {
-        self.slot.call(|| GetOutcome(task)).await.map_err(|_| self.engine.gone())?
+        self.ask(|| GetOutcome(task)).await
     }
 
     /// Events from now on, and every fact that was not acknowledged; of one task or of all.
@@ -284,7 +302,7 @@ impl SessionHandle {
     /// When the engine has stopped.
     pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
         if self.engine.stopped.borrow().is_some() {
-            return Err(self.engine.gone());
+            return Err(self.engine.gone().await);
         }
         let feed = Feed::new(task);
         self.engine.doors.subscribers.add(&self.id, &feed);
@@ -299,7 +317,9 @@ impl SessionHandle {
     pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
         let change = Change::Acknowledge { session: self.id.clone(), up_to };
         let make = || Apply(vec![change.clone()]);
-        let answers = self.engine.doors.registry.call(make).await.map_err(|_| self.engine.gone())?;
+        let Ok(answers) = self.engine.doors.registry.call(make).await else {
+            return Err(self.engine.gone().await);
+        };
         match answers.into_iter().next() {
             Some(Ok(Effect::Forgotten(forgotten))) => {
                 if let Some(session) = self.slot.current() {
@@ -316,7 +336,7 @@ impl SessionHandle {
 impl Subscription {
     /// The next event; `None` when the engine has stopped. A subscription of one task ends after
     /// its terminal fact.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+    pub fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<Option<Event>> {
         let polled = self.feed.poll(context);
         feed::into_poll(polled, |after| {
             let session = self.session.id.clone();

@@ -1,7 +1,7 @@
 //! The actor that tells: it hands committed facts and news to those who listen.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
 use longhaul_engine::download::News;
@@ -15,17 +15,29 @@ use crate::slot::SlotRef;
 
 /// Who listens to which session. It outlives the actor, so that a new one finds its subscribers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Subscribers(Arc<Mutex<HashMap<SessionId, Vec<Weak<Feed>>>>>);
+pub(crate) struct Subscribers(Arc<Mutex<Listeners>>);
+
+#[derive(Debug, Default)]
+struct Listeners {
+    sessions: HashMap<SessionId, Vec<Weak<Feed>>>,
+    /// The engine has stopped: who comes now hears the end at once.
+    is_over: bool,
+}
 
 impl Subscribers {
     pub(crate) fn add(&self, session: &SessionId, feed: &Arc<Feed>) {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.entry(session.clone()).or_default().push(Arc::downgrade(feed));
+        let mut listeners = self.lock();
+        if listeners.is_over {
+            return feed.end();
+        }
+        listeners.sessions.entry(session.clone()).or_default().push(Arc::downgrade(feed));
     }
 
     /// Ends every feed: the engine has stopped.
     pub(crate) fn end(&self) {
-        let sessions = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut listeners = self.lock();
+        listeners.is_over = true;
+        let sessions = std::mem::take(&mut listeners.sessions);
         for feed in sessions.into_values().flatten().filter_map(|feed| feed.upgrade()) {
             feed.end();
         }
@@ -33,8 +45,8 @@ impl Subscribers {
 
     /// Calls `tell` with every live feed of a session and forgets the dead ones.
     fn each(&self, session: &SessionId, mut tell: impl FnMut(&Feed)) {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(feeds) = sessions.get_mut(session) else { return };
+        let mut listeners = self.lock();
+        let Some(feeds) = listeners.sessions.get_mut(session) else { return };
         feeds.retain(|feed| match feed.upgrade() {
             Some(feed) => {
                 tell(&feed);
@@ -43,15 +55,19 @@ impl Subscribers {
             None => false,
         });
         if feeds.is_empty() {
-            sessions.remove(session);
+            listeners.sessions.remove(session);
         }
     }
 
     fn all_fall_behind(&self) {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for feed in sessions.values().flatten().filter_map(Weak::upgrade) {
+        let listeners = self.lock();
+        for feed in listeners.sessions.values().flatten().filter_map(Weak::upgrade) {
             feed.fall_behind();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,6 +125,7 @@ impl Handler<TaskNews> for NotifierActor {
     type Result = ();
 
     fn handle(&mut self, message: TaskNews, _: &mut Self::Context) {
+        fault::point("notifier.news");
         let task = message.task;
         let event = match message.news {
             News::Progress(progress) => Event::Progress { task, progress },
@@ -141,6 +158,7 @@ impl Handler<Refill> for NotifierActor {
         let registry = self.registry.clone();
         let read = async move {
             let Refill { session, after, feed } = message;
+            fault::point("notifier.reading");
             let ask = || ReadFacts { session: session.clone(), after, limit: FACTS_MAX };
             let answer = registry.call(ask).await;
             fault::point("notifier.refilled");

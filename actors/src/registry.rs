@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::fault;
 use crate::file::discard::discard;
 use crate::notifier::{Committed, NotifierActor};
-use crate::slot::SlotRef;
+use crate::slot::{Later, SlotRef};
 
 /// Commits begin at least this far apart. A commit costs a tenth of a millisecond whatever is in it,
 /// so under load a few milliseconds of waiting make one of dozens; alone, nothing waits.
@@ -83,9 +83,8 @@ impl RegistryActor {
         &mut self,
         changes: Vec<Change>,
         context: &mut Context<Self>,
-    ) -> ResponseFuture<Vec<Answer>> {
+    ) -> Later<Vec<Answer>> {
         let (reply, answer) = oneshot::channel();
-        let count = changes.len();
         if self.pending.is_empty() {
             let since = self.committed_at.map_or(COMMIT_INTERVAL, |at| at.elapsed());
             match COMMIT_INTERVAL.checked_sub(since) {
@@ -96,15 +95,14 @@ impl RegistryActor {
             }
         }
         self.pending.push(Pending { changes, reply });
-        Box::pin(async move {
-            let gone = || NotStored::Failed("the store was closed".to_owned());
-            answer.await.unwrap_or_else(|_| vec![Err(gone()); count])
-        })
+        Later(answer)
     }
 
-    fn refuse(count: usize, why: &NotStored) -> ResponseFuture<Vec<Answer>> {
-        let answers = vec![Err(why.clone()); count];
-        Box::pin(std::future::ready(answers))
+    fn refuse(why: NotStored) -> Later<Vec<Answer>> {
+        let (reply, answer) = oneshot::channel();
+        // The receiver is right here.
+        let _ = reply.send(vec![Err(why)]);
+        Later(answer)
     }
 
     /// A store that failed is of no more use; the next incarnation opens it again.
@@ -138,7 +136,7 @@ impl Actor for RegistryActor {
 pub(crate) struct Apply(pub(crate) Vec<Change>);
 
 impl Handler<Apply> for RegistryActor {
-    type Result = ResponseFuture<Vec<Answer>>;
+    type Result = Later<Vec<Answer>>;
 
     fn handle(&mut self, Apply(changes): Apply, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.apply");
@@ -157,12 +155,12 @@ pub(crate) struct Write {
 }
 
 impl Handler<Write> for RegistryActor {
-    type Result = ResponseFuture<Vec<Answer>>;
+    type Result = Later<Vec<Answer>>;
 
     fn handle(&mut self, message: Write, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.write");
         if self.fences.get(&message.task) != Some(&message.generation) {
-            return Self::refuse(1, &NotStored::Fenced);
+            return Self::refuse(NotStored::Fenced);
         }
         self.enqueue(vec![message.change], context)
     }
@@ -193,6 +191,7 @@ impl Handler<Flush> for RegistryActor {
                 let answers: Vec<Answer> =
                     effects.into_iter().map(|e| e.map_err(NotStored::Refused)).collect();
                 Self::remove_parts(&answers);
+                fault::point("registry.parts_removed");
                 self.tell(&sessions, &answers);
                 fault::point("registry.told");
                 let mut answers = answers.into_iter();
@@ -200,6 +199,7 @@ impl Handler<Flush> for RegistryActor {
                     // Who asked may be gone; the commit stands.
                     let _ = reply.send(answers.by_ref().take(count).collect());
                 }
+                fault::point("registry.answered");
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; the store is opened again");
@@ -288,6 +288,7 @@ impl Handler<Begin> for RegistryActor {
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);
                 self.fences.insert(message.task, generation);
+                fault::point("registry.begun");
                 Begun::Live(Box::new(live), generation)
             }
         })
@@ -306,6 +307,7 @@ impl Handler<ReadTask> for RegistryActor {
     type Result = Result<Option<(Task, Option<Checkpoint>)>, NotStored>;
 
     fn handle(&mut self, message: ReadTask, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_task");
         let found = self.store.task(&message.session, message.task);
         self.read(found, context)
     }
@@ -343,6 +345,7 @@ impl Handler<ReadFacts> for RegistryActor {
     type Result = Result<Vec<NumberedFact>, NotStored>;
 
     fn handle(&mut self, message: ReadFacts, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_facts");
         let found = self.store.facts(&message.session, message.after, message.limit);
         self.read(found, context)
     }

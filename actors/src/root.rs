@@ -1,7 +1,8 @@
 //! The root: it starts the actors, restarts what crashes, and gives up when that does not help.
 
+mod sessions;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::AsyncContext;
@@ -13,12 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::{CallError, StartError};
-use crate::limiter::Limiter;
 use crate::notifier::{NotifierActor, Subscribers};
-use crate::registry::{ListTasks, NotStored, RegistryActor, put_session};
-use crate::session::{Quiesce, SessionActor, SessionParts};
+use crate::registry::RegistryActor;
+use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
 use crate::world::World;
+use sessions::OpenSession;
 
 /// Time that transfers get to record their progress when the engine stops.
 const QUIESCE_TIME_MAX: Duration = Duration::from_millis(1500);
@@ -26,19 +27,19 @@ const QUIESCE_TIME_MAX: Duration = Duration::from_millis(1500);
 /// Time that the store gets to close its file.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(400);
 
-/// Tasks read at once when a session is opened.
-const TASKS_PAGE: usize = 10_000;
-
 /// What the handles ask of the root.
 pub(crate) enum Request {
     /// Open a session, or find it open.
-    OpenSession {
-        id: SessionId,
-        rules: Box<SessionRules>,
-        reply: oneshot::Sender<Result<SlotRef<SessionActor>, CallError>>,
-    },
+    OpenSession(ToOpen),
     /// Stop in good order.
     Shutdown,
+}
+
+/// A session that somebody waits for.
+pub(crate) struct ToOpen {
+    pub(crate) id: SessionId,
+    pub(crate) rules: Box<SessionRules>,
+    pub(crate) reply: oneshot::Sender<Result<SlotRef<SessionActor>, CallError>>,
 }
 
 /// What a child's end looks like to the root. The number is that of the incarnation.
@@ -66,18 +67,12 @@ pub(crate) struct Root {
     notifier_child: Option<(u64, ChildGuard)>,
     notifier_budget: RestartBudget,
     sessions: BTreeMap<SessionId, OpenSession>,
+    /// Sessions to open when the registry runs again.
+    postponed: Vec<ToOpen>,
     subscribers: Subscribers,
     next_incarnation: u64,
     reports: mpsc::UnboundedSender<Report>,
     inbox: mpsc::UnboundedReceiver<Report>,
-}
-
-struct OpenSession {
-    slot: Slot<SessionActor>,
-    rules: Arc<SessionRules>,
-    limiter: Option<Arc<Limiter>>,
-    child: Option<(u64, ChildGuard)>,
-    budget: RestartBudget,
 }
 
 /// Why the root gave up.
@@ -100,6 +95,7 @@ impl Root {
             notifier_child: None,
             notifier_budget: RestartBudget::default(),
             sessions: BTreeMap::new(),
+            postponed: Vec::new(),
             subscribers: Subscribers::default(),
             next_incarnation: 0,
             reports,
@@ -138,10 +134,7 @@ impl Root {
                     }
                 }
                 request = requests.recv() => match request {
-                    Some(Request::OpenSession { id, rules, reply }) => {
-                        // Who asked may be gone.
-                        let _ = reply.send(self.open_session(id, *rules).await);
-                    }
+                    Some(Request::OpenSession(wanted)) => self.open_session(wanted).await,
                     Some(Request::Shutdown) | None => return Ok(()),
                 },
             }
@@ -208,11 +201,7 @@ impl Root {
         // What was committed and not told of is found in the store.
         self.notifier_child = None;
         self.start_notifier();
-        let ids: Vec<SessionId> = self.sessions.keys().cloned().collect();
-        for id in ids {
-            self.start_session(&id).await.map_err(|error| GaveUp(error.to_string()))?;
-        }
-        Ok(())
+        self.restart_sessions().await
     }
 
     fn restart_notifier(&mut self, exit: &ChildExit) -> Result<(), GaveUp> {
@@ -222,114 +211,6 @@ impl Root {
         }
         self.start_notifier();
         Ok(())
-    }
-
-    async fn restart_session(
-        &mut self,
-        id: SessionId,
-        number: u64,
-        exit: &ChildExit,
-    ) -> Result<(), GaveUp> {
-        let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
-        if !is_current(&session.child, number) {
-            return Ok(());
-        }
-        tracing::warn!(session = %id, ?exit, "a session ended and is restarted");
-        session.child = None;
-        if !session.budget.spend(self.world.clock.now()) {
-            return Err(GaveUp(format!("session {id} crashes again and again: {exit:?}")));
-        }
-        match self.start_session(&id).await {
-            // The registry is gone too: its report restarts every session.
-            Ok(()) | Err(CallError::Store(_)) => Ok(()),
-            Err(error) => Err(GaveUp(error.to_string())),
-        }
-    }
-
-    async fn open_session(
-        &mut self,
-        id: SessionId,
-        rules: SessionRules,
-    ) -> Result<SlotRef<SessionActor>, CallError> {
-        if let Some(open) = self.sessions.get(&id) {
-            return Ok(open.slot.reference());
-        }
-        let answers = self.ask_registry(|| put_session(&id, &rules)).await?;
-        if let Some(Err(error)) = answers.into_iter().next() {
-            return Err(CallError::Store(error.to_string()));
-        }
-        let limiter = rules.rate_limit_bytes.map(|rate| Arc::new(Limiter::new(rate)));
-        let open = OpenSession {
-            slot: Slot::new(),
-            rules: Arc::new(rules),
-            limiter,
-            child: None,
-            budget: RestartBudget::default(),
-        };
-        let slot = open.slot.reference();
-        self.sessions.insert(id.clone(), open);
-        let started = self.start_session(&id).await;
-        if started.is_err() {
-            self.sessions.remove(&id);
-        }
-        started.map(|()| slot)
-    }
-
-    /// Reads a session's tasks and starts its actor with them.
-    async fn start_session(&mut self, id: &SessionId) -> Result<(), CallError> {
-        let mut tasks = Vec::new();
-        loop {
-            let after = tasks.last().map(|task: &longhaul_persistence::TaskSummary| task.id);
-            let ask = || ListTasks { session: id.clone(), after, limit: TASKS_PAGE };
-            let page = self.ask_registry(ask).await?;
-            let page = page.map_err(|error: NotStored| CallError::Store(error.to_string()))?;
-            let is_last = page.len() < TASKS_PAGE;
-            tasks.extend(page);
-            if is_last {
-                break;
-            }
-        }
-        let number = self.next_number();
-        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
-        let parts = SessionParts {
-            id: id.clone(),
-            rules: Arc::clone(&session.rules),
-            limiter: session.limiter.clone(),
-            world: self.world.clone(),
-            registry: self.registry.reference(),
-            notifier: self.notifier.reference(),
-        };
-        let (address, given) = std::sync::mpsc::channel();
-        let build = move |context: &mut actix::Context<SessionActor>| {
-            // The receiver waits on this very thread, right below.
-            let _ = address.send(context.address());
-            SessionActor::new(parts, tasks)
-        };
-        let reports = self.reports.clone();
-        let reported = id.clone();
-        let report = move |exit| {
-            // Without a root nobody needs to know.
-            let _ = reports.send(Report::Session(reported, number, exit));
-        };
-        let guard = spawn_child(&Place::Here, build, report);
-        session.child = Some((number, guard));
-        if let Ok(address) = given.try_recv() {
-            session.slot.put(address);
-        }
-        Ok(())
-    }
-
-    /// Asks the registry; when it dies meanwhile, its restart is left to the report that follows.
-    async fn ask_registry<M>(&self, make: impl Fn() -> M) -> Result<M::Result, CallError>
-    where
-        M: actix::Message + Send + 'static,
-        M::Result: Send,
-        RegistryActor: actix::Handler<M>,
-        actix::Context<RegistryActor>: actix::dev::ToEnvelope<RegistryActor, M>,
-    {
-        let gone = || CallError::Store("the store is being opened again".to_owned());
-        let address = self.registry.reference().current().ok_or_else(gone)?;
-        address.send(make()).await.map_err(|_| gone())
     }
 
     async fn open_store(&self) -> Result<Store, StoreError> {

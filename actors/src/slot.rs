@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use actix::dev::ToEnvelope;
+use actix::dev::{MessageResponse, OneshotSender, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// The owner's end: it puts in the address of each new incarnation.
 #[derive(Debug)]
@@ -18,6 +18,26 @@ pub(crate) struct SlotRef<A: Actor>(watch::Receiver<Option<Incarnation<A>>>);
 struct Incarnation<A: Actor> {
     number: u64,
     address: Addr<A>,
+}
+
+/// An answer that the actor gives later, through the other end of the channel. When it dies before,
+/// the one who asked sees it as dead, as [`SlotRef::call`] needs to ask its successor.
+#[derive(Debug)]
+pub(crate) struct Later<T>(pub(crate) oneshot::Receiver<T>);
+
+impl<A, M> MessageResponse<A, M> for Later<M::Result>
+where
+    A: Actor,
+    M: Message,
+{
+    fn handle(self, _: &mut A::Context, sender: Option<OneshotSender<M::Result>>) {
+        actix_rt::spawn(async move {
+            if let (Some(sender), Ok(answer)) = (sender, self.0.await) {
+                // Who asked may be gone.
+                let _ = sender.send(answer);
+            }
+        });
+    }
 }
 
 /// The actor is gone for good: its owner has stopped.

@@ -71,6 +71,12 @@ impl Places {
                 "the directory {parent} can not be used: {error}; make it first"
             ))
         })?;
+        if !parent.is_dir() {
+            return Err(Fault::File(format!(
+                "{} is no directory; choose another place",
+                parent.display()
+            )));
+        }
         Ok(parent.join(name))
     }
 }
@@ -101,6 +107,7 @@ mod tests {
             (Places::file(Path::new("/")), 2),
             (Places::file(root.path()), 2),
             (Places::file(&root.path().join("missing/f")), 3),
+            (Places::file(&root.path().join("file/f")), 3),
             (Places::default().directory(&root.path().join("file")), 3),
             (Places::default().file_in(root.path(), ".."), 2),
         ];

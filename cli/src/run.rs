@@ -171,10 +171,13 @@ impl Run {
         if self.ledger.tally().failed > 0 {
             let snapshots = self.session.snapshot().await?;
             let is_open = |snapshot: &&TaskSnapshot| snapshot.state != TaskState::Completed;
+            let may_go_on = |snapshot: &&TaskSnapshot| {
+                is_open(snapshot) || snapshot.outcome.as_ref().is_some_and(keeps_bytes)
+            };
             let holds_bytes = snapshots
                 .iter()
-                .filter(is_open)
-                .any(|open| open.progress.received_bytes > 0);
+                .filter(may_go_on)
+                .any(|kept| kept.progress.received_bytes > 0);
             // A list whose finished files are known need not fetch them again.
             keeps = holds_bytes || self.ledger.tally().finished > 0;
             if !keeps {
@@ -226,9 +229,12 @@ async fn start(
     let (mut items, mut places, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
     for (item, request) in requests.into_iter().enumerate() {
         let earlier = known.remove(&key(request.url().as_str(), request.destination()));
-        let has_ended = earlier
-            .as_ref()
-            .is_some_and(|e| e.state == TaskState::Completed);
+        let is_fetched = earlier.as_ref().is_some_and(|earlier| {
+            matches!(
+                earlier.outcome,
+                Some(Outcome::Finished(_) | Outcome::Skipped(_))
+            )
+        });
         if let Some(TaskSnapshot {
             task,
             outcome: Some(outcome),
@@ -244,8 +250,9 @@ async fn start(
         }
         items.push(item);
         places.push((request.url().clone(), request.destination().clone()));
-        // A task that has failed for good is not taken over but made again.
-        wanted.push(request.adopt_existing(!has_ended));
+        // A task that has failed for good is made again and goes on with what the failed one held;
+        // one whose file has gone since has nothing to go on with.
+        wanted.push(request.adopt_existing(!is_fetched));
     }
     let results = session.start_downloads(wanted).await?;
     for ((item, (url, destination)), result) in items.into_iter().zip(places).zip(results) {
@@ -290,6 +297,14 @@ fn is_there(outcome: &Outcome) -> bool {
             .is_ok_and(|file| file.len() == finished.bytes),
         Outcome::Skipped(path) => path.symlink_metadata().is_ok(),
         Outcome::Failed(_) | Outcome::Cancelled => false,
+    }
+}
+
+/// Whether a task that ended so has left its bytes for the next one.
+fn keeps_bytes(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed(failure) => !failure.kind().spoils_bytes(),
+        Outcome::Finished(_) | Outcome::Skipped(_) | Outcome::Cancelled => false,
     }
 }
 

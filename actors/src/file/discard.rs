@@ -6,9 +6,12 @@ use std::path::Path;
 
 use longhaul_engine::checkpoint::FileIdentity;
 use longhaul_engine::failure::Failure;
+use longhaul_engine::id::TaskId;
+use longhaul_engine::task::Destination;
 
 use super::disk::{identity_of, look};
 use super::error::failure;
+use super::place::{PartPlace, part_end};
 
 /// What was found when a part was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,57 @@ pub fn discard(path: &Path, identity: FileIdentity) -> Result<Discarded, Failure
     }
 }
 
+/// Removes what a crash left of `task` between the making of a part file and its record: whatever
+/// has the name of a part of this task, beside its target or in `fallback`. Only for a task that
+/// ends and keeps nothing. A directory as the destination is searched, for the target's name may not
+/// be known.
+///
+/// # Errors
+/// `File` when the system refuses.
+pub fn discard_unrecorded(
+    destination: &Destination,
+    task: TaskId,
+    fallback: &Path,
+) -> Result<(), Failure> {
+    match destination {
+        Destination::File(target) => {
+            let place = PartPlace::new(target, task, fallback)?;
+            remove(&place.beside())?;
+            remove(&place.fallback())
+        }
+        Destination::Directory(directory) => {
+            let end = part_end(task, fallback);
+            for directory in [directory.as_path(), fallback] {
+                let entries = match fs::read_dir(directory) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(failure("look into", directory, &error)),
+                };
+                for entry in entries {
+                    let entry = entry.map_err(|error| failure("look into", directory, &error))?;
+                    let name = entry.file_name();
+                    let name = name.as_encoded_bytes();
+                    if name.starts_with(b".") && name.ends_with(end.as_bytes()) {
+                        remove(&entry.path())?;
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            sync_removal(path);
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failure("remove the part file", path, &error)),
+    }
+}
+
 /// Makes the removal durable: a file that comes back after a power cut may carry a final name. Where
 /// the directory can not be synced the removal stands all the same.
 fn sync_removal(path: &Path) {
@@ -61,6 +115,31 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn what_no_record_names_is_found_by_the_name_of_its_task() {
+        let directory = tempfile::tempdir().unwrap();
+        let (files, parts) = (directory.path().join("files"), directory.path().join("parts"));
+        let (ours, theirs) = (TaskId::new(7), TaskId::new(77));
+        for destination in
+            [Destination::File(files.join("a")), Destination::Directory(files.clone())]
+        {
+            let paths = |task| {
+                let place = PartPlace::new(&files.join("a"), task, &parts).unwrap();
+                [place.beside(), place.fallback()]
+            };
+            fs::create_dir_all(&files).unwrap();
+            fs::create_dir_all(&parts).unwrap();
+            for path in paths(ours).iter().chain(&paths(theirs)).chain([&files.join("a")]) {
+                fs::write(path, "x").unwrap();
+            }
+            discard_unrecorded(&destination, ours, &parts).unwrap();
+            assert!(paths(ours).iter().all(|path| !path.exists()));
+            assert!(paths(theirs).iter().all(|path| path.exists()) && files.join("a").exists());
+            fs::remove_dir_all(&parts).unwrap();
+            discard_unrecorded(&destination, ours, &parts).unwrap();
+        }
+    }
 
     #[test]
     fn only_the_very_file_of_the_record_is_removed() {

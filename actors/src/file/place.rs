@@ -93,11 +93,16 @@ pub(super) fn numbered(wanted: &Path, n: u32) -> PathBuf {
 }
 
 fn part_name(name: &OsStr, task: TaskId, fallback: &Path) -> OsString {
-    let end = format!(".longhaul-{task}-{}.part", store_digits(fallback));
+    let end = part_end(task, fallback);
     let mut part = vec![b'.'];
     part.extend_from_slice(cut(name, PART_NAME_BYTES_MAX - 1 - end.len()));
     part.extend_from_slice(end.as_bytes());
     OsString::from_vec(part)
+}
+
+/// How the names of all part files of `task` end, whatever their target.
+pub(super) fn part_end(task: TaskId, fallback: &Path) -> String {
+    format!(".longhaul-{task}-{}.part", store_digits(fallback))
 }
 
 /// Eight hexadecimal digits that tell stores apart; the same for one path in every version.

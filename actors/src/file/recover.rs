@@ -63,7 +63,14 @@ pub fn recover(checkpoint: &Checkpoint) -> Result<Recovered, Failure> {
         });
     }
     let Some(part) = PartFile::reopen(record)? else {
-        return Ok(nothing);
+        // It may have been renamed between the two looks: the pool finishes a transfer's work even
+        // when the transfer has crashed.
+        let renamed = match target {
+            Some(target) => renamed(record, target, checkpoint)?,
+            None => None,
+        };
+        let found = renamed.map_or(Found::Nothing, Found::Published);
+        return Ok(Recovered { found, part: None });
     };
     let found = examine(&part, &checkpoint.spans)?;
     if let Some((target, total)) = target.zip(checkpoint.total)

@@ -13,8 +13,9 @@ use longhaul_persistence::{Change, Effect, Refusal};
 use super::{Child, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::fault;
+use crate::file::discard::discard_unrecorded;
 use crate::notifier::TaskNews;
-use crate::registry::{Apply, NotStored};
+use crate::registry::{Apply, NotStored, ReadTask};
 use crate::transfer::{Live, TransferActor, TransferParts, Want};
 
 impl SessionActor {
@@ -23,7 +24,7 @@ impl SessionActor {
         task: TaskId,
         desired: Desired,
         place: PlaceHeld,
-        context: &mut Context<Self>,
+        context: &Context<Self>,
     ) {
         fault::point("session.launch");
         let Some(entry) = self.tasks.get_mut(&task) else { return };
@@ -36,6 +37,7 @@ impl SessionActor {
             task,
             launch,
             desired,
+            is_first: std::mem::take(&mut entry.is_new),
             live: Arc::clone(&live),
             parent: context.address(),
         };
@@ -46,6 +48,7 @@ impl SessionActor {
         };
         let world = self.parts.world.clone();
         let guard = spawn_child(world.next_worker(), move |_| TransferActor::new(parts), report);
+        fault::point("session.launched");
         entry.child =
             Some(Box::new(Child { launch, address: None, live, told: desired, place, _guard: guard }));
     }
@@ -75,11 +78,15 @@ impl SessionActor {
             Some(PlaceHeld::None) | None => {}
         }
         if self.quiesce.is_some() {
+            if let Some(Exit::Ended(outcome)) = exit {
+                self.answer_waiters(task, &outcome);
+            }
             return self.answer_quiesce();
         }
         match exit {
             Some(Exit::Ended(outcome)) => {
                 self.answer_waiters(task, &outcome);
+                fault::point("session.told_outcome");
                 self.happened(task, Event::ChildEnded, context);
             }
             Some(Exit::Stopped) => {
@@ -123,7 +130,21 @@ impl SessionActor {
         );
         let session = self.parts.id.clone();
         let registry = self.parts.registry.clone();
+        let parts_dir = self.parts.world.parts_dir.clone();
+        self.closing.insert(task);
         let close = async move {
+            fault::point("session.close_crashed");
+            let read = || ReadTask { session: session.clone(), task };
+            if let Ok(Ok(Some((known, progress)))) = registry.call(read).await
+                && progress.is_none_or(|progress| progress.part.is_none())
+            {
+                let destination = known.spec.destination;
+                let sweep = move || discard_unrecorded(&destination, task, &parts_dir);
+                // A part file that stays does not hinder the end.
+                if let Ok(Err(error)) = tokio::task::spawn_blocking(sweep).await {
+                    tracing::warn!(%error, "a part file was left behind");
+                }
+            }
             let outcome = Outcome::Failed(failure);
             let change = Change::Close { session, task, outcome: outcome.clone() };
             let answers = registry.call(|| Apply(vec![change.clone()])).await.ok()?;
@@ -134,6 +155,8 @@ impl SessionActor {
             }
         };
         context.spawn(close.into_actor(self).map(move |outcome, session, _| {
+            fault::point("session.closed_crashed");
+            session.closing.remove(&task);
             if let Some(outcome) = outcome {
                 session.answer_waiters(task, &outcome);
             }
@@ -143,7 +166,7 @@ impl SessionActor {
     pub(super) fn answer_waiters(&mut self, task: TaskId, outcome: &Outcome) {
         for waiter in self.waiters.remove(&task).unwrap_or_default() {
             // Who asked may be gone.
-            let _ = waiter.send(outcome.clone());
+            let _ = waiter.send(Ok(outcome.clone()));
         }
     }
 

@@ -13,6 +13,7 @@ use super::SessionActor;
 use crate::fault;
 use crate::handle::{CallError, RefusedStart, TaskView};
 use crate::registry::{Answer, Apply, ListTasks, NotStored, ReadTask};
+use crate::slot::Later;
 use crate::transfer::Want;
 
 /// Rows of one read while all tasks are listed, so that writers get their turn.
@@ -46,7 +47,10 @@ impl Handler<StartTasks> for SessionActor {
             })
             .collect();
         let registry = self.parts.registry.clone();
-        let apply = async move { registry.call(|| Apply(changes.clone())).await };
+        let apply = async move {
+            fault::point("session.registering");
+            registry.call(|| Apply(changes.clone())).await
+        };
         Box::pin(apply.into_actor(self).map(move |answers, session, context| {
             fault::point("session.registered");
             let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
@@ -70,6 +74,9 @@ impl SessionActor {
         match answer {
             Ok(Effect::Registered(task)) => {
                 self.insert(task, host, State::Queued);
+                if let Some(entry) = self.tasks.get_mut(&task) {
+                    entry.is_new = true;
+                }
                 Ok(Ok(task))
             }
             Ok(Effect::Adopted(task)) => {
@@ -112,7 +119,10 @@ impl Handler<SetWant> for SessionActor {
         }
         let change = Change::SetDesired { session: self.parts.id.clone(), task, desired };
         let registry = self.parts.registry.clone();
-        let apply = async move { registry.call(|| Apply(vec![change.clone()])).await };
+        let apply = async move {
+            fault::point("session.wanting");
+            registry.call(|| Apply(vec![change.clone()])).await
+        };
         Box::pin(apply.into_actor(self).map(move |answers, session, context| {
             fault::point("session.wanted");
             let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
@@ -137,32 +147,31 @@ impl Handler<SetWant> for SessionActor {
 pub(crate) struct GetOutcome(pub(crate) TaskId);
 
 impl Handler<GetOutcome> for SessionActor {
-    type Result = ResponseFuture<Result<Outcome, CallError>>;
+    type Result = Later<Result<Outcome, CallError>>;
 
     fn handle(&mut self, GetOutcome(task): GetOutcome, _: &mut Self::Context) -> Self::Result {
-        let is_live = self.tasks.get(&task).is_some_and(|entry| entry.state != State::Ended);
-        let (sender, receiver) = oneshot::channel();
-        if is_live {
-            self.waiters.entry(task).or_default().push(sender);
+        fault::point("session.outcome");
+        let (reply, answer) = oneshot::channel();
+        let state = self.tasks.get(&task).map(|entry| entry.state);
+        let has_ended = state.is_none_or(|state| state == State::Ended);
+        if !has_ended || self.closing.contains(&task) {
+            self.waiters.entry(task).or_default().push(reply);
+            return Later(answer);
         }
         let registry = self.parts.registry.clone();
         let session = self.parts.id.clone();
-        Box::pin(async move {
-            if is_live {
-                // It is dropped without an answer only together with the actor, whose successor is
-                // then asked again.
-                return match receiver.await {
-                    Ok(outcome) => Ok(outcome),
-                    Err(_) => std::future::pending().await,
-                };
-            }
+        actix_rt::spawn(async move {
             let ask = || ReadTask { session: session.clone(), task };
-            let found = registry.call(ask).await.map_err(|_| CallError::Stopped { reason: None })?;
-            match found.map_err(|error| CallError::Store(error.to_string()))? {
-                Some((Task { outcome: Some(outcome), .. }, _)) => Ok(outcome),
-                Some(_) | None => Err(CallError::NoSuchTask(task)),
-            }
-        })
+            let outcome = match registry.call(ask).await {
+                Ok(Ok(Some((Task { outcome: Some(outcome), .. }, _)))) => Ok(outcome),
+                Ok(Ok(_)) => Err(CallError::NoSuchTask(task)),
+                Ok(Err(error)) => Err(CallError::Store(error.to_string())),
+                Err(_) => Err(CallError::Stopped { reason: None }),
+            };
+            // Who asked may be gone.
+            let _ = reply.send(outcome);
+        });
+        Later(answer)
     }
 }
 
@@ -175,6 +184,7 @@ impl Handler<GetView> for SessionActor {
     type Result = ResponseActFuture<Self, Result<TaskView, CallError>>;
 
     fn handle(&mut self, GetView(task): GetView, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.view");
         let registry = self.parts.registry.clone();
         let session = self.parts.id.clone();
         let read = async move {
@@ -200,9 +210,11 @@ impl Handler<ListViews> for SessionActor {
     type Result = ResponseActFuture<Self, Result<Vec<TaskView>, CallError>>;
 
     fn handle(&mut self, _: ListViews, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.list");
         let registry = self.parts.registry.clone();
         let session = self.parts.id.clone();
         let read = async move {
+            fault::point("session.listing");
             let mut found = Vec::new();
             let mut after = None;
             loop {
@@ -296,6 +308,7 @@ impl Handler<Forgotten> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, Forgotten(tasks): Forgotten, _: &mut Self::Context) {
+        fault::point("session.forgotten");
         for task in tasks {
             if self.tasks.get(&task).is_some_and(|entry| entry.child.is_none()) {
                 self.tasks.remove(&task);
@@ -314,6 +327,7 @@ impl Handler<Quiesce> for SessionActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Quiesce, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.quiesce");
         let (reply, answer) = oneshot::channel();
         self.quiesce.get_or_insert_default().push(reply);
         for child in self.tasks.values_mut().filter_map(|entry| entry.child.as_mut()) {
@@ -324,6 +338,7 @@ impl Handler<Quiesce> for SessionActor {
                 }
             }
         }
+        fault::point("session.quiesced");
         self.answer_quiesce();
         Box::pin(async move {
             // Without an answer the actor is gone, and its children with it.

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::child::ChildGuard;
 use crate::fault;
+use crate::handle::CallError;
 use crate::limiter::Limiter;
 use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
@@ -52,11 +53,16 @@ pub(crate) struct SessionActor {
     hosts: HashMap<String, Arc<str>>,
     wakes: BTreeSet<(Timestamp, TaskId)>,
     wake_timer: Option<(Timestamp, SpawnHandle)>,
-    waiters: HashMap<TaskId, Vec<oneshot::Sender<Outcome>>>,
+    waiters: HashMap<TaskId, Vec<Waiter>>,
+    /// Ended here, because they crashed too often, and not in the store yet.
+    closing: BTreeSet<TaskId>,
     next_launch: u64,
     finishing: usize,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
+
+/// Who waits for the outcome of a task.
+type Waiter = oneshot::Sender<Result<Outcome, CallError>>;
 
 /// A task in memory: small, because there may be very many that wait.
 struct Entry {
@@ -64,6 +70,8 @@ struct Entry {
     host: Arc<str>,
     child: Option<Box<Child>>,
     budget: Option<Box<RestartBudget>>,
+    /// It was made just now, and no transfer ever ran for it.
+    is_new: bool,
 }
 
 /// A running transfer.
@@ -100,6 +108,7 @@ impl SessionActor {
             wakes: BTreeSet::new(),
             wake_timer: None,
             waiters: HashMap::new(),
+            closing: BTreeSet::new(),
             next_launch: 0,
             finishing: 0,
             quiesce: None,
@@ -146,7 +155,7 @@ impl SessionActor {
             | State::Suspended
             | State::Ended => {}
         }
-        self.tasks.insert(task, Entry { state, host, child: None, budget: None });
+        self.tasks.insert(task, Entry { state, host, child: None, budget: None, is_new: false });
     }
 
     /// Something happened to a task: the one place where its life moves on.

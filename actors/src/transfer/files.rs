@@ -10,14 +10,14 @@ use longhaul_engine::download::{Input, VerifyOrder};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::recovery::Found;
 use longhaul_engine::session::Durability;
-use longhaul_engine::task::Collision;
+use longhaul_engine::task::{Collision, Destination, Outcome};
 use longhaul_persistence::{Change, Refusal};
 
 use super::TransferActor;
 use super::disk::quick;
 use super::pump::Created;
 use crate::fault;
-use crate::file::discard::discard;
+use crate::file::discard::{discard, discard_unrecorded};
 use crate::file::part::PartFile;
 use crate::file::publish::{Publication, Published, choose_name, publish};
 use crate::file::recover::recover;
@@ -46,7 +46,11 @@ impl TransferActor {
         work: impl FnOnce() -> T + Send + 'static,
         then: impl Then<T>,
     ) {
-        let work = blocking(work).into_actor(self);
+        let work = async {
+            fault::point("transfer.file_work");
+            blocking(work).await
+        };
+        let work = work.into_actor(self);
         context.spawn(work.map(move |done, actor, context| {
             fault::point("transfer.file_done");
             then(actor, done, context);
@@ -60,7 +64,11 @@ impl TransferActor {
         work: impl FnOnce() -> T + Send + 'static,
         then: impl Then<T>,
     ) {
-        let work = quick(work).into_actor(self);
+        let work = async {
+            fault::point("transfer.file_work");
+            quick(work).await
+        };
+        let work = work.into_actor(self);
         context.spawn(work.map(move |done, actor, context| {
             fault::point("transfer.file_done");
             then(actor, done, context);
@@ -94,6 +102,9 @@ impl TransferActor {
         let (part, record) = created;
         let Some(running) = &mut self.running else { return };
         running.part = Some(part);
+        if let Some(past) = &mut running.past {
+            past.has_part = true;
+        }
         self.feed(Input::PartReady(record), context);
     }
 
@@ -227,6 +238,27 @@ impl TransferActor {
                 tracing::warn!(%error, "a part file was left behind");
             }
         });
+    }
+
+    /// Removes what an earlier transfer made and did not record, then closes the task.
+    pub(super) fn discard_unrecorded(
+        &self,
+        destination: Destination,
+        outcome: Outcome,
+        context: &mut Context<Self>,
+    ) {
+        let task = self.parts.task;
+        let parts_dir = self.parts.session.world.parts_dir.clone();
+        self.on_pool(
+            context,
+            move || discard_unrecorded(&destination, task, &parts_dir),
+            |actor, discarded, context| {
+                if let Err(error) = discarded {
+                    tracing::warn!(%error, "a part file was left behind");
+                }
+                actor.close(outcome, context);
+            },
+        );
     }
 
     pub(super) fn discard(&mut self, part: Part, context: &mut Context<Self>) {

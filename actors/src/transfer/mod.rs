@@ -2,12 +2,13 @@
 
 mod disk;
 mod files;
+mod live;
 mod pump;
 mod requests;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -18,7 +19,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Outcome, Phase, Progress};
+use longhaul_engine::task::{Desired, Destination, Outcome};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
 
@@ -28,9 +29,10 @@ use crate::notifier::TaskNews;
 use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
+pub(crate) use live::Live;
 use requests::Line;
 #[cfg(test)]
-pub(crate) use worker::forget as forget_clients;
+pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
 
 /// A commit that failed is tried again after this time by the next incarnation; the transfer waits
 /// for its own end until then.
@@ -42,44 +44,10 @@ pub(crate) struct TransferParts {
     pub(crate) task: TaskId,
     pub(crate) launch: u64,
     pub(crate) desired: Desired,
+    /// No transfer ever ran for the task.
+    pub(crate) is_first: bool,
     pub(crate) live: Arc<Live>,
     pub(crate) parent: Addr<SessionActor>,
-}
-
-/// What a transfer shows of itself while it runs, and why it ended: read by its session.
-#[derive(Debug, Default)]
-pub(crate) struct Live(Mutex<LiveState>);
-
-#[derive(Debug, Default)]
-struct LiveState {
-    phase: Option<Phase>,
-    progress: Option<Progress>,
-    exit: Option<Exit>,
-}
-
-impl Live {
-    /// What it does and how far it is, as far as it has told.
-    pub(crate) fn now(&self) -> (Option<Phase>, Option<Progress>) {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.phase.clone(), state.progress)
-    }
-
-    /// Why it ended; `None` when it did not say.
-    pub(crate) fn take_exit(&self) -> Option<Exit> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).exit.take()
-    }
-
-    fn set_exit(&self, exit: Exit) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).exit = Some(exit);
-    }
-
-    fn tell(&self, news: &News) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match news {
-            News::Phase(phase) => state.phase = Some(phase.clone()),
-            News::Progress(progress) | News::Resumed(progress) => state.progress = Some(*progress),
-        }
-    }
 }
 
 /// One per running task, on a worker arbiter.
@@ -101,6 +69,15 @@ struct Running {
     /// Digests of tails that are known without reading: the bytes before these marks.
     tails: HashMap<u64, [u8; 32]>,
     timer: Option<(Timestamp, SpawnHandle)>,
+    /// What an earlier transfer may have left without a record.
+    past: Option<Past>,
+}
+
+/// A task that was begun before: it may have a part file that no record names.
+struct Past {
+    destination: Destination,
+    /// A record, or this transfer itself, knows the file by that name.
+    has_part: bool,
 }
 
 impl TransferActor {
@@ -109,10 +86,13 @@ impl TransferActor {
         Self { parts, desired, running: None, leftover: None }
     }
 
-    fn begin(&mut self, context: &mut Context<Self>) {
+    fn begin(&self, context: &mut Context<Self>) {
         let registry = self.parts.session.registry.clone();
         let (session, task) = (self.parts.session.id.clone(), self.parts.task);
-        let ask = async move { registry.call(|| Begin { session: session.clone(), task }).await };
+        let ask = async move {
+            fault::point("transfer.beginning");
+            registry.call(|| Begin { session: session.clone(), task }).await
+        };
         context.spawn(ask.into_actor(self).map(|begun, actor, context| {
             fault::point("transfer.begun");
             match begun {
@@ -148,6 +128,10 @@ impl TransferActor {
                 return self.close_at_once(generation, Outcome::Failed(failure), context);
             }
         };
+        let past = (!self.parts.is_first).then(|| Past {
+            destination: task.spec.destination.clone(),
+            has_part: checkpoint.as_ref().is_some_and(|known| known.part.is_some()),
+        });
         let start = Start {
             spec: task.spec,
             rules: Arc::clone(&session.rules),
@@ -165,12 +149,13 @@ impl TransferActor {
             part: None,
             tails: HashMap::new(),
             timer: None,
+            past,
         });
         self.perform_all(context);
     }
 
     fn close_at_once(
-        &mut self,
+        &self,
         generation: Generation,
         outcome: Outcome,
         context: &mut Context<Self>,
@@ -226,9 +211,13 @@ impl TransferActor {
     }
 
     fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
-        let Some(generation) = self.running.as_ref().map(|running| running.generation) else {
-            return;
-        };
+        let Some(running) = &mut self.running else { return };
+        let generation = running.generation;
+        if let Some(past) = running.past.take()
+            && may_leave_a_part(&past, &outcome)
+        {
+            return self.discard_unrecorded(past.destination, outcome, context);
+        }
         let change = self.close_change(outcome.clone());
         self.write(generation, change, context, |actor, answer, context| {
             fault::point("transfer.closed");
@@ -243,7 +232,7 @@ impl TransferActor {
     }
 
     /// The store did not take what must be stored: the next incarnation begins from what it has.
-    fn not_stored(&mut self, error: &NotStored, context: &mut Context<Self>) {
+    fn not_stored(&self, error: &NotStored, context: &mut Context<Self>) {
         tracing::warn!(%error, task = %self.parts.task, "the store refused a transfer");
         context.run_later(STORE_RETRY_DELAY, |actor, context| actor.exit(Exit::Fenced, context));
     }
@@ -261,7 +250,9 @@ impl TransferActor {
         let write = async move {
             let make = || Write { task, generation, change: change.clone() };
             let gone = |_| NotStored::Failed("the engine has stopped".to_owned());
+            fault::point("transfer.writing");
             let answers = registry.call(make).await.map_err(gone)?;
+            fault::point("transfer.written");
             let none = || NotStored::Failed("the store gave no answer".to_owned());
             answers.into_iter().next().ok_or_else(none)?
         };
@@ -288,6 +279,7 @@ impl TransferActor {
             self.remove_leftover();
         }
         self.parts.live.set_exit(exit);
+        fault::point("transfer.exiting");
         self.running = None;
         context.stop();
     }
@@ -307,6 +299,7 @@ impl TransferActor {
         }
         if let Some(due) = due {
             let timer = context.run_later(clock.until(due), |actor, context| {
+                fault::point("transfer.tick");
                 if let Some(running) = &mut actor.running {
                     running.timer = None;
                 }
@@ -314,6 +307,16 @@ impl TransferActor {
             });
             running.timer = Some((due, timer));
         }
+    }
+}
+
+/// Whether a part file that no record names may lie there, when a task ends like this. A failed one
+/// keeps the part file that its record names.
+const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Cancelled => true,
+        Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
+        Outcome::Finished(_) => false,
     }
 }
 

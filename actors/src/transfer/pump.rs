@@ -129,6 +129,7 @@ impl Pump {
         let start = self.position;
         let mut writing: Option<Writing> = None;
         let mut size = FIRST_BLOCK_BYTES;
+        fault::point("pump.started");
         let result = loop {
             let room = self.room();
             if room == Some(0) {
@@ -162,13 +163,12 @@ impl Pump {
             match disk::run(move || job.run()) {
                 Ran::OnPool(job) => writing = Some(job),
                 Ran::Here(done) => {
+                    fault::point("pump.written");
                     if let Err(stop) = done.map(|done| state.take_in(done)) {
                         break Err(stop);
                     }
                     if self.room() != Some(0) {
-                        self.tell(&mut state);
-                        // A stream that always has bytes must not keep the others waiting.
-                        tokio::task::yield_now().await;
+                        self.tell(&mut state).await;
                     }
                 }
             }
@@ -205,8 +205,8 @@ impl Pump {
                 result = Err(Stop::Net(failure));
             }
         }
-        let moved = state.untold.then_some((state.written.max(state.received), state.written));
-        let moved = moved.map(|(received, written)| (received.min(self.position), written));
+        fault::point("pump.ending");
+        let moved = state.untold.then_some((state.received, state.written));
         End { created: state.created, moved, tail: state.tail, result }
     }
 
@@ -241,7 +241,7 @@ impl Pump {
         Ok(filled)
     }
 
-    fn take_part(&mut self, state: &Moving) -> Option<PumpPart> {
+    fn take_part(&self, state: &Moving) -> Option<PumpPart> {
         if let Some(part) = &state.part {
             return Some(PumpPart::Open(part.clone()));
         }
@@ -254,15 +254,19 @@ impl Pump {
     /// Waits for a write and tells of it.
     async fn written(&self, writing: Writing, state: &mut Moving) -> Result<(), Stop> {
         self.collect(writing, state).await?;
-        self.tell(state);
+        self.tell(state).await;
         Ok(())
     }
 
-    fn tell(&self, state: &mut Moving) {
+    async fn tell(&self, state: &mut Moving) {
         let created = state.created.take();
         let (received, written) = (state.received, state.written);
         state.untold = false;
         self.report.do_send(Moved { conn: self.conn, created, received, written });
+        // The actor takes its messages before it polls this pump again: so what was told comes before
+        // the end, which is no message. And a stream that always has bytes must not keep the others
+        // waiting.
+        tokio::task::yield_now().await;
     }
 
     async fn collect(&self, writing: Writing, state: &mut Moving) -> Result<(), Stop> {
@@ -273,6 +277,7 @@ impl Pump {
                 Err(_) => return Err(Stop::Stopped),
             },
         };
+        fault::point("pump.collected");
         state.take_in(done);
         Ok(())
     }

@@ -44,6 +44,7 @@ impl TransferActor {
             idle_timeout: self.parts.session.rules.timeout_for_request,
         };
         let send = async move {
+            fault::point("transfer.asking");
             if let Some(body) = drained {
                 body.discard(DRAIN_BYTES_MAX).await;
             }
@@ -101,7 +102,7 @@ impl TransferActor {
         }
     }
 
-    pub(super) fn limit(&mut self, conn: ConnId, until: u64) {
+    pub(super) fn limit(&self, conn: ConnId, until: u64) {
         let lines = self.running.as_ref().map(|running| &running.lines);
         if let Some(Line::Streaming(control)) = lines.and_then(|lines| lines.get(&conn)) {
             control.limit(until);

@@ -300,6 +300,9 @@ impl Download {
         if may_answer {
             self.challenges = challenges;
             self.nonce_count = 0;
+            // One for each nonce of the server's (RFC 7616 3.4: the -sess algorithms bind both).
+            let (high, low) = (self.jitter.next_u64(), self.jitter.next_u64());
+            self.client_nonce = format!("{high:016x}{low:016x}");
             let before = self.actions.len();
             self.ask(conn);
             let is_answered = self

@@ -198,16 +198,11 @@ impl Download {
                 .flatten();
         }
         self.nonce_count += 1;
-        let cnonce = format!(
-            "{:016x}{:016x}",
-            self.jitter.next_u64(),
-            self.jitter.next_u64()
-        );
         let context = AnswerContext {
             method: "GET",
             uri: connection.url.request_target(),
             nonce_count: self.nonce_count,
-            cnonce: &cnonce,
+            cnonce: &self.client_nonce,
         };
         authorization::answer(credentials, &self.challenges, &context)
     }

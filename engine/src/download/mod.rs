@@ -92,6 +92,7 @@ pub struct Download {
     reopen_at: Option<Timestamp>,
     challenges: Vec<Challenge>,
     nonce_count: u32,
+    client_nonce: String,
     cadence: Cadence,
     actions: VecDeque<Action>,
 }
@@ -178,6 +179,7 @@ impl Download {
             reopen_at: None,
             challenges: Vec::new(),
             nonce_count: 0,
+            client_nonce: String::new(),
             cadence: Cadence::new(now),
             actions: VecDeque::new(),
         };

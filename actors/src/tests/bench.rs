@@ -1,0 +1,286 @@
+//! What every test here stands on: virtual time, directories, engines that start again, a listener.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::System;
+use longhaul_engine::event::{Event, Fact, NumberedFact};
+use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::safe_url::parse_http_url;
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome};
+use longhaul_engine::time::Timestamp;
+use tokio::time::Instant;
+
+use super::server::Server;
+use crate::child::Place;
+use crate::handle::{EngineHandle, SessionHandle, Subscription};
+use crate::threads::start_here;
+use crate::time::Clock;
+use crate::transfer::forget_clients;
+use crate::world::{World, WorldParts};
+
+/// Virtual time after which a test hangs.
+const DEADLINE: Duration = Duration::from_secs(3600);
+
+/// How often a test that waits for something looks, in virtual time.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What the engine's clock says when a test begins.
+const BASE: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+
+/// Runs a test on one thread under virtual time. One that hangs fails after [`DEADLINE`].
+pub(super) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    };
+    // The pooled connections of an earlier system on this thread lead nowhere.
+    forget_clients();
+    System::with_tokio_rt(runtime).block_on(async {
+        tokio::time::timeout(DEADLINE, test)
+            .await
+            .expect("the test hangs: an hour has passed")
+    })
+}
+
+/// Bytes that look like a file, the same for the same arguments.
+pub(super) fn content(bytes: usize, seed: usize) -> Arc<[u8]> {
+    static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
+    let noise = NOISE.get_or_init(|| {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        std::iter::repeat_with(next)
+            .take((1 << 20) + (1 << 17))
+            .flatten()
+            .collect()
+    });
+    Arc::from(&noise[seed * 4099..][..bytes])
+}
+
+/// Directories, a server, and the clock of all engines of a test.
+pub(super) struct Bench {
+    directory: tempfile::TempDir,
+    origin: Instant,
+    pub(super) server: Server,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        // A file system in memory, where there is one: a thousand stores are synced there.
+        let memory = Path::new("/dev/shm");
+        let directory = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let directory = directory.expect("a directory");
+        for name in ["state", "files"] {
+            std::fs::create_dir(directory.path().join(name)).expect("a directory");
+        }
+        Self {
+            directory,
+            origin: Instant::now(),
+            server: Server::default(),
+        }
+    }
+
+    /// Starts an engine on this thread. The one before must have stopped.
+    pub(super) async fn engine(&self) -> EngineHandle {
+        let clock = Clock::Runtime {
+            base: BASE,
+            origin: self.origin,
+        };
+        let world = World::new(WorldParts {
+            clock,
+            store_path: self.store_path(),
+            parts_dir: self.directory.path().join("state/parts"),
+            registry_place: Place::Here,
+            worker_places: vec![Place::Here],
+            make_dial: self.server.make_dial(),
+        });
+        start_here(world).await.expect("an engine")
+    }
+
+    pub(super) fn store_path(&self) -> PathBuf {
+        self.directory.path().join("state/store.redb")
+    }
+
+    /// The path of a finished file.
+    pub(super) fn target(&self, name: &str) -> PathBuf {
+        self.directory.path().join("files").join(name)
+    }
+
+    /// The names of all files where downloads go, part files included.
+    pub(super) fn files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for directory in ["files", "state/parts"] {
+            let Ok(entries) = std::fs::read_dir(self.directory.path().join(directory)) else {
+                continue;
+            };
+            let name = |entry: std::io::Result<std::fs::DirEntry>| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            };
+            names.extend(entries.map(name));
+        }
+        names.sort();
+        names
+    }
+
+    /// A download of `http://AT` to the file of the last part of its path.
+    pub(super) fn spec(&self, at: &str) -> DownloadSpec {
+        let (_, name) = at.rsplit_once('/').expect("a path");
+        DownloadSpec {
+            url: parse_http_url(&format!("http://{at}")).expect("a url").url,
+            destination: Destination::File(self.target(name)),
+            collision: Collision::Fail,
+            headers: Vec::new(),
+            credentials: None,
+            digests: Vec::new(),
+            length: None,
+            connections: 1,
+            allow_unvalidated_resume: false,
+            allow_encoded: false,
+            allow_downgrade: false,
+        }
+    }
+
+    /// How a download of `bytes` to `name` ends when all is well.
+    pub(super) fn finished(&self, name: &str, bytes: usize) -> Outcome {
+        Outcome::Finished(Finished {
+            path: self.target(name),
+            bytes: u64::try_from(bytes).expect("a length"),
+            length_unverified: false,
+        })
+    }
+
+    /// What lies at a target, if anything does.
+    pub(super) fn file(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.target(name)).ok()
+    }
+
+    /// Virtual time since the beginning.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+}
+
+/// A session of this name, made or found.
+pub(super) async fn session(engine: &EngineHandle, name: &str) -> SessionHandle {
+    session_with(engine, name, SessionRules::default()).await
+}
+
+/// The same with these rules.
+pub(super) async fn session_with(
+    engine: &EngineHandle,
+    name: &str,
+    rules: SessionRules,
+) -> SessionHandle {
+    let id = SessionId::new(name).expect("a name");
+    engine.open_session(id, rules).await.expect("a session")
+}
+
+/// Starts downloads that nothing speaks against.
+pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> Vec<TaskId> {
+    let started = session.start(specs, false).await.expect("an answer");
+    started
+        .into_iter()
+        .map(|task| task.expect("a task"))
+        .collect()
+}
+
+/// Starts one.
+pub(super) async fn start_one(session: &SessionHandle, spec: DownloadSpec) -> TaskId {
+    start(session, vec![spec]).await[0]
+}
+
+/// Waits until something is true, in virtual time.
+pub(super) async fn until(mut is_true: impl AsyncFnMut() -> bool) {
+    while !is_true().await {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Everything that a subscription told so far, with when it did.
+#[derive(Clone, Default)]
+pub(super) struct Heard(Rc<RefCell<Vec<(Instant, Event)>>>, Rc<RefCell<bool>>);
+
+impl Heard {
+    /// Reads a subscription to its end.
+    pub(super) fn from(mut subscription: Subscription) -> Self {
+        let heard = Self::default();
+        let log = heard.clone();
+        actix_rt::spawn(async move {
+            while let Some(event) = poll_fn(|context| subscription.poll_next(context)).await {
+                log.0.borrow_mut().push((Instant::now(), event));
+            }
+            *log.1.borrow_mut() = true;
+        });
+        heard
+    }
+
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.0
+            .borrow()
+            .iter()
+            .map(|(_, event)| event.clone())
+            .collect()
+    }
+
+    pub(super) fn facts(&self) -> Vec<NumberedFact> {
+        facts_of(&self.events())
+    }
+
+    /// When the events of one kind were told.
+    pub(super) fn times(&self, is_meant: impl Fn(&Event) -> bool) -> Vec<Instant> {
+        let heard = self.0.borrow();
+        heard
+            .iter()
+            .filter(|(_, event)| is_meant(event))
+            .map(|(at, _)| *at)
+            .collect()
+    }
+
+    /// The subscription is over.
+    pub(super) fn is_over(&self) -> bool {
+        *self.1.borrow()
+    }
+
+    /// Waits for so many facts and gives all.
+    pub(super) async fn until_facts(&self, count: usize) -> Vec<NumberedFact> {
+        until(async || self.facts().len() >= count).await;
+        self.facts()
+    }
+}
+
+/// The facts among events.
+pub(super) fn facts_of(events: &[Event]) -> Vec<NumberedFact> {
+    let fact = |event: &Event| match event {
+        Event::Fact(fact) => Some(fact.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(fact).collect()
+}
+
+/// Of which task a fact is, and how it ended.
+pub(super) fn ending(fact: &NumberedFact) -> (TaskId, Outcome) {
+    match &fact.fact {
+        Fact::Completed { task, outcome } => (*task, outcome.clone()),
+        other => panic!("a fact that nobody expects: {other:?}"),
+    }
+}

@@ -1,0 +1,136 @@
+//! The supervision matrix: every fault point of a scenario is crashed at in turn, and one oracle
+//! judges what is left.
+
+mod budgets;
+mod oracle;
+mod scenarios;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use futures_util::future::LocalBoxFuture;
+
+use self::oracle::{Story, judge};
+use super::bench::virtual_time;
+use crate::child::panic_text;
+use crate::fault::{self, Plan};
+use crate::transfer::pretend_slow;
+
+/// How the text of an ordered panic begins.
+const ORDERED: &str = "fault point ";
+
+/// A scenario by name.
+struct Scenario {
+    name: &'static str,
+    play: fn() -> LocalBoxFuture<'static, Story>,
+}
+
+#[test]
+fn two_downloads_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "two downloads",
+        play: || Box::pin(scenarios::two_downloads()),
+    });
+}
+
+#[test]
+fn wishes_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "wishes",
+        play: || Box::pin(scenarios::wishes()),
+    });
+}
+
+#[test]
+fn wishes_survive_a_crash_at_every_point_while_the_disk_is_slow() {
+    pretend_slow(true);
+    explore(&Scenario {
+        name: "wishes, slow disk",
+        play: || Box::pin(scenarios::wishes()),
+    });
+    pretend_slow(false);
+}
+
+#[test]
+fn a_restart_of_the_engine_survives_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "restart",
+        play: || Box::pin(scenarios::restart()),
+    });
+}
+
+#[test]
+fn careful_finishes_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "careful finishes",
+        play: || Box::pin(scenarios::careful()),
+    });
+}
+
+/// Plays a scenario once to count its points, then once with a crash at each, and once with a crash
+/// at each and at the one after it. Every run must hold.
+fn explore(scenario: &Scenario) {
+    let points = play(scenario, Vec::new()).unwrap_or_else(|why| panic!("without a crash: {why}"));
+    let mut runs = 1;
+    let mut broken = Vec::new();
+    for first in 1..=points.len() {
+        for panic_at in [vec![first], vec![first, first + 1]] {
+            let name = points[first - 1];
+            let crashes = panic_at.len();
+            let panic_at = panic_at.into_iter().map(|hit| hit as u64).collect();
+            if let Err(why) = play(scenario, panic_at) {
+                broken.push(format!(
+                    "crashes: {crashes}, from point {first} ({name}): {why}"
+                ));
+            }
+            runs += 1;
+        }
+    }
+    let names: BTreeSet<_> = points.iter().collect();
+    let (hits, names, held) = (points.len(), names.len(), runs - broken.len());
+    println!(
+        "{}: {hits} points of {names} names, {runs} runs, {held} held",
+        scenario.name
+    );
+    assert!(
+        broken.is_empty(),
+        "{} of {runs} runs failed:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
+}
+
+/// Plays a scenario with crashes at these hits and judges it; the points that were hit.
+fn play(scenario: &Scenario, panic_at: Vec<u64>) -> Result<Vec<&'static str>, String> {
+    silence_ordered_panics();
+    let crashes = panic_at.len();
+    fault::arm(Plan {
+        panic_at,
+        panic_always: None,
+    });
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let story = virtual_time((scenario.play)());
+        fault::disarm();
+        judge(&story, crashes);
+    }));
+    fault::disarm();
+    played.map_err(|panic| panic_text(panic.as_ref()))?;
+    Ok(fault::hits())
+}
+
+/// Panics of fault points are what these tests are about; all others are shown as always.
+fn silence_ordered_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let show = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let is_ordered = panic
+                .payload_as_str()
+                .is_some_and(|text| text.starts_with(ORDERED));
+            if !is_ordered {
+                show(panic);
+            }
+        }));
+    });
+}

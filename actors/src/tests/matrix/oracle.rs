@@ -1,0 +1,154 @@
+//! What must be true of every run, whatever crashed in it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use longhaul_engine::event::{Event, NumberedFact};
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::task::Outcome;
+use longhaul_persistence::Store;
+
+use crate::tests::bench::{Bench, ending, facts_of};
+
+/// Bytes that one crash may make us fetch again of one task: what was not recorded yet (a mebibyte
+/// that is new, or what came in 100 ms or 1 s before), and what was on its way.
+const TWICE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// What a scenario leaves.
+pub(super) struct Story {
+    pub(super) bench: Bench,
+    pub(super) session: SessionId,
+    pub(super) tasks: Vec<Told>,
+    /// What each subscriber heard; all began before anything was acknowledged, or began a new life.
+    pub(super) heard: Vec<Vec<Event>>,
+    /// What callers were told of outcomes.
+    pub(super) outcomes: Vec<(TaskId, Outcome)>,
+    /// The last fact that was acknowledged.
+    pub(super) acknowledged: Sequence,
+}
+
+/// A task of the scenario and how it must have ended.
+pub(super) struct Told {
+    pub(super) task: TaskId,
+    /// Where it was fetched from.
+    pub(super) at: &'static str,
+    /// The name of its target.
+    pub(super) name: String,
+    pub(super) body: Arc<[u8]>,
+    pub(super) connections: usize,
+    pub(super) outcome: Outcome,
+}
+
+/// Judges a run in which so many crashes were ordered.
+pub(super) fn judge(story: &Story, crashes: usize) {
+    for task in &story.tasks {
+        judge_task(story, task, crashes);
+    }
+    let is_whole = |task: &&Told| matches!(task.outcome, Outcome::Finished(_));
+    let mut whole: Vec<_> = story
+        .tasks
+        .iter()
+        .filter(is_whole)
+        .map(|task| task.name.clone())
+        .collect();
+    whole.sort();
+    assert_eq!(
+        story.bench.files(),
+        whole,
+        "finished files and nothing else"
+    );
+    for heard in &story.heard {
+        judge_events(heard);
+    }
+    judge_store(story);
+}
+
+fn judge_task(story: &Story, told: &Told, crashes: usize) {
+    let Told {
+        task,
+        at,
+        name,
+        body,
+        ..
+    } = told;
+    match (&told.outcome, story.bench.file(name)) {
+        (Outcome::Finished(_), file) => {
+            assert!(
+                file.as_deref() == Some(body),
+                "{name} is not what the server sent"
+            );
+        }
+        (_, file) => assert!(file.is_none(), "{name} exists"),
+    }
+    let facts = all_facts(story);
+    let of_task: Vec<_> = facts
+        .iter()
+        .map(ending)
+        .filter(|(of, _)| of == task)
+        .collect();
+    assert!(!of_task.is_empty(), "nobody was told of the end of {name}");
+    let answers = story.outcomes.iter().filter(|(of, _)| of == task);
+    for (_, outcome) in answers.chain(&of_task) {
+        assert_eq!(*outcome, told.outcome, "{name} has one outcome");
+    }
+    let numbers: BTreeSet<_> = facts
+        .iter()
+        .filter(|fact| ending(fact).0 == *task)
+        .map(|fact| fact.sequence)
+        .collect();
+    assert_eq!(numbers.len(), 1, "{name} has one terminal fact");
+    let open_max = story.bench.server.open_max(at);
+    assert!(
+        open_max <= told.connections,
+        "{open_max} requests at once for {name}"
+    );
+    let twice = story.bench.server.sent_bytes(at).saturating_sub(body.len());
+    let allowed = TWICE_BYTES_MAX * crashes + TWICE_BYTES_MAX / 8;
+    assert!(
+        twice <= allowed,
+        "{twice} bytes of {name} came twice, allowed are {allowed}"
+    );
+}
+
+fn all_facts(story: &Story) -> Vec<NumberedFact> {
+    story
+        .heard
+        .iter()
+        .flat_map(|heard| facts_of(heard))
+        .collect()
+}
+
+fn judge_events(heard: &[Event]) {
+    let mut ended = BTreeSet::new();
+    let mut last = Sequence::default();
+    for event in heard {
+        assert!(
+            !ended.contains(&event.task()),
+            "{event:?} came after the end"
+        );
+        if let Event::Fact(fact) = event {
+            assert!(fact.sequence > last, "{fact:?} came after {last:?}");
+            last = fact.sequence;
+            ended.insert(event.task());
+        }
+    }
+}
+
+fn judge_store(story: &Story) {
+    let store = Store::open(&story.bench.store_path()).expect("the store opens again");
+    let facts = store
+        .facts(&story.session, Sequence::default(), 100)
+        .expect("a store");
+    let mut expected = all_facts(story);
+    expected.retain(|fact| fact.sequence > story.acknowledged);
+    expected.sort_by_key(|fact| fact.sequence);
+    expected.dedup();
+    assert_eq!(facts, expected, "what was not acknowledged is kept");
+    let kept: BTreeSet<_> = facts.iter().map(|fact| ending(fact).0).collect();
+    for summary in store.tasks(&story.session, None, 100).expect("a store") {
+        assert!(
+            summary.ended && kept.contains(&summary.id),
+            "{summary:?} is kept"
+        );
+    }
+}

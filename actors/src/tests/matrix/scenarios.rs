@@ -1,0 +1,262 @@
+//! What is played: short lives of engines that touch every actor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longhaul_engine::checksum::{Algorithm, Hasher};
+use longhaul_engine::event::NumberedFact;
+use longhaul_engine::id::{Sequence, TaskId};
+use longhaul_engine::session::{Durability, SessionRules};
+use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outcome, Phase};
+
+use super::oracle::{Story, Told};
+use crate::handle::{EngineHandle, SessionHandle};
+use crate::tests::bench::{Bench, Heard, content, ending, session_with, start, until};
+use crate::tests::server::Answer;
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Two downloads, one of them over two connections, one cut by the server once; a subscriber, an
+/// acknowledgement, questions after the end.
+pub(super) async fn two_downloads() -> Story {
+    let bench = Bench::new();
+    let (small, large) = (content(300_000, 1), content(9 << 19, 2));
+    bench
+        .server
+        .put("a/small", &small, PAUSE, &[Answer::Cut(130_000)]);
+    bench.server.put("b/large", &large, PAUSE, &[]);
+    let engine = bench.engine().await;
+    let session = session_with(&engine, "s", SessionRules::default()).await;
+    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let wide = DownloadSpec {
+        connections: 2,
+        ..bench.spec("b/large")
+    };
+    let tasks = start(&session, vec![bench.spec("a/small"), wide]).await;
+    let mut outcomes = outcomes_of(&session, &tasks).await;
+    let facts = heard.until_facts(2).await;
+    let acknowledged = facts[0].sequence;
+    session.acknowledge(acknowledged).await.expect("an answer");
+    assert_eq!(session.tasks().await.map(|tasks| tasks.len()), Ok(1));
+    let (left, _) = ending(&facts[1]);
+    session
+        .want(left, Desired::Suspended)
+        .await
+        .expect("the end stands");
+    outcomes.push((left, session.outcome(left).await.expect("an outcome")));
+    stop(&engine).await;
+    let tasks = vec![
+        finishes(&bench, tasks[0], "a/small", &small, 1),
+        finishes(&bench, tasks[1], "b/large", &large, 2),
+    ];
+    let (id, heard) = (session.id().clone(), vec![heard.events()]);
+    Story {
+        bench,
+        session: id,
+        tasks,
+        heard,
+        outcomes,
+        acknowledged,
+    }
+}
+
+/// One download is cancelled while it runs, one while it waits, one is suspended and goes on.
+pub(super) async fn wishes() -> Story {
+    let bench = Bench::new();
+    let (stuck, rests) = (content(500_000, 3), content(1_500_000, 4));
+    bench.server.put(
+        "a/stuck",
+        &stuck,
+        PAUSE,
+        &[Answer::Stall(200_000), Answer::Stall(0)],
+    );
+    bench.server.put("a/rests", &rests, PAUSE, &[]);
+    bench.server.put("a/queued", &stuck, PAUSE, &[]);
+    let engine = bench.engine().await;
+    let rules = SessionRules {
+        tasks_max: 2,
+        ..SessionRules::default()
+    };
+    let session = session_with(&engine, "s", rules).await;
+    let specs = ["a/stuck", "a/rests", "a/queued"]
+        .map(|at| bench.spec(at))
+        .to_vec();
+    let tasks = start(&session, specs).await;
+    session
+        .want(tasks[2], Desired::Cancelled)
+        .await
+        .expect("an answer");
+    until(async || bench.server.sent_bytes("a/rests") > 400_000).await;
+    session
+        .want(tasks[1], Desired::Suspended)
+        .await
+        .expect("an answer");
+    session
+        .want(tasks[0], Desired::Cancelled)
+        .await
+        .expect("an answer");
+    let mut outcomes = vec![(
+        tasks[0],
+        session.outcome(tasks[0]).await.expect("an outcome"),
+    )];
+    until(async || phase(&session, tasks[1]).await == Phase::Suspended).await;
+    session
+        .want(tasks[1], Desired::Running)
+        .await
+        .expect("an answer");
+    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    outcomes.extend(outcomes_of(&session, &tasks[1..]).await);
+    heard.until_facts(3).await;
+    stop(&engine).await;
+    let cancelled = |index: usize, at: &'static str| Told {
+        outcome: Outcome::Cancelled,
+        ..finishes(&bench, tasks[index], at, &stuck, 1)
+    };
+    let tasks = vec![
+        cancelled(0, "a/stuck"),
+        finishes(&bench, tasks[1], "a/rests", &rests, 1),
+        cancelled(2, "a/queued"),
+    ];
+    let (session, heard) = (session.id().clone(), vec![heard.events()]);
+    Story {
+        bench,
+        session,
+        tasks,
+        heard,
+        outcomes,
+        acknowledged: Sequence::default(),
+    }
+}
+
+/// The engine stops with tasks of every kind and begins again; all end there.
+pub(super) async fn restart() -> Story {
+    let bench = Bench::new();
+    let (runs, quick) = (content(1_500_000, 5), content(50_000, 6));
+    bench.server.put("a/runs", &runs, PAUSE, &[]);
+    bench
+        .server
+        .put("a/later", &quick, PAUSE, &[Answer::Later(50)]);
+    bench.server.put("a/done", &quick, PAUSE, &[]);
+    bench.server.put("a/queued", &quick, PAUSE, &[]);
+    let rules = SessionRules {
+        tasks_max: 1,
+        ..SessionRules::default()
+    };
+    let engine = bench.engine().await;
+    let first = session_with(&engine, "s", rules.clone()).await;
+    let early = Heard::from(first.subscribe(None).await.expect("a subscription"));
+    let ats = ["a/done", "a/later", "a/runs", "a/queued"];
+    let tasks = start(&first, ats.map(|at| bench.spec(at)).to_vec()).await;
+    let mut outcomes = outcomes_of(&first, &tasks[..1]).await;
+    until(async || bench.server.sent_bytes("a/runs") > 700_000).await;
+    stop(&engine).await;
+
+    let engine = bench.engine().await;
+    let second = session_with(&engine, "s", rules).await;
+    let late = Heard::from(second.subscribe(None).await.expect("a subscription"));
+    outcomes.extend(outcomes_of(&second, &tasks).await);
+    let facts: Vec<NumberedFact> = late.until_facts(4).await;
+    let acknowledged = facts[3].sequence;
+    second.acknowledge(acknowledged).await.expect("an answer");
+    assert_eq!(second.tasks().await.map(|tasks| tasks.len()), Ok(0));
+    stop(&engine).await;
+    let bodies = [&quick, &quick, &runs, &quick];
+    let told = tasks.into_iter().zip(ats).zip(bodies);
+    let tasks = told
+        .map(|((task, at), body)| finishes(&bench, task, at, body, 1))
+        .collect();
+    let heard = vec![early.events(), late.events()];
+    Story {
+        bench,
+        session: second.id().clone(),
+        tasks,
+        heard,
+        outcomes,
+        acknowledged,
+    }
+}
+
+/// Finishes that take every step: digests, a free name, syncs; an empty file; one in a directory.
+pub(super) async fn careful() -> Story {
+    let bench = Bench::new();
+    let (checked, empty) = (content(200_000, 7), content(0, 8));
+    bench.server.put("a/checked", &checked, PAUSE, &[]);
+    bench.server.put("a/empty", &empty, PAUSE, &[]);
+    bench.server.put("a/named", &checked, PAUSE, &[]);
+    let engine = bench.engine().await;
+    let rules = SessionRules {
+        durability: Durability::Power,
+        ..SessionRules::default()
+    };
+    let session = session_with(&engine, "s", rules).await;
+    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let mut hasher = Hasher::new([Algorithm::Blake3]);
+    hasher.update(&checked);
+    let directory = bench.target("x").parent().expect("a directory").to_owned();
+    let specs = vec![
+        DownloadSpec {
+            digests: hasher.finish(),
+            collision: Collision::Rename,
+            ..bench.spec("a/checked")
+        },
+        DownloadSpec {
+            collision: Collision::Overwrite,
+            ..bench.spec("a/empty")
+        },
+        DownloadSpec {
+            destination: Destination::Directory(directory),
+            ..bench.spec("a/named")
+        },
+    ];
+    let tasks = start(&session, specs).await;
+    let outcomes = outcomes_of(&session, &tasks).await;
+    heard.until_facts(3).await;
+    stop(&engine).await;
+    let tasks = vec![
+        finishes(&bench, tasks[0], "a/checked", &checked, 1),
+        finishes(&bench, tasks[1], "a/empty", &empty, 1),
+        finishes(&bench, tasks[2], "a/named", &checked, 1),
+    ];
+    let (session, heard) = (session.id().clone(), vec![heard.events()]);
+    Story {
+        bench,
+        session,
+        tasks,
+        heard,
+        outcomes,
+        acknowledged: Sequence::default(),
+    }
+}
+
+fn finishes(
+    bench: &Bench,
+    task: TaskId,
+    at: &'static str,
+    body: &Arc<[u8]>,
+    connections: usize,
+) -> Told {
+    let (_, name) = at.rsplit_once('/').expect("a path");
+    let outcome = bench.finished(name, body.len());
+    Told {
+        task,
+        at,
+        name: name.to_owned(),
+        body: Arc::clone(body),
+        connections,
+        outcome,
+    }
+}
+
+async fn outcomes_of(session: &SessionHandle, tasks: &[TaskId]) -> Vec<(TaskId, Outcome)> {
+    let ask = async |task: TaskId| (task, session.outcome(task).await.expect("an outcome"));
+    futures_util::future::join_all(tasks.iter().map(|task| ask(*task))).await
+}
+
+async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
+    session.view(task).await.expect("a view").phase
+}
+
+async fn stop(engine: &EngineHandle) {
+    engine.shutdown().await;
+    assert_eq!(engine.stopped().await, None, "the engine did not give up");
+}

@@ -40,7 +40,10 @@ pub(crate) struct Block {
 impl Default for Blocks {
     fn default() -> Self {
         let units = BLOCK_BYTES_TOTAL / BLOCK_BYTES_MIN;
-        Self { budget: Arc::new(Semaphore::new(units)), free: Arc::default() }
+        Self {
+            budget: Arc::new(Semaphore::new(units)),
+            free: Arc::default(),
+        }
     }
 }
 
@@ -55,12 +58,19 @@ impl Blocks {
         let budget = budget.expect("the budget is never closed");
         let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner)[class].pop();
         let bytes = kept.unwrap_or_else(|| vec![0; size]);
-        Block { bytes, class, free: Arc::clone(&self.free), _budget: budget }
+        Block {
+            bytes,
+            class,
+            free: Arc::clone(&self.free),
+            _budget: budget,
+        }
     }
 }
 
 fn class_of(bytes: usize) -> usize {
-    (0..CLASSES).find(|class| BLOCK_BYTES_MIN << class >= bytes).unwrap_or(CLASSES - 1)
+    (0..CLASSES)
+        .find(|class| BLOCK_BYTES_MIN << class >= bytes)
+        .unwrap_or(CLASSES - 1)
 }
 
 impl Deref for Block {
@@ -93,8 +103,12 @@ mod tests {
     #[actix_rt::test]
     async fn blocks_are_at_least_as_large_as_asked_and_never_over_the_budget() {
         let blocks = Blocks::default();
-        for (asked, got) in [(0, 16 << 10), (16385, 32 << 10), (1 << 20, 1 << 20), (9 << 20, 1 << 20)]
-        {
+        for (asked, got) in [
+            (0, 16 << 10),
+            (16385, 32 << 10),
+            (1 << 20, 1 << 20),
+            (9 << 20, 1 << 20),
+        ] {
             assert_eq!(blocks.take(asked).await.len(), got, "{asked}");
         }
         let mut held = Vec::new();

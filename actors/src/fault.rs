@@ -27,8 +27,8 @@ mod armed {
     pub struct Plan {
         /// Panic at these hits, counted from 1; a panic does not stop the counting.
         pub panic_at: Vec<u64>,
-        /// Panic at every hit of the point of this name.
-        pub panic_always: Option<&'static str>,
+        /// Panic at every hit of the points of these names.
+        pub panic_always: Vec<&'static str>,
     }
 
     #[derive(Default)]
@@ -47,7 +47,13 @@ mod armed {
 
     /// Starts counting on this thread, with this plan.
     pub fn arm(plan: Plan) {
-        STATE.with_borrow_mut(|state| *state = State { plan, hits: Vec::new(), is_counting: true });
+        STATE.with_borrow_mut(|state| {
+            *state = State {
+                plan,
+                hits: Vec::new(),
+                is_counting: true,
+            }
+        });
     }
 
     /// Ends counting on this thread.
@@ -69,7 +75,7 @@ mod armed {
             }
             state.hits.push(name);
             let hit = u64::try_from(state.hits.len()).unwrap_or(u64::MAX);
-            state.plan.panic_at.contains(&hit) || state.plan.panic_always == Some(name)
+            state.plan.panic_at.contains(&hit) || state.plan.panic_always.contains(&name)
         });
         assert!(!is_due, "fault point {name}");
     }

@@ -53,8 +53,14 @@ pub(crate) enum Polled {
 impl Feed {
     /// A feed of one task or of all; it begins behind, so that the unacknowledged facts come first.
     pub(crate) fn new(task: Option<TaskId>) -> Arc<Self> {
-        let state = State { is_behind: true, ..State::default() };
-        Arc::new(Self { task, state: Mutex::new(state) })
+        let state = State {
+            is_behind: true,
+            ..State::default()
+        };
+        Arc::new(Self {
+            task,
+            state: Mutex::new(state),
+        })
     }
 
     /// Puts in a fact that was just committed.
@@ -141,7 +147,9 @@ impl Feed {
 
     fn take_in(&self, state: &mut State, fact: &NumberedFact) {
         state.last = fact.sequence;
-        let Fact::Completed { task, .. } = &fact.fact else { return };
+        let Fact::Completed { task, .. } = &fact.fact else {
+            return;
+        };
         if self.task.is_none_or(|ours| ours == *task) && !state.is_over {
             state.facts += 1;
             state.events.push_back(Event::Fact(fact.clone()));
@@ -182,8 +190,14 @@ mod tests {
     use super::*;
 
     fn fact(number: u64, task: u64) -> NumberedFact {
-        let fact = Fact::Completed { task: TaskId::new(task), outcome: Outcome::Cancelled };
-        NumberedFact { sequence: Sequence::new(number), fact }
+        let fact = Fact::Completed {
+            task: TaskId::new(task),
+            outcome: Outcome::Cancelled,
+        };
+        NumberedFact {
+            sequence: Sequence::new(number),
+            fact,
+        }
     }
 
     fn numbers(feed: &Feed) -> Vec<u64> {
@@ -220,7 +234,10 @@ mod tests {
         // It was committed after the read and is told of before the read is taken in.
         feed.put_fact(&fact(1, 1));
         feed.refill(&[], true);
-        assert!(matches!(feed.poll(&context), Polled::Behind(_)), "the fact would be lost");
+        assert!(
+            matches!(feed.poll(&context), Polled::Behind(_)),
+            "the fact would be lost"
+        );
         feed.refill(&[fact(1, 1)], true);
         assert_eq!(numbers(&feed), [1]);
         assert!(matches!(feed.poll(&context), Polled::Pending));
@@ -230,7 +247,10 @@ mod tests {
     fn a_subscriber_that_does_not_read_costs_bounded_memory_and_misses_no_fact() {
         let feed = Feed::new(None);
         feed.refill(&[], true);
-        let progress = |task| Event::Progress { task: TaskId::new(task), progress: Progress::default() };
+        let progress = |task| Event::Progress {
+            task: TaskId::new(task),
+            progress: Progress::default(),
+        };
         for number in 1..=10_000 {
             feed.put_news(progress(number));
             feed.put_fact(&fact(number, number));
@@ -238,7 +258,9 @@ mod tests {
         assert!(feed.lock().events.len() <= FACTS_MAX + NEWS_MAX);
         let first = numbers(&feed);
         assert_eq!(first.len(), FACTS_MAX);
-        let rest: Vec<_> = (FACTS_MAX as u64 + 1..=10_000).map(|n| fact(n, n)).collect();
+        let rest: Vec<_> = (FACTS_MAX as u64 + 1..=10_000)
+            .map(|n| fact(n, n))
+            .collect();
         feed.refill(&rest, true);
         assert_eq!(numbers(&feed).len(), 10_000 - FACTS_MAX);
     }

@@ -80,7 +80,9 @@ pub enum CallError {
 #[non_exhaustive]
 pub enum RefusedStart {
     /// A live task writes this target already.
-    #[error("task {task} of session \"{session}\" writes this target already; wait for it or cancel it")]
+    #[error(
+        "task {task} of session \"{session}\" writes this target already; wait for it or cancel it"
+    )]
     TargetInUse {
         /// The session of the other task.
         session: SessionId,
@@ -143,19 +145,25 @@ pub struct Subscription {
 
 impl fmt::Debug for EngineHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineHandle").field("stopped", &*self.stopped.borrow()).finish()
+        f.debug_struct("EngineHandle")
+            .field("stopped", &*self.stopped.borrow())
+            .finish()
     }
 }
 
 impl fmt::Debug for SessionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionHandle").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SessionHandle")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("session", &self.session.id).finish_non_exhaustive()
+        f.debug_struct("Subscription")
+            .field("session", &self.session.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -174,7 +182,11 @@ impl EngineHandle {
         doors: Doors,
         stopped: watch::Receiver<Option<Stopped>>,
     ) -> Self {
-        Self { requests, doors, stopped }
+        Self {
+            requests,
+            doors,
+            stopped,
+        }
     }
 
     /// Opens a session, making it when it does not exist, and starts what was left running in it. A
@@ -188,12 +200,22 @@ impl EngineHandle {
         rules: SessionRules,
     ) -> Result<SessionHandle, CallError> {
         let (reply, answer) = oneshot::channel();
-        let wanted = ToOpen { id: id.clone(), rules: Box::new(rules), reply };
+        let wanted = ToOpen {
+            id: id.clone(),
+            rules: Box::new(rules),
+            reply,
+        };
         let request = Request::OpenSession(wanted);
         // Without a root the request is dropped, and the reply with it.
         let _ = self.requests.send(request);
-        let Ok(slot) = answer.await else { return Err(self.gone().await) };
-        Ok(SessionHandle { engine: self.clone(), id, slot: slot? })
+        let Ok(slot) = answer.await else {
+            return Err(self.gone().await);
+        };
+        Ok(SessionHandle {
+            engine: self.clone(),
+            id,
+            slot: slot?,
+        })
     }
 
     /// Records every transfer's progress, stops all and frees the state directory; within 2 s.
@@ -216,7 +238,9 @@ impl EngineHandle {
 
     /// Why a call is not answered. The actors go before the engine has stopped and says why.
     async fn gone(&self) -> CallError {
-        CallError::Stopped { reason: self.stopped().await }
+        CallError::Stopped {
+            reason: self.stopped().await,
+        }
     }
 }
 
@@ -243,7 +267,10 @@ impl SessionHandle {
         let is_repeated = AtomicBool::new(false);
         let make = || {
             let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
-            StartTasks { specs: specs.clone(), adopt }
+            StartTasks {
+                specs: specs.clone(),
+                adopt,
+            }
         };
         self.ask(make).await
     }
@@ -306,7 +333,10 @@ impl SessionHandle {
         }
         let feed = Feed::new(task);
         self.engine.doors.subscribers.add(&self.id, &feed);
-        Ok(Subscription { session: self.clone(), feed })
+        Ok(Subscription {
+            session: self.clone(),
+            feed,
+        })
     }
 
     /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
@@ -315,7 +345,10 @@ impl SessionHandle {
     /// # Errors
     /// When the engine has stopped or the store fails.
     pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
-        let change = Change::Acknowledge { session: self.id.clone(), up_to };
+        let change = Change::Acknowledge {
+            session: self.id.clone(),
+            up_to,
+        };
         let make = || Apply(vec![change.clone()]);
         let Ok(answers) = self.engine.doors.registry.call(make).await else {
             return Err(self.engine.gone().await);
@@ -340,7 +373,11 @@ impl Subscription {
         let polled = self.feed.poll(context);
         feed::into_poll(polled, |after| {
             let session = self.session.id.clone();
-            let refill = Refill { session, after, feed: Arc::clone(&self.feed) };
+            let refill = Refill {
+                session,
+                after,
+                feed: Arc::clone(&self.feed),
+            };
             if let Some(notifier) = self.session.engine.doors.notifier.current() {
                 notifier.do_send(refill);
             }

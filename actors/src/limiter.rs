@@ -20,7 +20,10 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     pub(crate) fn new(bytes_per_second: u64) -> Self {
-        Self { bytes_per_second: bytes_per_second.max(1), paid_until: Mutex::new(None) }
+        Self {
+            bytes_per_second: bytes_per_second.max(1),
+            paid_until: Mutex::new(None),
+        }
     }
 
     /// Pays for `bytes` and waits as long as the session owes.
@@ -35,8 +38,13 @@ impl Limiter {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = paid_until.unwrap_or(now).max(now.checked_sub(BURST).unwrap_or(now));
+        let mut paid_until = self
+            .paid_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let start = paid_until
+            .unwrap_or(now)
+            .max(now.checked_sub(BURST).unwrap_or(now));
         let end = start + cost;
         *paid_until = Some(end);
         end.saturating_duration_since(now)
@@ -56,6 +64,9 @@ mod tests {
             now += limiter.owe(100, now);
         }
         let took = now - start;
-        assert!(took >= Duration::from_millis(9800) && took <= Duration::from_secs(10), "{took:?}");
+        assert!(
+            took >= Duration::from_millis(9800) && took <= Duration::from_secs(10),
+            "{took:?}"
+        );
     }
 }

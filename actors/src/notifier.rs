@@ -30,7 +30,11 @@ impl Subscribers {
         if listeners.is_over {
             return feed.end();
         }
-        listeners.sessions.entry(session.clone()).or_default().push(Arc::downgrade(feed));
+        listeners
+            .sessions
+            .entry(session.clone())
+            .or_default()
+            .push(Arc::downgrade(feed));
     }
 
     /// Ends every feed: the engine has stopped.
@@ -38,7 +42,11 @@ impl Subscribers {
         let mut listeners = self.lock();
         listeners.is_over = true;
         let sessions = std::mem::take(&mut listeners.sessions);
-        for feed in sessions.into_values().flatten().filter_map(|feed| feed.upgrade()) {
+        for feed in sessions
+            .into_values()
+            .flatten()
+            .filter_map(|feed| feed.upgrade())
+        {
             feed.end();
         }
     }
@@ -46,7 +54,9 @@ impl Subscribers {
     /// Calls `tell` with every live feed of a session and forgets the dead ones.
     fn each(&self, session: &SessionId, mut tell: impl FnMut(&Feed)) {
         let mut listeners = self.lock();
-        let Some(feeds) = listeners.sessions.get_mut(session) else { return };
+        let Some(feeds) = listeners.sessions.get_mut(session) else {
+            return;
+        };
         feeds.retain(|feed| match feed.upgrade() {
             Some(feed) => {
                 tell(&feed);
@@ -61,7 +71,12 @@ impl Subscribers {
 
     fn all_fall_behind(&self) {
         let listeners = self.lock();
-        for feed in listeners.sessions.values().flatten().filter_map(Weak::upgrade) {
+        for feed in listeners
+            .sessions
+            .values()
+            .flatten()
+            .filter_map(Weak::upgrade)
+        {
             feed.fall_behind();
         }
     }
@@ -81,7 +96,10 @@ pub(crate) struct NotifierActor {
 
 impl NotifierActor {
     pub(crate) const fn new(subscribers: Subscribers, registry: SlotRef<RegistryActor>) -> Self {
-        Self { subscribers, registry }
+        Self {
+            subscribers,
+            registry,
+        }
     }
 }
 
@@ -136,7 +154,8 @@ impl Handler<TaskNews> for NotifierActor {
                 total_bytes: progress.total_bytes,
             },
         };
-        self.subscribers.each(&message.session, |feed| feed.put_news(event.clone()));
+        self.subscribers
+            .each(&message.session, |feed| feed.put_news(event.clone()));
     }
 }
 
@@ -157,9 +176,17 @@ impl Handler<Refill> for NotifierActor {
         fault::point("notifier.refill");
         let registry = self.registry.clone();
         let read = async move {
-            let Refill { session, after, feed } = message;
+            let Refill {
+                session,
+                after,
+                feed,
+            } = message;
             fault::point("notifier.reading");
-            let ask = || ReadFacts { session: session.clone(), after, limit: FACTS_MAX };
+            let ask = || ReadFacts {
+                session: session.clone(),
+                after,
+                limit: FACTS_MAX,
+            };
             let answer = registry.call(ask).await;
             fault::point("notifier.refilled");
             match answer {

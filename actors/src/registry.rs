@@ -61,7 +61,9 @@ struct Pending {
 
 impl std::fmt::Debug for RegistryActor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryActor").field("running", &self.fences.len()).finish_non_exhaustive()
+        f.debug_struct("RegistryActor")
+            .field("running", &self.fences.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,11 +81,7 @@ impl RegistryActor {
     }
 
     /// Takes changes in and sees to it that they are committed once the mailbox is drained.
-    fn enqueue(
-        &mut self,
-        changes: Vec<Change>,
-        context: &mut Context<Self>,
-    ) -> Later<Vec<Answer>> {
+    fn enqueue(&mut self, changes: Vec<Change>, context: &mut Context<Self>) -> Later<Vec<Answer>> {
         let (reply, answer) = oneshot::channel();
         if self.pending.is_empty() {
             let since = self.committed_at.map_or(COMMIT_INTERVAL, |at| at.elapsed());
@@ -180,7 +178,11 @@ impl Handler<Flush> for RegistryActor {
         self.committed_at = Some(Instant::now());
         let mut changes = Vec::with_capacity(pending.len());
         let mut replies = Vec::with_capacity(pending.len());
-        for Pending { changes: own, reply } in pending {
+        for Pending {
+            changes: own,
+            reply,
+        } in pending
+        {
             replies.push((own.len(), reply));
             changes.extend(own);
         }
@@ -188,8 +190,10 @@ impl Handler<Flush> for RegistryActor {
         match self.store.commit(&changes) {
             Ok(effects) => {
                 fault::point("registry.committed");
-                let answers: Vec<Answer> =
-                    effects.into_iter().map(|e| e.map_err(NotStored::Refused)).collect();
+                let answers: Vec<Answer> = effects
+                    .into_iter()
+                    .map(|e| e.map_err(NotStored::Refused))
+                    .collect();
                 Self::remove_parts(&answers);
                 fault::point("registry.parts_removed");
                 self.tell(&sessions, &answers);
@@ -216,7 +220,9 @@ impl RegistryActor {
     /// Removes the part files that failed tasks had kept and that nobody knows any more.
     fn remove_parts(answers: &[Answer]) {
         for answer in answers {
-            let Ok(Effect::Forgotten(forgotten)) = answer else { continue };
+            let Ok(Effect::Forgotten(forgotten)) = answer else {
+                continue;
+            };
             for part in &forgotten.parts {
                 if let Err(error) = discard(&part.path, part.identity) {
                     tracing::warn!(%error, "a part file was left behind");
@@ -283,7 +289,13 @@ impl Handler<Begin> for RegistryActor {
         let found = self.store.task(&message.session, message.task);
         Ok(match self.read(found, context)? {
             None => Begun::Unknown,
-            Some((Task { outcome: Some(outcome), .. }, _)) => Begun::Ended(outcome),
+            Some((
+                Task {
+                    outcome: Some(outcome),
+                    ..
+                },
+                _,
+            )) => Begun::Ended(outcome),
             Some(live) => {
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);
@@ -327,7 +339,9 @@ impl Handler<ListTasks> for RegistryActor {
 
     fn handle(&mut self, message: ListTasks, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.list");
-        let found = self.store.tasks(&message.session, message.after, message.limit);
+        let found = self
+            .store
+            .tasks(&message.session, message.after, message.limit);
         self.read(found, context)
     }
 }
@@ -346,12 +360,17 @@ impl Handler<ReadFacts> for RegistryActor {
 
     fn handle(&mut self, message: ReadFacts, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.read_facts");
-        let found = self.store.facts(&message.session, message.after, message.limit);
+        let found = self
+            .store
+            .facts(&message.session, message.after, message.limit);
         self.read(found, context)
     }
 }
 
 /// Makes a session or gives it a new configuration.
 pub(crate) fn put_session(id: &SessionId, rules: &SessionRules) -> Apply {
-    Apply(vec![Change::PutSession { id: id.clone(), rules: Box::new(rules.clone()) }])
+    Apply(vec![Change::PutSession {
+        id: id.clone(),
+        rules: Box::new(rules.clone()),
+    }])
 }

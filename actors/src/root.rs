@@ -143,14 +143,25 @@ impl Root {
 
     /// Lets every transfer record its progress, then closes everything.
     pub(crate) async fn stop(mut self) {
-        let slots: Vec<_> = self.sessions.values().map(|session| session.slot.reference()).collect();
-        let quiesce = futures_util::future::join_all(slots.iter().map(|slot| slot.call(|| Quiesce)));
-        if tokio::time::timeout(QUIESCE_TIME_MAX, quiesce).await.is_err() {
+        let slots: Vec<_> = self
+            .sessions
+            .values()
+            .map(|session| session.slot.reference())
+            .collect();
+        let quiesce =
+            futures_util::future::join_all(slots.iter().map(|slot| slot.call(|| Quiesce)));
+        if tokio::time::timeout(QUIESCE_TIME_MAX, quiesce)
+            .await
+            .is_err()
+        {
             tracing::warn!("not every transfer recorded its progress in time");
         }
         self.sessions.clear();
         self.notifier_child = None;
-        let registry = self.registry_child.take().map(|(incarnation, _)| incarnation);
+        let registry = self
+            .registry_child
+            .take()
+            .map(|(incarnation, _)| incarnation);
         let closed = async {
             while let Some(report) = self.inbox.recv().await {
                 if matches!(&report, Report::Registry(number, _) if Some(*number) == registry) {
@@ -207,7 +218,9 @@ impl Root {
     fn restart_notifier(&mut self, exit: &ChildExit) -> Result<(), GaveUp> {
         tracing::warn!(?exit, "the notifier ended and is restarted");
         if !self.notifier_budget.spend(self.world.clock.now()) {
-            return Err(GaveUp(format!("the notifier crashes again and again: {exit:?}")));
+            return Err(GaveUp(format!(
+                "the notifier crashes again and again: {exit:?}"
+            )));
         }
         self.start_notifier();
         Ok(())
@@ -280,5 +293,7 @@ impl Root {
 }
 
 fn is_current(child: &Option<(u64, ChildGuard)>, number: u64) -> bool {
-    child.as_ref().is_some_and(|(current, _)| *current == number)
+    child
+        .as_ref()
+        .is_some_and(|(current, _)| *current == number)
 }

@@ -46,7 +46,10 @@ pub(crate) struct Gone;
 
 impl<A: Actor> Clone for Incarnation<A> {
     fn clone(&self) -> Self {
-        Self { number: self.number, address: self.address.clone() }
+        Self {
+            number: self.number,
+            address: self.address.clone(),
+        }
     }
 }
 
@@ -83,7 +86,10 @@ impl<A: Actor> Slot<A> {
 impl<A: Actor> SlotRef<A> {
     /// The address of now, if there is one: for hints that may be lost.
     pub(crate) fn current(&self) -> Option<Addr<A>> {
-        self.0.borrow().as_ref().map(|incarnation| incarnation.address.clone())
+        self.0
+            .borrow()
+            .as_ref()
+            .map(|incarnation| incarnation.address.clone())
     }
 
     /// Sends a message and waits for the answer. When the actor dies meanwhile, the message is made
@@ -99,10 +105,13 @@ impl<A: Actor> SlotRef<A> {
         let mut dead = None;
         loop {
             let is_new = |slot: &Option<Incarnation<A>>| {
-                slot.as_ref().is_some_and(|incarnation| Some(incarnation.number) != dead)
+                slot.as_ref()
+                    .is_some_and(|incarnation| Some(incarnation.number) != dead)
             };
             let current = slot.wait_for(is_new).await.map_err(|_| Gone)?.clone();
-            let Some(Incarnation { number, address }) = current else { return Err(Gone) };
+            let Some(Incarnation { number, address }) = current else {
+                return Err(Gone);
+            };
             match address.send(make()).await {
                 Ok(answer) => return Ok(answer),
                 Err(_) => dead = Some(number),

@@ -46,9 +46,10 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
 
 fn not_acquired(error: AcquireError) -> StartError {
     match error {
-        AcquireError::Owned(owned) => {
-            StartError::InUse { path: owned.directory.clone(), pid: owned.pid }
-        }
+        AcquireError::Owned(owned) => StartError::InUse {
+            path: owned.directory.clone(),
+            pid: owned.pid,
+        },
         AcquireError::Failed(failure) => StartError::State(failure.to_string()),
     }
 }
@@ -103,7 +104,9 @@ async fn serve(
 
 fn world(directory: &StateDir, arbiters: &[Arbiter]) -> World {
     let place = |arbiter: &Arbiter| Place::Arbiter(arbiter.handle());
-    let (registry, workers) = arbiters.split_first().expect("there is one more than workers");
+    let (registry, workers) = arbiters
+        .split_first()
+        .expect("there is one more than workers");
     World::new(WorldParts {
         clock: Clock::System,
         store_path: directory.path().join(STORE_NAME),

@@ -26,7 +26,9 @@ impl Clock {
     pub(crate) fn now(self) -> Timestamp {
         match self {
             Self::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 Timestamp::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
             #[cfg(test)]
@@ -46,7 +48,9 @@ pub(crate) fn entropy() -> u64 {
     match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
         Ok(8) => u64::from_ne_bytes(bytes),
         Ok(_) | Err(_) => {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let since = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
             u64::from(since.subsec_nanos()) << 32 | u64::from(std::process::id())
         }
     }

@@ -40,7 +40,10 @@ pub(crate) struct WorldParts {
 
 impl World {
     pub(crate) fn new(parts: WorldParts) -> Self {
-        assert!(!parts.worker_places.is_empty(), "somebody must move the bytes");
+        assert!(
+            !parts.worker_places.is_empty(),
+            "somebody must move the bytes"
+        );
         Self {
             clock: parts.clock,
             store_path: parts.store_path,

@@ -96,7 +96,12 @@ pub enum Effect {
     /// A new task of this number.
     Registered(TaskId),
     /// This task, which was there before.
-    Adopted(TaskId),
+    Adopted {
+        /// Its number.
+        task: TaskId,
+        /// Its options are others now: what runs for it runs with the old ones.
+        is_changed: bool,
+    },
     /// The task has ended; this fact says so.
     Closed(NumberedFact),
     /// What is gone.

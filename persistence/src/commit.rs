@@ -164,19 +164,18 @@ impl Batch<'_> {
     }
 
     fn state(&self, session: &SessionId, task: TaskId) -> Step<Option<StateV1>> {
-        Ok(numbered(
-            &self.tables.states,
-            STATES,
-            session,
-            task.get(),
-        )?)
+        Ok(numbered(&self.tables.states, STATES, session, task.get())?)
     }
 
     /// What is known of a task's progress.
     fn checkpoint(&self, session: &SessionId, task: u64) -> Result<Option<Checkpoint>, Trouble> {
         let found = numbered::<CheckpointV1>(&self.tables.checkpoints, CHECKPOINTS, session, task)?;
-        let unusable = |Unusable(what)| bad_row(CHECKPOINTS, format!("{session}/{task}"), what.to_string());
-        found.map(Checkpoint::try_from).transpose().map_err(unusable)
+        let unusable =
+            |Unusable(what)| bad_row(CHECKPOINTS, format!("{session}/{task}"), what.to_string());
+        found
+            .map(Checkpoint::try_from)
+            .transpose()
+            .map_err(unusable)
     }
 
     /// The state of a task that has not ended.

@@ -103,7 +103,9 @@ fn remove(path: &Path) -> Result<(), Failure> {
 /// Makes the removal durable: a file that comes back after a power cut may carry a final name. Where
 /// the directory can not be synced the removal stands all the same.
 fn sync_removal(path: &Path) {
-    let directory = path.parent().and_then(|directory| fs::File::open(directory).ok());
+    let directory = path
+        .parent()
+        .and_then(|directory| fs::File::open(directory).ok());
     if let Some(Err(error)) = directory.map(|directory| directory.sync_all()) {
         tracing::debug!(%error, "a directory could not be synced");
     }
@@ -119,18 +121,26 @@ mod tests {
     #[test]
     fn what_no_record_names_is_found_by_the_name_of_its_task() {
         let directory = tempfile::tempdir().unwrap();
-        let (files, parts) = (directory.path().join("files"), directory.path().join("parts"));
+        let (files, parts) = (
+            directory.path().join("files"),
+            directory.path().join("parts"),
+        );
         let (ours, theirs) = (TaskId::new(7), TaskId::new(77));
-        for destination in
-            [Destination::File(files.join("a")), Destination::Directory(files.clone())]
-        {
+        for destination in [
+            Destination::File(files.join("a")),
+            Destination::Directory(files.clone()),
+        ] {
             let paths = |task| {
                 let place = PartPlace::new(&files.join("a"), task, &parts).unwrap();
                 [place.beside(), place.fallback()]
             };
             fs::create_dir_all(&files).unwrap();
             fs::create_dir_all(&parts).unwrap();
-            for path in paths(ours).iter().chain(&paths(theirs)).chain([&files.join("a")]) {
+            for path in paths(ours)
+                .iter()
+                .chain(&paths(theirs))
+                .chain([&files.join("a")])
+            {
                 fs::write(path, "x").unwrap();
             }
             discard_unrecorded(&destination, ours, &parts).unwrap();

@@ -126,7 +126,10 @@ fn renamed(
     }
     let token = validity_token(&file, target)?;
     let is_whole = checkpoint.total.is_none_or(|total| total == found.len());
-    let is_synced = checkpoint.spans.iter().all(|span| span.end == Some(span.synced));
+    let is_synced = checkpoint
+        .spans
+        .iter()
+        .all(|span| span.end == Some(span.synced));
     if !is_whole && (token == record.token || is_synced) {
         return Ok(None);
     }

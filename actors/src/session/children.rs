@@ -6,7 +6,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture}
 use longhaul_engine::download::{Exit, News};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
-use longhaul_engine::lifecycle::Event;
+use longhaul_engine::lifecycle::{Event, State};
 use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
 
@@ -27,7 +27,9 @@ impl SessionActor {
         context: &Context<Self>,
     ) {
         fault::point("session.launch");
-        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        let Some(entry) = self.tasks.get_mut(&task) else {
+            return;
+        };
         debug_assert!(entry.child.is_none(), "one live child per task");
         let launch = self.next_launch;
         self.next_launch += 1;
@@ -44,17 +46,38 @@ impl SessionActor {
         let parent = context.address();
         let report = {
             let live = Arc::clone(&live);
-            move |how| parent.do_send(ChildReport { task, launch, how, exit: live.take_exit() })
+            move |how| {
+                parent.do_send(ChildReport {
+                    task,
+                    launch,
+                    how,
+                    exit: live.take_exit(),
+                })
+            }
         };
         let world = self.parts.world.clone();
-        let guard = spawn_child(world.next_worker(), move |_| TransferActor::new(parts), report);
+        let guard = spawn_child(
+            world.next_worker(),
+            move |_| TransferActor::new(parts),
+            report,
+        );
         fault::point("session.launched");
-        entry.child =
-            Some(Box::new(Child { launch, address: None, live, told: desired, place, _guard: guard }));
+        entry.child = Some(Box::new(Child {
+            launch,
+            address: None,
+            live,
+            told: desired,
+            place,
+            _guard: guard,
+        }));
     }
 
     pub(super) fn tell(&mut self, task: TaskId, desired: Desired) {
-        let Some(child) = self.tasks.get_mut(&task).and_then(|entry| entry.child.as_mut()) else {
+        let Some(child) = self
+            .tasks
+            .get_mut(&task)
+            .and_then(|entry| entry.child.as_mut())
+        else {
             return;
         };
         child.told = desired;
@@ -65,9 +88,20 @@ impl SessionActor {
     }
 
     fn child_ended(&mut self, report: ChildReport, context: &mut Context<Self>) {
-        let ChildReport { task, launch, how, exit } = report;
-        let Some(entry) = self.tasks.get_mut(&task) else { return };
-        if entry.child.as_ref().is_none_or(|child| child.launch != launch) {
+        let ChildReport {
+            task,
+            launch,
+            how,
+            exit,
+        } = report;
+        let Some(entry) = self.tasks.get_mut(&task) else {
+            return;
+        };
+        if entry
+            .child
+            .as_ref()
+            .is_none_or(|child| child.launch != launch)
+        {
             return;
         }
         let child = entry.child.take();
@@ -105,17 +139,32 @@ impl SessionActor {
         }
     }
 
+    /// Ends the transfer of a task that shall run on with other options: it is queued again as soon
+    /// as it has recorded its progress, because nobody wants the task suspended.
+    pub(super) fn relaunch(&mut self, task: TaskId) {
+        let state = self.tasks.get(&task).map(|entry| entry.state);
+        if state == Some(State::Running) {
+            self.tell(task, Desired::Suspended);
+        }
+    }
+
     fn tell_phase(&self, task: TaskId, phase: Phase) {
         if let Some(notifier) = self.parts.notifier.current() {
             let session = self.parts.id.clone();
-            notifier.do_send(TaskNews { session, task, news: News::Phase(phase) });
+            notifier.do_send(TaskNews {
+                session,
+                task,
+                news: News::Phase(phase),
+            });
         }
     }
 
     fn child_crashed(&mut self, task: TaskId, how: &ChildExit, context: &mut Context<Self>) {
         tracing::warn!(%task, ?how, "a transfer crashed");
         let now = self.parts.world.clock.now();
-        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        let Some(entry) = self.tasks.get_mut(&task) else {
+            return;
+        };
         let event = match entry.budget.get_or_insert_default().spend(now) {
             true => Event::ChildCrashed,
             false => Event::BudgetSpent,
@@ -134,7 +183,10 @@ impl SessionActor {
         self.closing.insert(task);
         let close = async move {
             fault::point("session.close_crashed");
-            let read = || ReadTask { session: session.clone(), task };
+            let read = || ReadTask {
+                session: session.clone(),
+                task,
+            };
             if let Ok(Ok(Some((known, progress)))) = registry.call(read).await
                 && progress.is_none_or(|progress| progress.part.is_none())
             {
@@ -146,7 +198,11 @@ impl SessionActor {
                 }
             }
             let outcome = Outcome::Failed(failure);
-            let change = Change::Close { session, task, outcome: outcome.clone() };
+            let change = Change::Close {
+                session,
+                task,
+                outcome: outcome.clone(),
+            };
             let answers = registry.call(|| Apply(vec![change.clone()])).await.ok()?;
             match answers.into_iter().next()? {
                 Ok(Effect::Closed(_)) => Some(outcome),
@@ -174,7 +230,11 @@ impl SessionActor {
         if self.tasks.values().any(|entry| entry.child.is_some()) {
             return;
         }
-        for reply in self.quiesce.iter_mut().flat_map(|replies| replies.drain(..)) {
+        for reply in self
+            .quiesce
+            .iter_mut()
+            .flat_map(|replies| replies.drain(..))
+        {
             // Who asked may be gone.
             let _ = reply.send(());
         }
@@ -197,7 +257,9 @@ impl Handler<ChildStarted> for SessionActor {
     fn handle(&mut self, message: ChildStarted, _: &mut Self::Context) {
         fault::point("session.child_started");
         let entry = self.tasks.get_mut(&message.task);
-        let Some(child) = entry.and_then(|entry| entry.child.as_mut()) else { return };
+        let Some(child) = entry.and_then(|entry| entry.child.as_mut()) else {
+            return;
+        };
         if child.launch != message.launch {
             return;
         }
@@ -221,8 +283,12 @@ impl Handler<PlaceReleased> for SessionActor {
 
     fn handle(&mut self, message: PlaceReleased, context: &mut Self::Context) {
         fault::point("session.place_released");
-        let Some(entry) = self.tasks.get_mut(&message.task) else { return };
-        let Some(child) = entry.child.as_mut() else { return };
+        let Some(entry) = self.tasks.get_mut(&message.task) else {
+            return;
+        };
+        let Some(child) = entry.child.as_mut() else {
+            return;
+        };
         if child.launch == message.launch && child.place == PlaceHeld::Running {
             child.place = PlaceHeld::Finishing;
             self.finishing += 1;

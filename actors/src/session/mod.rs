@@ -2,6 +2,7 @@
 
 mod children;
 mod commands;
+mod queries;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
 pub(crate) use children::{ChildStarted, PlaceReleased};
-pub(crate) use commands::{Forgotten, GetOutcome, GetView, ListViews, Quiesce, SetWant, StartTasks};
+pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
+pub(crate) use queries::{GetOutcome, GetView, ListViews};
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.
@@ -155,13 +157,24 @@ impl SessionActor {
             | State::Suspended
             | State::Ended => {}
         }
-        self.tasks.insert(task, Entry { state, host, child: None, budget: None, is_new: false });
+        self.tasks.insert(
+            task,
+            Entry {
+                state,
+                host,
+                child: None,
+                budget: None,
+                is_new: false,
+            },
+        );
     }
 
     /// Something happened to a task: the one place where its life moves on.
     fn happened(&mut self, task: TaskId, event: Event, context: &mut Context<Self>) {
         fault::point("session.happened");
-        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        let Some(entry) = self.tasks.get_mut(&task) else {
+            return;
+        };
         let (next, command) = lifecycle::step(entry.state, event);
         tracing::debug!(%task, from = ?entry.state, ?event, to = ?next, "task moved");
         if let State::Waiting(at) = entry.state {
@@ -201,7 +214,9 @@ impl SessionActor {
         let finishing_max = places.saturating_mul(FINISHING_PER_PLACE);
         while self.quiesce.is_none() && self.finishing < finishing_max {
             let Some(task) = self.queue.pop() else { break };
-            let Some(entry) = self.tasks.get_mut(&task) else { continue };
+            let Some(entry) = self.tasks.get_mut(&task) else {
+                continue;
+            };
             let (next, command) = lifecycle::step(entry.state, Event::PlaceFree);
             entry.state = next;
             if command == Command::Launch {

@@ -9,8 +9,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use super::files::blocking;
 use crate::time::Stopwatch;
 
@@ -39,23 +37,7 @@ struct SlowCalls {
     again: Option<Stopwatch>,
 }
 
-/// A piece of work that was done here, or is being done on the pool.
-pub(super) enum Ran<T> {
-    /// It is done.
-    Here(T),
-    /// It is under way.
-    OnPool(JoinHandle<T>),
-}
-
 /// Runs work that is short unless the disk is slow.
-pub(super) fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Ran<T> {
-    if is_slow() {
-        return Ran::OnPool(tokio::task::spawn_blocking(work));
-    }
-    Ran::Here(timed(work))
-}
-
-/// Runs work that is short unless the disk is slow, and waits for it.
 pub(super) async fn quick<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if is_slow() {
         return blocking(work).await;
@@ -69,7 +51,11 @@ fn timed<T>(work: impl FnOnce() -> T) -> T {
     if watch.elapsed() > SLOW {
         let now = Some(Stopwatch::start());
         let calls = SLOW_CALLS.get();
-        let again = if is_recent(calls.last) { now } else { calls.again };
+        let again = if is_recent(calls.last) {
+            now
+        } else {
+            calls.again
+        };
         SLOW_CALLS.set(SlowCalls { last: now, again });
     }
     done

@@ -76,7 +76,9 @@ impl TransferActor {
     }
 
     fn part(&self) -> Option<PartFile> {
-        self.running.as_ref().and_then(|running| running.part.clone())
+        self.running
+            .as_ref()
+            .and_then(|running| running.part.clone())
     }
 
     pub(super) fn recover(&self, checkpoint: Checkpoint, context: &mut Context<Self>) {
@@ -86,7 +88,9 @@ impl TransferActor {
             |actor, recovered, context| match recovered {
                 Ok(recovered) => {
                     let is_published = matches!(recovered.found, Found::Published(_));
-                    let Some(running) = &mut actor.running else { return };
+                    let Some(running) = &mut actor.running else {
+                        return;
+                    };
                     running.part = recovered.part;
                     if is_published && let Some(copied) = running.part.take() {
                         actor.leftover(copied);
@@ -100,7 +104,9 @@ impl TransferActor {
 
     pub(super) fn part_created(&mut self, created: Created, context: &mut Context<Self>) {
         let (part, record) = created;
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         running.part = Some(part);
         if let Some(past) = &mut running.past {
             past.has_part = true;
@@ -138,7 +144,11 @@ impl TransferActor {
             return;
         };
         let session = self.parts.session.id.clone();
-        let change = Change::Record { session, task: self.parts.task, checkpoint };
+        let change = Change::Record {
+            session,
+            task: self.parts.task,
+            checkpoint,
+        };
         self.write(generation, change, context, |actor, answer, context| {
             fault::point("transfer.recorded");
             match answer {
@@ -203,7 +213,12 @@ impl TransferActor {
         };
         let durability = self.parts.session.rules.durability;
         let work = move || {
-            let order = Publication { target: &target, length, collision, durability };
+            let order = Publication {
+                target: &target,
+                length,
+                collision,
+                durability,
+            };
             publish(&part, &order)
         };
         match durability {
@@ -215,7 +230,10 @@ impl TransferActor {
     fn published(&mut self, published: Result<Published, Failure>, context: &mut Context<Self>) {
         fault::point("transfer.published");
         let done = published.map(|how| {
-            let part = self.running.as_mut().and_then(|running| running.part.take());
+            let part = self
+                .running
+                .as_mut()
+                .and_then(|running| running.part.take());
             if let (Published::Copied, Some(part)) = (how, part) {
                 self.leftover(part);
             }
@@ -230,7 +248,9 @@ impl TransferActor {
 
     /// Removes what a copy left, after the terminal fact.
     pub(super) fn remove_leftover(&mut self) {
-        let Some(part) = self.leftover.take() else { return };
+        let Some(part) = self.leftover.take() else {
+            return;
+        };
         // Nobody waits for it; what can not be removed lies in the state directory and says whose
         // it is.
         tokio::task::spawn_blocking(move || {
@@ -279,7 +299,10 @@ impl TransferActor {
     }
 }
 
-fn fill_tails(part: &PartFile, mut checkpoint: Box<Checkpoint>) -> Result<Box<Checkpoint>, Failure> {
+fn fill_tails(
+    part: &PartFile,
+    mut checkpoint: Box<Checkpoint>,
+) -> Result<Box<Checkpoint>, Failure> {
     for span in &mut checkpoint.spans {
         if span.written > span.start {
             span.tail = part.tail(span.start, span.written)?;
@@ -293,13 +316,22 @@ fn fill_tails(part: &PartFile, mut checkpoint: Box<Checkpoint>) -> Result<Box<Ch
 }
 
 fn check_digests(part: &PartFile, order: &VerifyOrder) -> Result<(), Failure> {
-    let algorithms: Vec<_> = order.digests.iter().map(checksum::Digest::algorithm).collect();
+    let algorithms: Vec<_> = order
+        .digests
+        .iter()
+        .map(checksum::Digest::algorithm)
+        .collect();
     let never = AtomicBool::new(false);
-    let actual = part.digest(order.length, &algorithms, &never)?.unwrap_or_default();
+    let actual = part
+        .digest(order.length, &algorithms, &never)?
+        .unwrap_or_default();
     checksum::verify(&order.digests, &actual)
         .map_err(|mismatch| Failure::new(FailureKind::Integrity, mismatch.to_string()))
 }
 
 fn lost() -> Failure {
-    Failure::new(FailureKind::File, "the part file is not open any more; start the transfer again")
+    Failure::new(
+        FailureKind::File,
+        "the part file is not open any more; start the transfer again",
+    )
 }

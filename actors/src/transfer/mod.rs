@@ -3,6 +3,7 @@
 mod disk;
 mod files;
 mod live;
+mod names;
 mod pump;
 mod requests;
 mod worker;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    SpawnHandle, WrapFuture,
 };
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
@@ -83,7 +84,12 @@ struct Past {
 impl TransferActor {
     pub(crate) fn new(parts: TransferParts) -> Self {
         let desired = parts.desired;
-        Self { parts, desired, running: None, leftover: None }
+        Self {
+            parts,
+            desired,
+            running: None,
+            leftover: None,
+        }
     }
 
     fn begin(&self, context: &mut Context<Self>) {
@@ -91,7 +97,12 @@ impl TransferActor {
         let (session, task) = (self.parts.session.id.clone(), self.parts.task);
         let ask = async move {
             fault::point("transfer.beginning");
-            registry.call(|| Begin { session: session.clone(), task }).await
+            registry
+                .call(|| Begin {
+                    session: session.clone(),
+                    task,
+                })
+                .await
         };
         context.spawn(ask.into_actor(self).map(|begun, actor, context| {
             fault::point("transfer.begun");
@@ -130,7 +141,9 @@ impl TransferActor {
         };
         let past = (!self.parts.is_first).then(|| Past {
             destination: task.spec.destination.clone(),
-            has_part: checkpoint.as_ref().is_some_and(|known| known.part.is_some()),
+            has_part: checkpoint
+                .as_ref()
+                .is_some_and(|known| known.part.is_some()),
         });
         let start = Start {
             spec: task.spec,
@@ -154,36 +167,42 @@ impl TransferActor {
         self.perform_all(context);
     }
 
-    fn close_at_once(
-        &self,
-        generation: Generation,
-        outcome: Outcome,
-        context: &mut Context<Self>,
-    ) {
+    fn close_at_once(&self, generation: Generation, outcome: Outcome, context: &mut Context<Self>) {
         let change = self.close_change(outcome.clone());
-        self.write(generation, change, context, |actor, answer, context| match answer {
-            Ok(_) => actor.exit(Exit::Ended(outcome), context),
-            Err(error) => actor.not_stored(&error, context),
-        });
+        self.write(
+            generation,
+            change,
+            context,
+            |actor, answer, context| match answer {
+                Ok(_) => actor.exit(Exit::Ended(outcome), context),
+                Err(error) => actor.not_stored(&error, context),
+            },
+        );
     }
 
     /// Feeds the machine and performs what it says.
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
         let now = self.parts.session.world.clock.now();
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         running.machine.handle(now, input);
         self.perform_all(context);
     }
 
     fn perform_all(&mut self, context: &mut Context<Self>) {
-        while let Some(action) = self.running.as_mut().and_then(|running| running.machine.poll()) {
+        while let Some(action) = self
+            .running
+            .as_mut()
+            .and_then(|running| running.machine.poll())
+        {
             self.perform(action, context);
         }
         self.set_timer(context);
     }
 
     fn perform(&mut self, action: Action, context: &mut Context<Self>) {
-        fault::point(name_of(&action));
+        fault::point(names::name_of(&action));
         match action {
             Action::Recover(checkpoint) => self.recover(*checkpoint, context),
             Action::Ask(ask) => self.ask(ask, context),
@@ -195,7 +214,11 @@ impl TransferActor {
             Action::Sync => self.sync(context),
             Action::Verify(order) => self.verify(order, context),
             Action::Name(wanted) => self.choose_name(wanted, context),
-            Action::Publish { target, length, collision } => {
+            Action::Publish {
+                target,
+                length,
+                collision,
+            } => {
                 self.publish(target, length, collision, context);
             }
             Action::Discard(part) => self.discard(part, context),
@@ -207,11 +230,17 @@ impl TransferActor {
     }
 
     fn close_change(&self, outcome: Outcome) -> Change {
-        Change::Close { session: self.parts.session.id.clone(), task: self.parts.task, outcome }
+        Change::Close {
+            session: self.parts.session.id.clone(),
+            task: self.parts.task,
+            outcome,
+        }
     }
 
     fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         let generation = running.generation;
         if let Some(past) = running.past.take()
             && may_leave_a_part(&past, &outcome)
@@ -234,7 +263,9 @@ impl TransferActor {
     /// The store did not take what must be stored: the next incarnation begins from what it has.
     fn not_stored(&self, error: &NotStored, context: &mut Context<Self>) {
         tracing::warn!(%error, task = %self.parts.task, "the store refused a transfer");
-        context.run_later(STORE_RETRY_DELAY, |actor, context| actor.exit(Exit::Fenced, context));
+        context.run_later(STORE_RETRY_DELAY, |actor, context| {
+            actor.exit(Exit::Fenced, context)
+        });
     }
 
     /// Writes under this transfer's generation and goes on with the answer, after the commit.
@@ -248,7 +279,11 @@ impl TransferActor {
         let registry = self.parts.session.registry.clone();
         let task = self.parts.task;
         let write = async move {
-            let make = || Write { task, generation, change: change.clone() };
+            let make = || Write {
+                task,
+                generation,
+                change: change.clone(),
+            };
             let gone = |_| NotStored::Failed("the engine has stopped".to_owned());
             fault::point("transfer.writing");
             let answers = registry.call(make).await.map_err(gone)?;
@@ -257,7 +292,9 @@ impl TransferActor {
             answers.into_iter().next().ok_or_else(none)?
         };
         context.spawn(
-            write.into_actor(self).map(move |answer, actor, context| then(actor, answer, context)),
+            write
+                .into_actor(self)
+                .map(move |answer, actor, context| then(actor, answer, context)),
         );
     }
 
@@ -270,7 +307,11 @@ impl TransferActor {
         self.parts.live.tell(&news);
         if let Some(notifier) = self.parts.session.notifier.current() {
             let session = self.parts.session.id.clone();
-            notifier.do_send(TaskNews { session, task: self.parts.task, news });
+            notifier.do_send(TaskNews {
+                session,
+                task: self.parts.task,
+                news,
+            });
         }
     }
 
@@ -286,7 +327,9 @@ impl TransferActor {
 
     fn set_timer(&mut self, context: &mut Context<Self>) {
         let clock = self.parts.session.world.clock;
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         let due = running.machine.poll_timeout();
         // A timer that fires early only asks again, so an earlier one is left to run.
         if let (Some(due), Some((set, _))) = (due, &running.timer)
@@ -317,27 +360,6 @@ const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
         Outcome::Cancelled => true,
         Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
         Outcome::Finished(_) => false,
-    }
-}
-
-const fn name_of(action: &Action) -> &'static str {
-    match action {
-        Action::Recover(_) => "transfer.recover",
-        Action::Ask(_) => "transfer.ask",
-        Action::Stream(_) => "transfer.stream",
-        Action::Limit { .. } => "transfer.limit",
-        Action::Stop { .. } => "transfer.stop",
-        Action::Drain { .. } => "transfer.drain",
-        Action::Record(_) => "transfer.record",
-        Action::Sync => "transfer.sync",
-        Action::Verify(_) => "transfer.verify",
-        Action::Name(_) => "transfer.name",
-        Action::Publish { .. } => "transfer.publish",
-        Action::Discard(_) => "transfer.discard",
-        Action::Close(_) => "transfer.close",
-        Action::ReleasePlace => "transfer.release_place",
-        Action::Tell(_) => "transfer.tell",
-        Action::Exit(_) => "transfer.exit",
     }
 }
 

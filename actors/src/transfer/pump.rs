@@ -1,4 +1,4 @@
-//! From the body to the file: one block is read while the one before is written.
+//! From the body to the file, block by block.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -12,10 +12,9 @@ use longhaul_engine::checkpoint::Part;
 use longhaul_engine::download::{ConnId, PartPlan};
 use longhaul_engine::limits::TAIL_BYTES;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use super::TransferActor;
-use super::disk::{self, Ran, quick};
+use super::disk::quick;
 use super::requests::{Moved, Stop};
 use crate::blocks::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, Blocks};
 use crate::fault;
@@ -41,7 +40,11 @@ pub(super) struct Control {
 
 impl Control {
     pub(super) fn new(until: Option<u64>) -> Self {
-        Self { until: Cell::new(until), is_stopped: Cell::new(false), changed: Notify::new() }
+        Self {
+            until: Cell::new(until),
+            is_stopped: Cell::new(false),
+            changed: Notify::new(),
+        }
     }
 
     /// The stream shall end here. Blocks that are being read may go beyond; the bytes are the same.
@@ -119,15 +122,15 @@ struct Done {
     tail: Option<[u8; 32]>,
 }
 
-type Writing = JoinHandle<Result<Done, Stop>>;
-
 impl Pump {
     /// Moves bytes until the body ends, the limit is reached, it is told to stop, or something
     /// fails. Every byte that it took is in the file when it answers.
     pub(super) async fn run(mut self) -> End {
-        let mut state = Moving { received: self.position, ..Moving::default() };
+        let mut state = Moving {
+            received: self.position,
+            ..Moving::default()
+        };
         let start = self.position;
-        let mut writing: Option<Writing> = None;
         let mut size = FIRST_BLOCK_BYTES;
         fault::point("pump.started");
         let result = loop {
@@ -146,48 +149,33 @@ impl Pump {
             size = next_size(take, filled);
             let offset = self.position;
             self.position += u64::try_from(filled).expect("a block is small");
-            if let Some(before) = writing.take()
-                && let Err(stop) = self.written(before, &mut state).await
-            {
-                break Err(stop);
-            }
             state.received = self.position;
-            let Some(part) = self.take_part(&state) else {
-                break Err(Stop::Stopped);
-            };
+            let part = self.take_part(&state);
             let wants_tail = self.room() == Some(0);
             let is_first_of_file = start == 0 && offset == 0;
             let length = filled;
-            let job = Job { part, block, length, offset, is_first_of_file, wants_tail };
+            let job = Job {
+                part,
+                block,
+                length,
+                offset,
+                is_first_of_file,
+                wants_tail,
+            };
             fault::point("pump.block");
-            match disk::run(move || job.run()) {
-                Ran::OnPool(job) => writing = Some(job),
-                Ran::Here(done) => {
-                    fault::point("pump.written");
-                    if let Err(stop) = done.map(|done| state.take_in(done)) {
-                        break Err(stop);
-                    }
-                    if self.room() != Some(0) {
-                        self.tell(&mut state).await;
-                    }
-                }
+            let done = quick(move || job.run()).await;
+            fault::point("pump.written");
+            if let Err(stop) = done.map(|done| state.take_in(done)) {
+                break Err(stop);
+            }
+            if self.room() != Some(0) {
+                self.tell(&mut state).await;
             }
         };
-        self.end(result, writing, state).await
+        self.end(result, state).await
     }
 
-    async fn end(
-        mut self,
-        mut result: Result<(), Stop>,
-        writing: Option<Writing>,
-        mut state: Moving,
-    ) -> End {
-        if let Some(last) = writing
-            && let Err(stop) = self.collect(last, &mut state).await
-            && result.is_ok()
-        {
-            result = Err(stop);
-        }
+    async fn end(mut self, mut result: Result<(), Stop>, mut state: Moving) -> End {
         if result.is_ok()
             && state.part.is_none()
             && let PumpPart::Create(place, plan) = self.part
@@ -207,11 +195,19 @@ impl Pump {
         }
         fault::point("pump.ending");
         let moved = state.untold.then_some((state.received, state.written));
-        End { created: state.created, moved, tail: state.tail, result }
+        End {
+            created: state.created,
+            moved,
+            tail: state.tail,
+            result,
+        }
     }
 
     fn room(&self) -> Option<u64> {
-        self.control.until.get().map(|until| until.saturating_sub(self.position))
+        self.control
+            .until
+            .get()
+            .map(|until| until.saturating_sub(self.position))
     }
 
     fn block_size(&self, size: usize, room: Option<u64>) -> usize {
@@ -219,7 +215,9 @@ impl Pump {
             Some(_) => LIMITED_READ_BYTES,
             None => size,
         };
-        let room = room.map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+        let room = room.map_or(usize::MAX, |room| {
+            usize::try_from(room).unwrap_or(usize::MAX)
+        });
         size.min(room)
     }
 
@@ -241,45 +239,27 @@ impl Pump {
         Ok(filled)
     }
 
-    fn take_part(&self, state: &Moving) -> Option<PumpPart> {
-        if let Some(part) = &state.part {
-            return Some(PumpPart::Open(part.clone()));
+    fn take_part(&self, state: &Moving) -> PumpPart {
+        match (&state.part, &self.part) {
+            (Some(part), _) | (None, PumpPart::Open(part)) => PumpPart::Open(part.clone()),
+            (None, PumpPart::Create(place, plan)) => PumpPart::Create(place.clone(), plan.clone()),
         }
-        match &self.part {
-            PumpPart::Open(part) => Some(PumpPart::Open(part.clone())),
-            PumpPart::Create(place, plan) => Some(PumpPart::Create(place.clone(), plan.clone())),
-        }
-    }
-
-    /// Waits for a write and tells of it.
-    async fn written(&self, writing: Writing, state: &mut Moving) -> Result<(), Stop> {
-        self.collect(writing, state).await?;
-        self.tell(state).await;
-        Ok(())
     }
 
     async fn tell(&self, state: &mut Moving) {
         let created = state.created.take();
         let (received, written) = (state.received, state.written);
         state.untold = false;
-        self.report.do_send(Moved { conn: self.conn, created, received, written });
+        self.report.do_send(Moved {
+            conn: self.conn,
+            created,
+            received,
+            written,
+        });
         // The actor takes its messages before it polls this pump again: so what was told comes before
         // the end, which is no message. And a stream that always has bytes must not keep the others
         // waiting.
         tokio::task::yield_now().await;
-    }
-
-    async fn collect(&self, writing: Writing, state: &mut Moving) -> Result<(), Stop> {
-        let done = match writing.await {
-            Ok(done) => done?,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => return Err(Stop::Stopped),
-            },
-        };
-        fault::point("pump.collected");
-        state.take_in(done);
-        Ok(())
     }
 }
 
@@ -323,7 +303,12 @@ impl Job {
         let tail_bytes = usize::try_from(TAIL_BYTES).expect("a tail is small");
         let knows_tail = self.wants_tail && (self.length >= tail_bytes || self.is_first_of_file);
         let tail = knows_tail.then(|| tail_of(&bytes[self.length.saturating_sub(tail_bytes)..]));
-        Ok(Done { part, new, written, tail })
+        Ok(Done {
+            part,
+            new,
+            written,
+            tail,
+        })
     }
 }
 

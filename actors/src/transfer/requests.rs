@@ -31,7 +31,9 @@ pub(super) enum Line {
 
 impl TransferActor {
     pub(super) fn ask(&mut self, ask: Ask, context: &mut Context<Self>) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         let drained = match running.lines.remove(&ask.conn) {
             Some(Line::Drained(body) | Line::Answered(body)) => Some(body),
             Some(Line::Asking(_) | Line::Streaming(_)) | None => None,
@@ -52,7 +54,8 @@ impl TransferActor {
         };
         let conn = ask.conn;
         let handle = context.spawn(
-            send.into_actor(self).map(move |answer, actor, context| actor.answered(conn, answer, context)),
+            send.into_actor(self)
+                .map(move |answer, actor, context| actor.answered(conn, answer, context)),
         );
         if let Some(running) = &mut self.running {
             running.lines.insert(conn, Line::Asking(handle));
@@ -66,29 +69,51 @@ impl TransferActor {
         context: &mut Context<Self>,
     ) {
         fault::point("transfer.answered");
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         match answer {
             Ok(response) => {
-                tracing::debug!(status = response.head.status, reused = response.facts.reused, "answer");
+                tracing::debug!(
+                    status = response.head.status,
+                    reused = response.facts.reused,
+                    "answer"
+                );
                 running.lines.insert(conn, Line::Answered(response.body));
-                self.feed(Input::Head { conn, head: response.head }, context);
+                self.feed(
+                    Input::Head {
+                        conn,
+                        head: response.head,
+                    },
+                    context,
+                );
             }
             Err(failure) => {
                 running.lines.remove(&conn);
-                self.feed(Input::AskFailed { conn, failure: from_net(&failure) }, context);
+                self.feed(
+                    Input::AskFailed {
+                        conn,
+                        failure: from_net(&failure),
+                    },
+                    context,
+                );
             }
         }
     }
 
     pub(super) fn drain(&mut self, conn: ConnId) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         if let Some(Line::Answered(body)) = running.lines.remove(&conn) {
             running.lines.insert(conn, Line::Drained(body));
         }
     }
 
     pub(super) fn stop_line(&mut self, conn: ConnId, context: &mut Context<Self>) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         match running.lines.get(&conn) {
             Some(Line::Streaming(control)) => control.stop(),
             Some(Line::Asking(handle)) => {
@@ -112,8 +137,12 @@ impl TransferActor {
     pub(super) fn stream(&mut self, stream: Stream, context: &mut Context<Self>) {
         let fallback = self.parts.session.world.parts_dir.clone();
         let task = self.parts.task;
-        let Some(running) = &mut self.running else { return };
-        let Some(Line::Answered(body)) = running.lines.remove(&stream.conn) else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let Some(Line::Answered(body)) = running.lines.remove(&stream.conn) else {
+            return;
+        };
         let part = match stream.part {
             PartUse::Existing => match running.part.clone() {
                 Some(part) => PumpPart::Open(part),
@@ -129,7 +158,9 @@ impl TransferActor {
             }
         };
         let control = Rc::new(Control::new(stream.until));
-        running.lines.insert(stream.conn, Line::Streaming(Rc::clone(&control)));
+        running
+            .lines
+            .insert(stream.conn, Line::Streaming(Rc::clone(&control)));
         let ends_with_body = match body.framing() {
             Framing::Length(length) => stream.until == Some(stream.from + length),
             Framing::Chunked | Framing::UntilClose | Framing::Empty => true,
@@ -147,12 +178,17 @@ impl TransferActor {
         };
         let conn = stream.conn;
         let run = pump.run();
-        context.spawn(run.into_actor(self).map(move |end, actor, context| actor.ended(conn, end, context)));
+        context.spawn(
+            run.into_actor(self)
+                .map(move |end, actor, context| actor.ended(conn, end, context)),
+        );
     }
 
     fn ended(&mut self, conn: ConnId, end: End, context: &mut Context<Self>) {
         fault::point("transfer.body_ended");
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         running.lines.remove(&conn);
         if let Some((written, tail)) = end.tail {
             running.tails.insert(written, tail);
@@ -161,19 +197,50 @@ impl TransferActor {
             self.part_created(created, context);
         }
         if let Some((received, written)) = end.moved {
-            self.feed(Input::Wrote { conn, received, written }, context);
+            self.feed(
+                Input::Wrote {
+                    conn,
+                    received,
+                    written,
+                },
+                context,
+            );
         }
         match end.result {
-            Ok(()) => self.feed(Input::Ended { conn, result: Ok(()) }, context),
+            Ok(()) => self.feed(
+                Input::Ended {
+                    conn,
+                    result: Ok(()),
+                },
+                context,
+            ),
             Err(Stop::Net(failure)) => {
-                self.feed(Input::Ended { conn, result: Err(from_net(&failure)) }, context);
+                self.feed(
+                    Input::Ended {
+                        conn,
+                        result: Err(from_net(&failure)),
+                    },
+                    context,
+                );
             }
             Err(Stop::Stopped) => {
                 let failure = Failure::new(FailureKind::Disconnected, "the transfer was stopped");
-                self.feed(Input::Ended { conn, result: Err(failure) }, context);
+                self.feed(
+                    Input::Ended {
+                        conn,
+                        result: Err(failure),
+                    },
+                    context,
+                );
             }
             Err(Stop::File(failure)) => {
-                self.feed(Input::Ended { conn, result: Err(failure) }, context);
+                self.feed(
+                    Input::Ended {
+                        conn,
+                        result: Err(failure),
+                    },
+                    context,
+                );
             }
             Err(Stop::TargetTaken(path)) => self.feed(Input::TargetTaken(path), context),
         }
@@ -209,16 +276,31 @@ impl Handler<Moved> for TransferActor {
 
     fn handle(&mut self, message: Moved, context: &mut Self::Context) {
         fault::point("transfer.moved");
-        let Moved { conn, created, received, written } = message;
+        let Moved {
+            conn,
+            created,
+            received,
+            written,
+        } = message;
         if let Some(created) = created {
             self.part_created(created, context);
         }
-        self.feed(Input::Wrote { conn, received, written }, context);
+        self.feed(
+            Input::Wrote {
+                conn,
+                received,
+                written,
+            },
+            context,
+        );
     }
 }
 
 fn no_part() -> Failure {
-    Failure::new(FailureKind::File, "the part file is not open any more; start the transfer again")
+    Failure::new(
+        FailureKind::File,
+        "the part file is not open any more; start the transfer again",
+    )
 }
 
 /// What a failure of the network means to the rules.
@@ -229,7 +311,9 @@ fn from_net(failure: &NetFailure) -> Failure {
         NetFailure::Connect { .. } => FailureKind::Connect,
         NetFailure::ConnectTimeout { .. } | NetFailure::IdleTimeout { .. } => FailureKind::TimedOut,
         NetFailure::Tls { .. } => FailureKind::Tls,
-        NetFailure::Proxy { status: Some(407), .. } => FailureKind::Authentication,
+        NetFailure::Proxy {
+            status: Some(407), ..
+        } => FailureKind::Authentication,
         NetFailure::Proxy { .. } => FailureKind::Proxy,
         NetFailure::Reset { .. } | NetFailure::Truncated { .. } => FailureKind::Disconnected,
         NetFailure::Protocol(_)

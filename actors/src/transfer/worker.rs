@@ -73,4 +73,3 @@ fn proxy(proxy: &ProxyUrl) -> Result<Proxy, NetFailure> {
 pub(crate) fn forget() {
     CLIENTS.with_borrow_mut(Vec::clear);
 }
-

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::download::{Action, Ask, ConnId, Download, Step, Stream};
+use crate::download::{Action, Ask, ConnId, Download, Leave, Step, Stream};
 use crate::failure::{Failure, FailureKind};
 use crate::http::authorization::{self, AnswerContext, Credentials};
 use crate::http::redirect;
@@ -260,6 +260,13 @@ impl Download {
                 self.total = Some(written);
                 self.forget(conn);
                 self.advance();
+            }
+            (Err(failure), Some(end))
+                if written == end && failure.kind() == FailureKind::Protocol =>
+            {
+                // More came than was declared: nobody knows which of it is the file.
+                self.forget(conn);
+                self.leave(Leave::FailAndDiscard(failure));
             }
             (_, Some(end)) if written == end => {
                 self.forget(conn);

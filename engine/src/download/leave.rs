@@ -148,8 +148,11 @@ impl Download {
         }
     }
 
-    /// Fails for good and keeps the bytes for another attempt.
+    /// Fails for good; the bytes are kept for another attempt unless they are of no use to it.
     pub(super) fn fail(&mut self, failure: Failure) {
+        if failure.kind().spoils_bytes() {
+            return self.leave(Leave::FailAndDiscard(failure));
+        }
         self.leave(Leave::Fail(failure));
     }
 

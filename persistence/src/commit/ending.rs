@@ -75,7 +75,10 @@ impl Batch<'_> {
             .remove(number_key(session, ended.sequence))?;
         let part = self.drop_task(session, task.get())?;
         let parts = part.into_iter().collect();
-        Ok(Effect::Forgotten(Forgotten { tasks: vec![task], parts }))
+        Ok(Effect::Forgotten(Forgotten {
+            tasks: vec![task],
+            parts,
+        }))
     }
 
     pub(super) fn remove_session(&mut self, session: &SessionId) -> Step {
@@ -99,7 +102,9 @@ impl Batch<'_> {
     /// The answer is the part file that nobody knows any more, if the task had kept one.
     fn drop_task(&mut self, session: &SessionId, task: u64) -> Result<Option<Part>, Trouble> {
         let key = number_key(session, task);
-        let part = self.checkpoint(session, task)?.and_then(|checkpoint| checkpoint.part);
+        let part = self
+            .checkpoint(session, task)?
+            .and_then(|checkpoint| checkpoint.part);
         if let Some(asked) = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)? {
             let claim = target_key(&asked.destination(), asked.url());
             let holder = match self.tables.targets.get(claim.as_slice())? {

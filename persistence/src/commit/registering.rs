@@ -78,7 +78,12 @@ impl Batch<'_> {
         let progress = self.checkpoint(&failed.session, failed.task.get())?;
         let effect = self.create(claim, request)?;
         if let (Some(progress), Effect::Registered(task)) = (progress, &effect) {
-            let progress = Checkpoint { attempts_failed: 0, restarts: 0, retry: None, ..progress };
+            let progress = Checkpoint {
+                attempts_failed: 0,
+                restarts: 0,
+                retry: None,
+                ..progress
+            };
             self.record(request.session, *task, &progress)?;
             self.tables
                 .checkpoints
@@ -108,7 +113,10 @@ impl Batch<'_> {
             state.desired = request.desired.into();
             self.put_state(&session, task, &state)?;
         }
-        Ok(Effect::Adopted(task))
+        Ok(Effect::Adopted {
+            task,
+            is_changed: !is_same,
+        })
     }
 
     fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {

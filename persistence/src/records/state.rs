@@ -19,7 +19,13 @@ pub(crate) struct StateV1 {
 impl StateV1 {
     /// Whether the task has ended in failure.
     pub(crate) const fn has_failed(&self) -> bool {
-        matches!(&self.ended, Some(EndedV1 { outcome: OutcomeV1::Failed(_), .. }))
+        matches!(
+            &self.ended,
+            Some(EndedV1 {
+                outcome: OutcomeV1::Failed(_),
+                ..
+            })
+        )
     }
 }
 

@@ -23,7 +23,10 @@ fn forget(session: &SessionId, task: TaskId) -> Change {
 }
 
 fn gone(tasks: &[TaskId]) -> Effect {
-    Effect::Forgotten(Forgotten { tasks: tasks.to_vec(), parts: Vec::new() })
+    Effect::Forgotten(Forgotten {
+        tasks: tasks.to_vec(),
+        parts: Vec::new(),
+    })
 }
 
 fn remove(session: &SessionId) -> Change {
@@ -239,10 +242,7 @@ fn an_ended_task_is_forgotten_with_its_fact_and_a_live_one_is_not() {
     assert_eq!(one(&mut store, forget(&id, task)), Err(Refusal::Live(task)));
     one(&mut store, close(&id, kept, finished("/kept"))).unwrap();
     one(&mut store, close(&id, task, Outcome::Cancelled)).unwrap();
-    assert_eq!(
-        one(&mut store, forget(&id, task)),
-        Ok(gone(&[task]))
-    );
+    assert_eq!(one(&mut store, forget(&id, task)), Ok(gone(&[task])));
     assert_eq!(one(&mut store, forget(&id, task)), Err(Refusal::NoSuchTask));
     assert_eq!(facts(&store, &id), [fact(1, kept, finished("/kept"))]);
     check(&store);
@@ -261,10 +261,7 @@ fn a_session_is_removed_whole_once_all_its_tasks_have_ended() {
     one(&mut store, close(&id, ended, Outcome::Cancelled)).unwrap();
     assert_eq!(one(&mut store, remove(&id)), Err(Refusal::Live(live)));
     one(&mut store, close(&id, live, Outcome::Cancelled)).unwrap();
-    assert_eq!(
-        one(&mut store, remove(&id)),
-        Ok(gone(&[ended, live]))
-    );
+    assert_eq!(one(&mut store, remove(&id)), Ok(gone(&[ended, live])));
     assert_eq!(
         one(&mut store, remove(&id)),
         Err(Refusal::NoSuchSession(id.clone()))

@@ -62,7 +62,10 @@ fn in_a_directory_each_url_is_a_destination_of_its_own() {
     assert_eq!(one(&mut store, register(&id, into(URL))), Err(refusal));
     assert_eq!(
         one(&mut store, adopt(&id, into(URL), Desired::Running)),
-        Ok(Effect::Adopted(first))
+        Ok(Effect::Adopted {
+            task: first,
+            is_changed: false
+        })
     );
 }
 
@@ -89,7 +92,13 @@ fn an_adopted_task_keeps_its_progress_and_takes_the_new_options() {
         ..spec(URL, "/out")
     };
     let change = adopt(&id, wanted.clone(), Desired::Suspended);
-    assert_eq!(one(&mut store, change), Ok(Effect::Adopted(task)));
+    assert_eq!(
+        one(&mut store, change),
+        Ok(Effect::Adopted {
+            task,
+            is_changed: true
+        })
+    );
     let (found, checkpoint) = store.task(&id, task).unwrap().unwrap();
     assert!(found.spec == wanted);
     assert_eq!(
@@ -107,7 +116,13 @@ fn an_ended_task_is_adopted_with_its_outcome() {
     let task = registered(&mut store, &id, spec(URL, "/out"));
     one(&mut store, close(&id, task, finished("/out"))).unwrap();
     let change = adopt(&id, spec(URL, "/out"), Desired::Suspended);
-    assert_eq!(one(&mut store, change), Ok(Effect::Adopted(task)));
+    assert_eq!(
+        one(&mut store, change),
+        Ok(Effect::Adopted {
+            task,
+            is_changed: false
+        })
+    );
     let (found, _) = store.task(&id, task).unwrap().unwrap();
     assert_eq!(
         (found.outcome, found.desired),
@@ -122,17 +137,29 @@ fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place
     let failed = registered(&mut store, &id, spec(URL, "/out"));
     one(&mut store, record(&id, failed, full_checkpoint())).unwrap();
     let failure = Failure::new(FailureKind::Disconnected, "cut");
-    one(&mut store, close(&id, failed, Outcome::Failed(failure.clone()))).unwrap();
+    one(
+        &mut store,
+        close(&id, failed, Outcome::Failed(failure.clone())),
+    )
+    .unwrap();
     let next = TaskId::new(failed.get() + 1);
     let again = adopt(&id, spec(URL, "/out"), Desired::Running);
     assert_eq!(one(&mut store, again), Ok(Effect::Registered(next)));
     let (task, checkpoint) = store.task(&id, next).unwrap().unwrap();
     assert_eq!(task.outcome, None);
-    let fresh =
-        Checkpoint { attempts_failed: 0, restarts: 0, retry: None, ..full_checkpoint() };
+    let fresh = Checkpoint {
+        attempts_failed: 0,
+        restarts: 0,
+        retry: None,
+        ..full_checkpoint()
+    };
     assert_eq!(checkpoint, Some(fresh));
     let (task, checkpoint) = store.task(&id, failed).unwrap().unwrap();
-    assert_eq!(task.outcome, Some(Outcome::Failed(failure)), "an end never changes");
+    assert_eq!(
+        task.outcome,
+        Some(Outcome::Failed(failure)),
+        "an end never changes"
+    );
     assert_eq!(checkpoint, None);
     check(&store);
 }
@@ -141,14 +168,24 @@ fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place
 fn a_failed_task_that_is_forgotten_names_the_part_that_it_had_kept() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, id) = store_in(directory.path());
-    let table = [(FailureKind::NoSpace, true), (FailureKind::Integrity, false)];
+    let table = [
+        (FailureKind::NoSpace, true),
+        (FailureKind::Integrity, false),
+    ];
     for (at, (kind, is_kept)) in table.into_iter().enumerate() {
         let task = registered(&mut store, &id, spec(URL, &format!("/{at}")));
         one(&mut store, record(&id, task, full_checkpoint())).unwrap();
         let outcome = Outcome::Failed(Failure::new(kind, "why"));
         one(&mut store, close(&id, task, outcome)).unwrap();
-        let parts = full_checkpoint().part.into_iter().filter(|_| is_kept).collect();
-        let forgotten = Forgotten { tasks: vec![task], parts };
+        let parts = full_checkpoint()
+            .part
+            .into_iter()
+            .filter(|_| is_kept)
+            .collect();
+        let forgotten = Forgotten {
+            tasks: vec![task],
+            parts,
+        };
         let answer = one(&mut store, acknowledge(&id, u64::MAX));
         assert_eq!(answer, Ok(Effect::Forgotten(forgotten)), "{kind:?}");
     }
@@ -223,6 +260,12 @@ fn an_unchanged_adoption_of_many_tasks_costs_no_new_rows() {
     assert_eq!(answers[499], Ok(Effect::Registered(TaskId::new(500))));
     let before = image(&store);
     let answers = store.commit(&all(Timestamp::from_unix_ms(1))).unwrap();
-    assert_eq!(answers[499], Ok(Effect::Adopted(TaskId::new(500))));
+    assert_eq!(
+        answers[499],
+        Ok(Effect::Adopted {
+            task: TaskId::new(500),
+            is_changed: false
+        })
+    );
     assert!(image(&store) == before);
 }

@@ -143,7 +143,8 @@ pub(super) fn check(store: &Store) {
             let target = crate::records::target_key(&task.spec.destination, task.spec.url.as_str());
             match task.outcome {
                 Some(outcome) => {
-                    let may_keep = matches!(&outcome, Outcome::Failed(why) if !why.kind().spoils_bytes());
+                    let may_keep =
+                        matches!(&outcome, Outcome::Failed(why) if !why.kind().spoils_bytes());
                     assert!(
                         checkpoint.is_none() || may_keep,
                         "{session}/{}: ended with progress",

@@ -91,6 +91,9 @@ pub(super) async fn wishes() -> Story {
         .want(tasks[1], Desired::Suspended)
         .await
         .expect("an answer");
+    until(async || phase(&session, tasks[1]).await == Phase::Suspended).await;
+    // Nothing comes any more of what is stuck: a timer sees to it that the last bytes are recorded.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     session
         .want(tasks[0], Desired::Cancelled)
         .await
@@ -99,7 +102,6 @@ pub(super) async fn wishes() -> Story {
         tasks[0],
         session.outcome(tasks[0]).await.expect("an outcome"),
     )];
-    until(async || phase(&session, tasks[1]).await == Phase::Suspended).await;
     session
         .want(tasks[1], Desired::Running)
         .await

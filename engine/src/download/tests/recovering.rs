@@ -114,8 +114,11 @@ fn a_416_means_complete_only_when_every_byte_is_held() {
                 assert_eq!(kinds, ["stop", "ask"], "{range}");
                 let ask = sole_ask(&actions);
                 assert_eq!(field(&ask, "range"), None, "{range}: from zero");
-                assert_eq!(kinds_after_416(&mut driver, ask.conn), ["drain", "record"]);
-                assert_eq!(failed(&driver.recorded()), FailureKind::Status(416));
+                assert_eq!(kinds_after_416(&mut driver, ask.conn), ["drain", "discard"]);
+                assert_eq!(
+                    failed(&driver.feed(Input::Discarded)),
+                    FailureKind::Status(416)
+                );
             }
         }
     }

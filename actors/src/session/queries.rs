@@ -1,0 +1,205 @@
+//! What the owner of a session asks about its tasks.
+
+use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
+use longhaul_engine::checkpoint::{Checkpoint, Stage};
+use longhaul_engine::id::TaskId;
+use longhaul_engine::lifecycle::State;
+use longhaul_engine::task::{Outcome, Phase, Progress, QueueReason, Task};
+use tokio::sync::oneshot;
+
+use super::SessionActor;
+use crate::fault;
+use crate::handle::{CallError, TaskView};
+use crate::registry::{ListTasks, ReadTask};
+use crate::slot::Later;
+
+/// Rows of one read while all tasks are listed, so that writers get their turn.
+const LIST_PAGE: usize = 4096;
+
+/// The outcome of a task, as soon as it has one.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Outcome, CallError>")]
+pub(crate) struct GetOutcome(pub(crate) TaskId);
+
+impl Handler<GetOutcome> for SessionActor {
+    type Result = Later<Result<Outcome, CallError>>;
+
+    fn handle(&mut self, GetOutcome(task): GetOutcome, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.outcome");
+        let (reply, answer) = oneshot::channel();
+        let state = self.tasks.get(&task).map(|entry| entry.state);
+        let has_ended = state.is_none_or(|state| state == State::Ended);
+        if !has_ended || self.closing.contains(&task) {
+            self.waiters.entry(task).or_default().push(reply);
+            return Later(answer);
+        }
+        let registry = self.parts.registry.clone();
+        let session = self.parts.id.clone();
+        actix_rt::spawn(async move {
+            let ask = || ReadTask {
+                session: session.clone(),
+                task,
+            };
+            let outcome = match registry.call(ask).await {
+                Ok(Ok(Some((
+                    Task {
+                        outcome: Some(outcome),
+                        ..
+                    },
+                    _,
+                )))) => Ok(outcome),
+                Ok(Ok(_)) => Err(CallError::NoSuchTask(task)),
+                Ok(Err(error)) => Err(CallError::Store(error.to_string())),
+                Err(_) => Err(CallError::Stopped { reason: None }),
+            };
+            // Who asked may be gone.
+            let _ = reply.send(outcome);
+        });
+        Later(answer)
+    }
+}
+
+/// One task as it is now.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<TaskView, CallError>")]
+pub(crate) struct GetView(pub(crate) TaskId);
+
+impl Handler<GetView> for SessionActor {
+    type Result = ResponseActFuture<Self, Result<TaskView, CallError>>;
+
+    fn handle(&mut self, GetView(task): GetView, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.view");
+        let registry = self.parts.registry.clone();
+        let session = self.parts.id.clone();
+        let read = async move {
+            let ask = || ReadTask {
+                session: session.clone(),
+                task,
+            };
+            registry.call(ask).await
+        };
+        Box::pin(read.into_actor(self).map(move |found, session, _| {
+            let found = found.map_err(|_| CallError::Stopped { reason: None })?;
+            match found.map_err(|error| CallError::Store(error.to_string()))? {
+                Some((task, checkpoint)) => Ok(session.view(task, checkpoint.as_ref())),
+                None => Err(CallError::NoSuchTask(task)),
+            }
+        }))
+    }
+}
+
+/// All tasks as they are now.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<TaskView>, CallError>")]
+pub(crate) struct ListViews;
+
+impl Handler<ListViews> for SessionActor {
+    type Result = ResponseActFuture<Self, Result<Vec<TaskView>, CallError>>;
+
+    fn handle(&mut self, _: ListViews, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.list");
+        let registry = self.parts.registry.clone();
+        let session = self.parts.id.clone();
+        let read = async move {
+            fault::point("session.listing");
+            let mut found = Vec::new();
+            let mut after = None;
+            loop {
+                let ask = || ListTasks {
+                    session: session.clone(),
+                    after,
+                    limit: LIST_PAGE,
+                };
+                let page = registry.call(ask).await;
+                let page = page.map_err(|_| CallError::Stopped { reason: None })?;
+                let page = page.map_err(|error| CallError::Store(error.to_string()))?;
+                after = page.last().map(|task| task.id);
+                let is_last = page.len() < LIST_PAGE;
+                for summary in page {
+                    let ask = || ReadTask {
+                        session: session.clone(),
+                        task: summary.id,
+                    };
+                    if let Ok(Ok(Some(task))) = registry.call(ask).await {
+                        found.push(task);
+                    }
+                }
+                if is_last {
+                    return Ok(found);
+                }
+            }
+        };
+        Box::pin(read.into_actor(self).map(|found, session, _| {
+            let found: Vec<(Task, Option<Checkpoint>)> = found?;
+            Ok(found
+                .into_iter()
+                .map(|(t, c)| session.view(t, c.as_ref()))
+                .collect())
+        }))
+    }
+}
+
+impl SessionActor {
+    /// Puts together what the store knows and what the actor knows better.
+    fn view(&self, task: Task, checkpoint: Option<&Checkpoint>) -> TaskView {
+        let entry = self.tasks.get(&task.id);
+        let recorded = Progress {
+            received_bytes: checkpoint.map_or(0, |known| {
+                known.spans.iter().map(|s| s.written - s.start).sum()
+            }),
+            total_bytes: checkpoint.and_then(|known| known.total),
+        };
+        let child = entry.and_then(|entry| entry.child.as_ref());
+        let (live_phase, live_progress) = child.map(|child| child.live.now()).unwrap_or_default();
+        let phase = match entry.map(|entry| entry.state) {
+            Some(State::Queued) if self.queue.is_full() => Phase::Queued(QueueReason::SessionLimit),
+            Some(State::Queued) => Phase::Queued(QueueReason::HostLimit),
+            Some(State::Running | State::Stopping | State::Cancelling) => {
+                live_phase.unwrap_or(Phase::Connecting)
+            }
+            Some(State::Waiting(at)) => waiting(at, checkpoint),
+            Some(State::AwaitingAuthorization) => Phase::AwaitingAuthorization,
+            Some(State::Suspended) => Phase::Suspended,
+            Some(State::Ended) | None => Phase::Completed,
+        };
+        let progress = match &task.outcome {
+            Some(Outcome::Finished(finished)) => Progress {
+                received_bytes: finished.bytes,
+                total_bytes: Some(finished.bytes),
+            },
+            Some(_) | None => live_progress.unwrap_or(recorded),
+        };
+        TaskView {
+            id: task.id,
+            state: task.state(),
+            phase,
+            progress,
+            url: task.spec.url,
+            destination: task.spec.destination,
+            outcome: task.outcome,
+        }
+    }
+}
+
+fn waiting(at: longhaul_engine::time::Timestamp, checkpoint: Option<&Checkpoint>) -> Phase {
+    match checkpoint {
+        Some(Checkpoint {
+            retry: Some((at, cause)),
+            ..
+        }) => Phase::WaitingToRetry {
+            at: *at,
+            cause: cause.clone(),
+        },
+        Some(Checkpoint {
+            stage: Stage::AwaitingAuthorization,
+            ..
+        }) => Phase::AwaitingAuthorization,
+        Some(_) | None => Phase::WaitingToRetry {
+            at,
+            cause: longhaul_engine::failure::Failure::new(
+                longhaul_engine::failure::FailureKind::Disconnected,
+                "the transfer was interrupted",
+            ),
+        },
+    }
+}

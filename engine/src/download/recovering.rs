@@ -1,0 +1,63 @@
+//! What an earlier transfer left: looked at, believed as far as it may be, gone on with.
+
+use crate::checkpoint::{Checkpoint, Stage};
+use crate::download::{Download, Leave, Step};
+use crate::recovery::{self, Found};
+use crate::span::Spans;
+use crate::task::Desired;
+
+impl Download {
+    pub(super) fn remember(&mut self, checkpoint: &Checkpoint) {
+        self.file_name.clone_from(&checkpoint.file_name);
+        self.attempts_failed = checkpoint.attempts_failed;
+        self.restarts = checkpoint.restarts;
+        self.leftover.clone_from(&checkpoint.part);
+        self.has_claims = !checkpoint.spans.is_empty();
+    }
+
+    pub(super) fn recovered(&mut self, found: &Found) {
+        let Step::Recovering(checkpoint) = &self.step else {
+            return;
+        };
+        let checkpoint = (**checkpoint).clone();
+        if let (Stage::Finishing(target), Found::Published(token)) = (&checkpoint.stage, found) {
+            return self.found_published(&checkpoint, target.clone(), *token);
+        }
+        if self.desired == Desired::Cancelled {
+            return self.leave(Leave::Cancel);
+        }
+        let survivors = recovery::survivors(&checkpoint, found);
+        let can_continue = checkpoint.validator.if_range().is_some()
+            || (self.spec.allow_unvalidated_resume && checkpoint.total.is_some());
+        match survivors {
+            Some(spans) if can_continue || spans.is_complete() => {
+                self.hold(&checkpoint, found, spans);
+                match &checkpoint.stage {
+                    Stage::Finishing(target) if self.spans.is_complete() => {
+                        self.publish(target.clone());
+                    }
+                    Stage::Finishing(_) | Stage::Transferring | Stage::AwaitingAuthorization => {
+                        self.fetch();
+                    }
+                }
+            }
+            Some(_) | None => {
+                // Whatever lies there is replaced when the first byte of a fresh answer comes.
+                self.fetch();
+            }
+        }
+    }
+
+    fn hold(&mut self, checkpoint: &Checkpoint, found: &Found, spans: Spans) {
+        self.total = checkpoint.total;
+        self.validator = checkpoint.validator.clone();
+        self.offered_digests.clone_from(&checkpoint.offered_digests);
+        self.length_unverified = checkpoint.length_unverified;
+        self.part = self.leftover.take();
+        if let (Some(part), Found::Part(found)) = (&mut self.part, found) {
+            part.token = found.token;
+        }
+        self.spans = spans;
+        self.cadence.start(self.now, self.marks());
+    }
+}

@@ -1,0 +1,245 @@
+//! A relay between the command and a server: it counts what goes through, cuts, and outlives the
+//! server, so that a test can wait for bytes and the server can come back under the same address.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::bench::PATIENCE;
+
+/// How much is passed on at once: little enough that counts are fine.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The start of the field that [`Relay::hide_etags`] makes another one of, and that one.
+const ETAG: &[u8] = b"\r\nETag: ";
+const HIDDEN: &[u8] = b"\r\nXTag: ";
+
+/// A relay on 127.0.0.1. Dropping it ends every connection and joins every thread.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Bytes went down.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The port of the server on 127.0.0.1.
+    server_port: u16,
+    /// Bytes that the kernel of the client has taken, heads and TLS records included.
+    down_bytes: u64,
+    /// The connection over which byte number so many goes is cut there.
+    cuts_at: Option<u64>,
+    hides_etags: bool,
+    /// What the client has sent, connection by connection.
+    up: Vec<Vec<u8>>,
+    streams: Vec<TcpStream>,
+    workers: Vec<JoinHandle<()>>,
+    is_stopping: bool,
+}
+
+impl Relay {
+    /// A relay to the server of `url`.
+    pub(crate) fn to(url: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        shared.lock().server_port = port(url);
+        let acceptor = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || accept(&shared, &listener))
+        };
+        Self {
+            shared,
+            address,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    /// `url` with the port of the relay in place of its own.
+    pub(crate) fn url(&self, url: &str) -> String {
+        let theirs = format!(":{}/", port(url));
+        url.replacen(&theirs, &format!(":{}/", self.address.port()), 1)
+    }
+
+    /// Sends new connections to the server of `url` from now on.
+    pub(crate) fn redirect_to(&self, url: &str) {
+        self.shared.lock().server_port = port(url);
+    }
+
+    /// Ends the connection that carries byte number `bytes` right after that byte: FIN without a
+    /// word, so over TLS without `close_notify`. It happens once.
+    pub(crate) fn cut_at(&self, bytes: u64) {
+        self.shared.lock().cuts_at = Some(bytes);
+    }
+
+    /// Makes the client see no `ETag` from now on.
+    pub(crate) fn hide_etags(&self) {
+        self.shared.lock().hides_etags = true;
+    }
+
+    /// How many bytes went to the client so far.
+    pub(crate) fn down_bytes(&self) -> u64 {
+        self.shared.lock().down_bytes
+    }
+
+    /// Blocks until so many bytes went to the client.
+    pub(crate) fn wait_for(&self, bytes: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.lock();
+        while state.down_bytes < bytes {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero(),
+                "only {} of {bytes} bytes came",
+                state.down_bytes
+            );
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The values of one field in all requests so far; for requests without TLS.
+    pub(crate) fn requested(&self, field: &str) -> Vec<String> {
+        let state = self.shared.lock();
+        let sent = state.up.iter().map(|bytes| String::from_utf8_lossy(bytes));
+        let lines: Vec<String> = sent
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let fields = lines.iter().filter_map(|line| line.split_once(": "));
+        let ours = fields.filter(|(name, _)| name.eq_ignore_ascii_case(field));
+        ours.map(|(_, value)| value.to_owned()).collect()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.lock().is_stopping = true;
+        // The acceptor sees the end with its next connection, so it gets one.
+        let is_woken = TcpStream::connect(self.address).is_ok();
+        if let Some(acceptor) = self.acceptor.take()
+            && is_woken
+        {
+            let _ended = acceptor.join();
+        }
+        let (streams, workers) = {
+            let mut state = self.shared.lock();
+            (
+                std::mem::take(&mut state.streams),
+                std::mem::take(&mut state.workers),
+            )
+        };
+        streams.iter().for_each(end);
+        for worker in workers {
+            let _ended = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
+    for client in listener.incoming().flatten() {
+        let server_port = {
+            let state = shared.lock();
+            if state.is_stopping {
+                return;
+            }
+            state.server_port
+        };
+        // When the server is away, the client sees its connection end without an answer.
+        if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) {
+            connect(shared, client, server).unwrap();
+        }
+    }
+}
+
+/// Starts to pass bytes between the two, both ways.
+fn connect(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (up, down) = ((client.try_clone()?, server.try_clone()?), (server, client));
+    let mut state = shared.lock();
+    let number = state.up.len();
+    state.up.push(Vec::new());
+    state.streams.extend([up.0.try_clone()?, up.1.try_clone()?]);
+    let theirs = Arc::clone(shared);
+    state
+        .workers
+        .push(thread::spawn(move || pass_up(&theirs, up, number)));
+    let theirs = Arc::clone(shared);
+    state
+        .workers
+        .push(thread::spawn(move || pass_down(&theirs, down)));
+    Ok(())
+}
+
+/// From the client to the server.
+fn pass_up(shared: &Shared, (mut client, mut server): (TcpStream, TcpStream), number: usize) {
+    let mut buffer = vec![0; PIECE_BYTES];
+    while let Ok(count @ 1..) = client.read(&mut buffer) {
+        shared.lock().up[number].extend_from_slice(&buffer[..count]);
+        if server.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    end(&client);
+    end(&server);
+}
+
+/// From the server to the client.
+fn pass_down(shared: &Shared, (mut server, mut client): (TcpStream, TcpStream)) {
+    let mut buffer = vec![0; PIECE_BYTES];
+    while let Ok(count @ 1..) = server.read(&mut buffer) {
+        let (piece, is_last) = {
+            let mut state = shared.lock();
+            let left = state.cuts_at.map(|at| at.saturating_sub(state.down_bytes));
+            match left.map(|left| usize::try_from(left).unwrap_or(usize::MAX)) {
+                Some(left) if left <= count => {
+                    state.cuts_at = None;
+                    (&mut buffer[..left], true)
+                }
+                Some(_) | None => (&mut buffer[..count], false),
+            }
+        };
+        if shared.lock().hides_etags
+            && let Some(at) = piece.windows(ETAG.len()).position(|window| window == ETAG)
+        {
+            piece[at..at + ETAG.len()].copy_from_slice(HIDDEN);
+        }
+        if client.write_all(piece).is_err() {
+            break;
+        }
+        shared.lock().down_bytes += piece.len() as u64;
+        shared.changed.notify_all();
+        if is_last {
+            break;
+        }
+    }
+    end(&client);
+    end(&server);
+}
+
+/// Ends both directions. It fails only for a connection that has ended already.
+fn end(stream: &TcpStream) {
+    let _ended = stream.shutdown(Shutdown::Both);
+}
+
+/// The port that a URL of the kit names.
+fn port(url: &str) -> u16 {
+    let authority = url.split('/').nth(2).unwrap();
+    authority.rsplit_once(':').unwrap().1.parse().unwrap()
+}

@@ -143,10 +143,10 @@ def peak_kib(command, directory):
     while child.poll() is None:
         try:
             status = Path(f"/proc/{child.pid}/status").read_text()
-        except ProcessLookupError:
-            break
-        lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        own = os.readlink(f"/proc/{child.pid}/exe") if lines else ""
+            lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+            own = os.readlink(f"/proc/{child.pid}/exe") if lines else ""
+        except (ProcessLookupError, FileNotFoundError):
+            break  # It ended between two looks.
         if lines and own != os.path.realpath(sys.executable):
             peak = max(peak, int(lines[0].split()[1]))
         time.sleep(0.001)

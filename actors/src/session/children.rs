@@ -124,8 +124,12 @@ impl SessionActor {
                 self.happened(task, Event::ChildEnded, context);
             }
             Some(Exit::Stopped) => {
-                self.tell_phase(task, Phase::Suspended);
                 self.happened(task, Event::ChildStopped, context);
+                // One that was stopped for the sake of other options runs on.
+                let state = self.tasks.get(&task).map(|entry| entry.state);
+                if state == Some(State::Suspended) {
+                    self.tell_phase(task, Phase::Suspended);
+                }
             }
             Some(Exit::Retry { at, cause }) => {
                 self.tell_phase(task, Phase::WaitingToRetry { at, cause });

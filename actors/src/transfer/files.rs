@@ -46,15 +46,7 @@ impl TransferActor {
         work: impl FnOnce() -> T + Send + 'static,
         then: impl Then<T>,
     ) {
-        let work = async {
-            fault::point("transfer.file_work");
-            blocking(work).await
-        };
-        let work = work.into_actor(self);
-        context.spawn(work.map(move |done, actor, context| {
-            fault::point("transfer.file_done");
-            then(actor, done, context);
-        }));
+        self.when_done(context, blocking(work), then);
     }
 
     /// The same for work that is short unless the disk is slow.
@@ -64,12 +56,20 @@ impl TransferActor {
         work: impl FnOnce() -> T + Send + 'static,
         then: impl Then<T>,
     ) {
+        self.when_done(context, quick(work), then);
+    }
+
+    fn when_done<T: 'static>(
+        &self,
+        context: &mut Context<Self>,
+        work: impl Future<Output = T> + 'static,
+        then: impl Then<T>,
+    ) {
         let work = async {
             fault::point("transfer.file_work");
-            quick(work).await
+            work.await
         };
-        let work = work.into_actor(self);
-        context.spawn(work.map(move |done, actor, context| {
+        context.spawn(work.into_actor(self).map(move |done, actor, context| {
             fault::point("transfer.file_done");
             then(actor, done, context);
         }));

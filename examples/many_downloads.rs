@@ -78,7 +78,7 @@ async fn wait_for_all(session: &Session) -> Result<(), Box<dyn Error>> {
     while let Some(event) = events.next().await {
         let Event::Fact(NumberedFact {
             sequence,
-            fact: Fact::Completed { task, outcome },
+            fact: Fact::Completed { task, outcome, .. },
         }) = event
         else {
             continue;

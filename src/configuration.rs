@@ -229,6 +229,38 @@ impl SessionConfiguration {
         self.rules.rate_limit_bytes = Some(bytes_per_second);
         Ok(self)
     }
+
+    /// Its tasks may wait for power and for a network that costs nothing, off by default
+    /// (`isDiscretionary`).
+    #[must_use]
+    pub const fn is_discretionary(mut self, is_discretionary: bool) -> Self {
+        self.rules.is_discretionary = is_discretionary;
+        self
+    }
+
+    /// Its tasks may use a network that costs money, on by default
+    /// (`allowsExpensiveNetworkAccess`).
+    #[must_use]
+    pub const fn allows_expensive_network_access(mut self, allows: bool) -> Self {
+        self.rules.allows_expensive_network_access = allows;
+        self
+    }
+
+    /// Its tasks may use a network that is to be spared, on by default
+    /// (`allowsConstrainedNetworkAccess`).
+    #[must_use]
+    pub const fn allows_constrained_network_access(mut self, allows: bool) -> Self {
+        self.rules.allows_constrained_network_access = allows;
+        self
+    }
+
+    /// An app that is away is called when the session has drained or wants authorization, on by
+    /// default (`sessionSendsLaunchEvents`).
+    #[must_use]
+    pub const fn session_sends_launch_events(mut self, sends: bool) -> Self {
+        self.rules.session_sends_launch_events = sends;
+        self
+    }
 }
 
 fn checked(what: &str, duration: Duration) -> Result<Duration, Error> {
@@ -303,6 +335,9 @@ mod tests {
             .and_then(|c| c.proxy("http://p:1"))
             .and_then(|c| c.rate_limit_bytes(4))
             .map(|c| c.durability(Durability::Power).retries_max(5))
+            .map(|c| c.is_discretionary(true).session_sends_launch_events(false))
+            .map(|c| c.allows_expensive_network_access(false))
+            .map(|c| c.allows_constrained_network_access(false))
             .unwrap();
         // Written out in full: a new field must be looked at here.
         let expected = SessionRules {
@@ -321,6 +356,10 @@ mod tests {
             ca_certificates_pem: Some(b"-----BEGIN CERTIFICATE-----".to_vec()),
             proxy: proxy::parse("http://p:1").ok(),
             rate_limit_bytes: Some(4),
+            is_discretionary: true,
+            allows_expensive_network_access: false,
+            allows_constrained_network_access: false,
+            session_sends_launch_events: false,
         };
         assert!(set.rules == expected, "{set:?}");
     }

@@ -21,7 +21,7 @@
 //!     Outcome::Finished(file) => println!("{} bytes in {}", file.bytes, file.path.display()),
 //!     Outcome::Skipped(path) => println!("{} was there already", path.display()),
 //!     Outcome::Failed(failure) => println!("it failed: {failure}"),
-//!     Outcome::Cancelled => println!("it was cancelled"),
+//!     other => println!("it ended otherwise: {other:?}"),
 //! }
 //! engine.shutdown().await;
 //! # Ok(())
@@ -86,14 +86,19 @@ pub use request::DownloadRequest;
 pub use session::Session;
 pub use task::{DownloadTask, TaskSnapshot};
 
+pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
+pub use longhaul_engine::http::authorization::Credentials;
 pub use longhaul_engine::id::{Sequence, TaskId};
+pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
+pub use longhaul_engine::resume_data::{ResumeData, ResumeDataTooLong};
 pub use longhaul_engine::safe_url::HttpUrl;
 pub use longhaul_engine::session::Durability;
 pub use longhaul_engine::task::{
-    Collision, Destination, Finished, Outcome, Phase, Progress, QueueReason, TaskState,
+    Collision, Constraint, Destination, Finished, NotificationTitles, Outcome, Phase, Priority,
+    Progress, QueueReason, TaskState, Uploaded,
 };
 pub use longhaul_engine::time::Timestamp;
 

@@ -6,7 +6,7 @@ use longhaul_engine::checksum::Digest;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::limits::CONNECTIONS_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
-use longhaul_engine::task::{Collision, Destination, DownloadSpec};
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, TaskOptions};
 
 use crate::{Error, header};
 
@@ -78,6 +78,7 @@ impl DownloadRequest {
             allow_unvalidated_resume: false,
             allow_encoded: false,
             allow_downgrade: false,
+            options: TaskOptions::default(),
         };
         Ok(Self {
             spec,

@@ -118,7 +118,7 @@ impl Session {
         let views = self.handle.tasks().await?;
         Ok(views
             .into_iter()
-            .map(|view| TaskSnapshot::new(&self.handle, view))
+            .filter_map(|view| TaskSnapshot::of_download(&self.handle, view))
             .collect())
     }
 

@@ -173,12 +173,12 @@ impl IntoFuture for DownloadTask {
 }
 
 impl TaskSnapshot {
-    pub(crate) fn new(session: &SessionHandle, view: TaskView) -> Self {
-        let (url, destination) = (view.url.clone(), view.destination.clone());
-        Self::of(
-            DownloadTask::new(session.clone(), view.id, url, destination),
-            view,
-        )
+    /// The snapshot of a download; `None` when the view is of an upload.
+    pub(crate) fn of_download(session: &SessionHandle, view: TaskView) -> Option<Self> {
+        let destination = view.spec.destination()?.clone();
+        let url = view.spec.url().clone();
+        let task = DownloadTask::new(session.clone(), view.id, url, destination);
+        Some(Self::of(task, view))
     }
 
     fn of(task: DownloadTask, view: TaskView) -> Self {

@@ -93,7 +93,7 @@ impl Feed {
     /// Puts in news, if there is room and they concern this subscriber.
     pub(crate) fn put_news(&self, event: Event) {
         let mut state = self.lock();
-        let is_ours = self.task.is_none_or(|task| task == event.task());
+        let is_ours = self.task.is_none_or(|task| event.task() == Some(task));
         if !is_ours || state.news >= NEWS_MAX || state.is_over {
             return;
         }
@@ -126,7 +126,13 @@ impl Feed {
                 Event::Fact(_) => state.facts -= 1,
                 _ => state.news -= 1,
             }
-            let is_terminal = matches!(&event, Event::Fact(_)) && self.task.is_some();
+            let is_terminal = matches!(
+                &event,
+                Event::Fact(NumberedFact {
+                    fact: Fact::Completed { .. },
+                    ..
+                })
+            ) && self.task.is_some();
             if is_terminal {
                 state.is_over = true;
                 state.events.clear();
@@ -147,10 +153,8 @@ impl Feed {
 
     fn take_in(&self, state: &mut State, fact: &NumberedFact) {
         state.last = fact.sequence;
-        let Fact::Completed { task, .. } = &fact.fact else {
-            return;
-        };
-        if self.task.is_none_or(|ours| ours == *task) && !state.is_over {
+        let is_ours = self.task.is_none_or(|task| fact.fact.task() == Some(task));
+        if is_ours && !state.is_over {
             state.facts += 1;
             state.events.push_back(Event::Fact(fact.clone()));
         }
@@ -193,6 +197,7 @@ mod tests {
         let fact = Fact::Completed {
             task: TaskId::new(task),
             outcome: Outcome::Cancelled,
+            metrics: None,
         };
         NumberedFact {
             sequence: Sequence::new(number),

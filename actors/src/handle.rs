@@ -10,11 +10,8 @@ use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
-use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{
-    Desired, Destination, DownloadSpec, Outcome, Phase, Progress, TaskState,
-};
+use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -99,10 +96,8 @@ pub enum RefusedStart {
 pub struct TaskView {
     /// Its number.
     pub id: TaskId,
-    /// What it fetches.
-    pub url: HttpUrl,
-    /// Where to.
-    pub destination: Destination,
+    /// What was asked of it.
+    pub spec: Box<Spec>,
     /// Its state.
     pub state: TaskState,
     /// What it does or waits for.
@@ -251,7 +246,7 @@ impl SessionHandle {
         &self.id
     }
 
-    /// Makes and starts downloads, all in one transaction; answers after the commit. With `adopt`
+    /// Makes and starts tasks, all in one transaction; answers after the commit. With `adopt`
     /// an existing task of the same target and URL is taken over: its options are replaced, its
     /// bytes kept.
     ///
@@ -259,12 +254,13 @@ impl SessionHandle {
     /// When the engine has stopped or the store fails; then none was started.
     pub async fn start(
         &self,
-        specs: Vec<DownloadSpec>,
+        specs: Vec<impl Into<Spec>>,
         adopt: bool,
     ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
+        let specs: Vec<Spec> = specs.into_iter().map(Into::into).collect();
         let make = || {
             let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
             StartTasks {

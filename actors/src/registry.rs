@@ -235,10 +235,9 @@ impl RegistryActor {
         let mut facts = Vec::new();
         for (session, answer) in sessions.iter().zip(answers) {
             if let Ok(Effect::Closed(fact)) = answer {
-                let longhaul_engine::event::Fact::Completed { task, .. } = &fact.fact else {
-                    continue;
-                };
-                self.fences.remove(task);
+                if let Some(task) = fact.fact.task() {
+                    self.fences.remove(&task);
+                }
                 facts.push((session.clone(), fact.clone()));
             }
         }

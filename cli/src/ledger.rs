@@ -164,19 +164,22 @@ impl Ledger {
             Outcome::Finished(finished) => What::Finished(finished),
             Outcome::Skipped(path) => What::Skipped(path),
             Outcome::Failed(failure) => What::Failed(Problem::of(&failure, false)),
-            Outcome::Cancelled => What::Failed(Problem {
-                code: "cancelled",
-                exit: Exit::OTHER,
-                message: "it was cancelled".to_owned(),
-                is_kept: false,
-            }),
+            // This command starts no upload and asks for no resume data.
+            Outcome::Uploaded(_) | Outcome::Cancelled | Outcome::CancelledResumable(_) => {
+                What::Failed(Problem {
+                    code: "cancelled",
+                    exit: Exit::OTHER,
+                    message: "it was cancelled".to_owned(),
+                    is_kept: false,
+                })
+            }
         };
         self.settle(item, what)
     }
 
     /// Takes in one event; what is to be told comes to the end of `notes`.
     pub(crate) fn handle(&mut self, event: Event, notes: &mut Vec<Note>) {
-        let Some(&item) = self.places.get(&event.task()) else {
+        let Some(&item) = event.task().and_then(|task| self.places.get(&task)) else {
             return;
         };
         if self.items[item].state == State::Settled {

@@ -296,7 +296,10 @@ fn is_there(outcome: &Outcome) -> bool {
             .symlink_metadata()
             .is_ok_and(|file| file.len() == finished.bytes),
         Outcome::Skipped(path) => path.symlink_metadata().is_ok(),
-        Outcome::Failed(_) | Outcome::Cancelled => false,
+        Outcome::Uploaded(_)
+        | Outcome::Failed(_)
+        | Outcome::Cancelled
+        | Outcome::CancelledResumable(_) => false,
     }
 }
 
@@ -304,7 +307,11 @@ fn is_there(outcome: &Outcome) -> bool {
 fn keeps_bytes(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(failure) => !failure.kind().spoils_bytes(),
-        Outcome::Finished(_) | Outcome::Skipped(_) | Outcome::Cancelled => false,
+        Outcome::Finished(_)
+        | Outcome::Uploaded(_)
+        | Outcome::Skipped(_)
+        | Outcome::Cancelled
+        | Outcome::CancelledResumable(_) => false,
     }
 }
 

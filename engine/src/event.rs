@@ -1,6 +1,8 @@
 //! What the owner of a session hears.
 
+use crate::authorization_challenge::Challenge;
 use crate::id::{Sequence, TaskId};
+use crate::metrics::TaskMetrics;
 use crate::task::{Outcome, Phase, Progress};
 
 /// What the owner of a session hears: facts, which are never lost, and news, which may be.
@@ -45,7 +47,6 @@ pub struct NumberedFact {
 
 /// Something that happened and stays true. It is committed before it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Fact {
     /// A task has ended. It is the only terminal fact of its task, and its last one.
     Completed {
@@ -53,21 +54,43 @@ pub enum Fact {
         task: TaskId,
         /// How.
         outcome: Outcome,
+        /// What it took; `None` when it ended without a transfer.
+        metrics: Option<Box<TaskMetrics>>,
     },
+    /// A server wants what a task does not have; the task keeps its bytes and waits.
+    Challenged {
+        /// Which task.
+        task: TaskId,
+        /// What is wanted.
+        challenge: Challenge,
+    },
+    /// The session is no more: its last fact (`didBecomeInvalid`).
+    BecameInvalid,
+    /// What the session knew before is lost: its store was damaged and had to be made anew. It is
+    /// the first fact of the new one.
+    StateLost,
+}
+
+impl Fact {
+    /// The task that it is about; `None` when it is about the session.
+    #[must_use]
+    pub const fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Completed { task, .. } | Self::Challenged { task, .. } => Some(*task),
+            Self::BecameInvalid | Self::StateLost => None,
+        }
+    }
 }
 
 impl Event {
-    /// The task that the event is about.
+    /// The task that the event is about; `None` when it is about the session.
     #[must_use]
-    pub const fn task(&self) -> TaskId {
+    pub const fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Fact(NumberedFact {
-                fact: Fact::Completed { task, .. },
-                ..
-            })
-            | Self::Progress { task, .. }
+            Self::Fact(numbered) => numbered.fact.task(),
+            Self::Progress { task, .. }
             | Self::PhaseChanged { task, .. }
-            | Self::Resumed { task, .. } => *task,
+            | Self::Resumed { task, .. } => Some(*task),
         }
     }
 }

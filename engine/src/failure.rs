@@ -1,6 +1,7 @@
 //! What can go wrong, sorted by who must act, with names that stay stable for scripts.
 
 use crate::limits::ERROR_TEXT_BYTES_MAX;
+use crate::resume_data::ResumeData;
 
 /// Why a task failed or must try again: a stable kind and a bounded text for a person.
 ///
@@ -10,6 +11,7 @@ use crate::limits::ERROR_TEXT_BYTES_MAX;
 pub struct Failure {
     kind: FailureKind,
     message: String,
+    resume_data: Option<ResumeData>,
 }
 
 /// The kinds of [`Failure`]. The numbers of the command's exit codes hang on [`Class`].
@@ -94,7 +96,24 @@ impl Failure {
                 .find(|at| message.is_char_boundary(*at));
             message.truncate(cut.unwrap_or(0));
         }
-        Self { kind, message }
+        Self {
+            kind,
+            message,
+            resume_data: None,
+        }
+    }
+
+    /// The same failure with what a later task may go on with.
+    #[must_use]
+    pub fn with_resume_data(mut self, resume_data: Option<ResumeData>) -> Self {
+        self.resume_data = resume_data;
+        self
+    }
+
+    /// What a later task may go on with (`NSURLSessionDownloadTaskResumeData`).
+    #[must_use]
+    pub const fn resume_data(&self) -> Option<&ResumeData> {
+        self.resume_data.as_ref()
     }
 
     /// What went wrong, for a program.

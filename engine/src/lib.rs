@@ -4,6 +4,7 @@
 //! are inputs, and everything to be done in the world is an action that the caller performs. So each
 //! rule can be tested in microseconds, and a whole transfer replayed from one seed.
 
+pub mod authorization_challenge;
 pub mod budget;
 pub mod checkpoint;
 pub mod checksum;
@@ -14,9 +15,11 @@ pub mod http;
 pub mod id;
 pub mod lifecycle;
 pub mod limits;
+pub mod metrics;
 pub mod queue;
 pub mod recovery;
 pub mod resume;
+pub mod resume_data;
 pub mod retry;
 pub mod safe_url;
 pub mod session;

@@ -84,12 +84,16 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
 
         (S::Queued, E::Want(Desired::Running)) => (S::Queued, C::None),
         (S::Queued, E::Want(Desired::Suspended)) => (S::Suspended, C::Dequeue),
-        (S::Queued, E::Want(Desired::Cancelled)) => (S::Cancelling, C::DequeueAndDiscard),
+        (S::Queued, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
+            (S::Cancelling, C::DequeueAndDiscard)
+        }
         (S::Queued, E::PlaceFree) => (S::Running, C::Launch),
 
         (S::Running, E::Want(Desired::Running)) => (S::Running, C::None),
         (S::Running, E::Want(Desired::Suspended)) => (S::Stopping, C::Tell(Desired::Suspended)),
-        (S::Running, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Tell(Desired::Cancelled)),
+        (S::Running, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
+            (S::Cancelling, C::Tell(Desired::Cancelled))
+        }
         (S::Running, E::ChildRetries(at)) => (S::Waiting(at), C::WakeAt(at)),
         (S::Running, E::ChildNeedsAuthorization) => (S::AwaitingAuthorization, C::None),
         (S::Running, E::ChildCrashed | E::ChildStopped) => (S::Queued, C::Enqueue),
@@ -98,7 +102,9 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
         // then queued again, because the state is Running by then.
         (S::Stopping, E::Want(Desired::Running)) => (S::Running, C::Tell(Desired::Running)),
         (S::Stopping, E::Want(Desired::Suspended)) => (S::Stopping, C::None),
-        (S::Stopping, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Tell(Desired::Cancelled)),
+        (S::Stopping, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
+            (S::Cancelling, C::Tell(Desired::Cancelled))
+        }
         (
             S::Stopping,
             E::ChildStopped | E::ChildRetries(_) | E::ChildNeedsAuthorization | E::ChildCrashed,
@@ -114,15 +120,21 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
         // `resume` of a task that waits tries again at once, as a person who calls it expects.
         (S::Waiting(_), E::Want(Desired::Running) | E::TimerDue) => (S::Queued, C::Enqueue),
         (S::Waiting(_), E::Want(Desired::Suspended)) => (S::Suspended, C::None),
-        (S::Waiting(_), E::Want(Desired::Cancelled)) => (S::Cancelling, C::Discard),
+        (S::Waiting(_), E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
+            (S::Cancelling, C::Discard)
+        }
 
         (S::AwaitingAuthorization, E::Want(Desired::Running)) => (S::Queued, C::Enqueue),
         (S::AwaitingAuthorization, E::Want(Desired::Suspended)) => (S::Suspended, C::None),
-        (S::AwaitingAuthorization, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Discard),
+        (S::AwaitingAuthorization, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
+            (S::Cancelling, C::Discard)
+        }
 
         (S::Suspended, E::Want(Desired::Running)) => (S::Queued, C::Enqueue),
         (S::Suspended, E::Want(Desired::Suspended)) => (S::Suspended, C::None),
-        (S::Suspended, E::Want(Desired::Cancelled)) => (S::Cancelling, C::Discard),
+        (S::Suspended, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
+            (S::Cancelling, C::Discard)
+        }
 
         // Timers and places that were given out before the state changed.
         (

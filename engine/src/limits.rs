@@ -54,3 +54,21 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The length of a URL, signed query and all: more than any server is known to take.
 pub const URL_BYTES_MAX: usize = 32 * 1024;
+
+/// Resume data: two paths of 4 KiB would be the whole of it, and a preference store takes that.
+pub const RESUME_DATA_BYTES_MAX: usize = 8 * 1024;
+
+/// What is kept of the answer to an upload: a receipt or an error document, not a download.
+pub const RESPONSE_BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Requests of which a task's metrics are kept: the last ones tell how it ended.
+pub const TRANSACTIONS_MAX: usize = 16;
+
+/// The realm of a challenge, which is shown to a person.
+pub const REALM_BYTES_MAX: usize = 256;
+
+/// The text that an owner attaches to a task.
+pub const DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
+
+/// The title of a notification: more than any desktop shows.
+pub const NOTIFICATION_TITLE_BYTES_MAX: usize = 512;

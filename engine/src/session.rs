@@ -40,6 +40,15 @@ pub struct SessionRules {
     pub proxy: Option<ProxyUrl>,
     /// Bytes per second for the whole session.
     pub rate_limit_bytes: Option<u64>,
+    /// Its tasks may wait for power and a network that costs nothing (`isDiscretionary`).
+    pub is_discretionary: bool,
+    /// Its tasks may use a network that costs money (`allowsExpensiveNetworkAccess`).
+    pub allows_expensive_network_access: bool,
+    /// Its tasks may use a network that is to be spared (`allowsConstrainedNetworkAccess`).
+    pub allows_constrained_network_access: bool,
+    /// An app that is away is called when the session has drained or wants authorization
+    /// (`sessionSendsLaunchEvents`).
+    pub session_sends_launch_events: bool,
 }
 
 /// A proxy's scheme, place and credentials, parsed.
@@ -92,6 +101,10 @@ impl Default for SessionRules {
             ca_certificates_pem: None,
             proxy: None,
             rate_limit_bytes: None,
+            is_discretionary: false,
+            allows_expensive_network_access: true,
+            allows_constrained_network_access: true,
+            session_sends_launch_events: true,
         }
     }
 }

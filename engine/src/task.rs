@@ -1,86 +1,17 @@
 //! A task: what was asked, how far it is, how it ended.
 
-use std::fmt;
+mod options;
+mod spec;
+
 use std::path::PathBuf;
 
-use crate::checksum::Digest;
 use crate::failure::Failure;
-use crate::http::authorization::Credentials;
 use crate::id::TaskId;
-use crate::safe_url::HttpUrl;
+use crate::resume_data::ResumeData;
 use crate::time::Timestamp;
 
-/// Everything that one download needs, as its caller gave it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DownloadSpec {
-    /// What to fetch. Each attempt asks this URL, not the one it redirected to.
-    pub url: HttpUrl,
-    /// Where the finished file goes.
-    pub destination: Destination,
-    /// What to do when a file of that name exists.
-    pub collision: Collision,
-    /// Header fields sent to the origin of `url` only, beside the session's.
-    pub headers: Vec<(String, String)>,
-    /// Answers to a 401 of the origin of `url`.
-    pub credentials: Option<Credentials>,
-    /// Digests that the finished bytes must have; all of them.
-    pub digests: Vec<Digest>,
-    /// The length that the finished file must have.
-    pub length: Option<u64>,
-    /// Connections to spread one file over, 1 to 16.
-    pub connections: u32,
-    /// Go on without a validator when the total length is equal. Off by default: it may splice.
-    pub allow_unvalidated_resume: bool,
-    /// Keep the bytes of a `Content-Encoding` as they come instead of failing.
-    pub allow_encoded: bool,
-    /// Follow a redirect from https to http.
-    pub allow_downgrade: bool,
-}
-
-impl fmt::Debug for DownloadSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DownloadSpec")
-            .field("url", &self.url)
-            .field("destination", &self.destination)
-            .field("collision", &self.collision)
-            .field(
-                "headers",
-                &self
-                    .headers
-                    .iter()
-                    .map(|(name, _)| name)
-                    .collect::<Vec<_>>(),
-            )
-            .field("has_credentials", &self.credentials.is_some())
-            .field("digests", &self.digests)
-            .field("length", &self.length)
-            .field("connections", &self.connections)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Where a finished file goes. Both paths are absolute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// Exactly this path.
-    File(PathBuf),
-    /// Into this directory, under a safe name that the server or the URL suggests.
-    Directory(PathBuf),
-}
-
-/// What to do when the destination exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Collision {
-    /// Fail, and leave both files alone.
-    #[default]
-    Fail,
-    /// Replace it atomically.
-    Overwrite,
-    /// Take the next free name: `name.1.ext`, `name.2.ext`.
-    Rename,
-    /// Call the task finished without fetching anything.
-    Skip,
-}
+pub use options::{NotificationTitles, Priority, TaskOptions};
+pub use spec::{Collision, Destination, DownloadSpec, Spec, UploadSpec};
 
 /// What the owner of a task wants of it. Setting it twice changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -92,6 +23,8 @@ pub enum Desired {
     Suspended,
     /// End, and forget the bytes.
     Cancelled,
+    /// End, and hand the bytes to the owner as resume data.
+    CancelledResumable,
 }
 
 /// A task as the store knows it, without its progress.
@@ -100,7 +33,7 @@ pub struct Task {
     /// Its number.
     pub id: TaskId,
     /// What was asked.
-    pub spec: DownloadSpec,
+    pub spec: Spec,
     /// What its owner wants of it.
     pub desired: Desired,
     /// When it was made; the resource timeout counts from here.
@@ -114,12 +47,28 @@ pub struct Task {
 pub enum Outcome {
     /// Every byte is under the final name.
     Finished(Finished),
+    /// The server has acknowledged every byte.
+    Uploaded(Uploaded),
     /// Nothing was fetched because the target exists and the policy is to skip.
     Skipped(PathBuf),
     /// It failed for good.
     Failed(Failure),
-    /// Its owner cancelled it.
+    /// Its owner cancelled it, and its bytes are gone.
     Cancelled,
+    /// Its owner cancelled it and holds what it had; see [`ResumeData`].
+    CancelledResumable(ResumeData),
+}
+
+/// A finished upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The final status of the server, 200 to 299.
+    pub status: u16,
+    /// The length of the file in bytes; the server has them all.
+    pub bytes: u64,
+    /// The beginning of what the server answered, at most
+    /// [`RESPONSE_BODY_BYTES_MAX`](crate::limits::RESPONSE_BODY_BYTES_MAX).
+    pub response: Vec<u8>,
 }
 
 /// A finished download.
@@ -165,6 +114,8 @@ pub enum Phase {
     },
     /// The server wants credentials that the task does not have; its bytes are kept.
     AwaitingAuthorization,
+    /// The time that its owner had set has come; it waits for its owner's word whether to begin.
+    AwaitingBegin,
     /// The bytes are complete; they are verified, synced and renamed.
     Finishing,
     /// Its owner suspended it.
@@ -181,6 +132,27 @@ pub enum QueueReason {
     SessionLimit,
     /// As many tasks talk to this host as the session allows.
     HostLimit,
+    /// As many tasks run as the engine allows.
+    EngineLimit,
+    /// Its owner wants it to begin at this time at the earliest.
+    NotBefore(Timestamp),
+    /// A condition that it asks for does not hold.
+    Unmet(Constraint),
+}
+
+/// A condition that a task asks for and that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Constraint {
+    /// There is no network.
+    Network,
+    /// The network costs money, and the task may not use such a one.
+    Unmetered,
+    /// The network is to be spared (Foundation's constrained, "low data mode"), and the task may not
+    /// use such a one.
+    Unconstrained,
+    /// The machine runs on its battery, and the task is discretionary.
+    Power,
 }
 
 /// How far a task is, in bytes.
@@ -200,7 +172,7 @@ impl Task {
             (Some(_), _) => TaskState::Completed,
             (None, Desired::Running) => TaskState::Running,
             (None, Desired::Suspended) => TaskState::Suspended,
-            (None, Desired::Cancelled) => TaskState::Canceling,
+            (None, Desired::Cancelled | Desired::CancelledResumable) => TaskState::Canceling,
         }
     }
 }

@@ -4,8 +4,9 @@ use longhaul_engine::checkpoint::{Checkpoint, Part};
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::metrics::TaskMetrics;
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{Desired, DownloadSpec, Outcome};
+use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 
 /// One change of the store. [`Store::commit`](crate::Store::commit) makes any number of them
@@ -24,8 +25,8 @@ pub enum Change {
     Register {
         /// Its session, which must exist.
         session: SessionId,
-        /// What to fetch.
-        spec: Box<DownloadSpec>,
+        /// What to transfer.
+        spec: Box<Spec>,
         /// What its owner wants of it.
         desired: Desired,
         /// The time of the request.
@@ -63,6 +64,8 @@ pub enum Change {
         task: TaskId,
         /// How it ended.
         outcome: Outcome,
+        /// What it took.
+        metrics: Option<Box<TaskMetrics>>,
     },
     /// Drops the facts up to a number, and the tasks that they ended. Doing it again changes
     /// nothing. Answers [`Effect::Forgotten`].

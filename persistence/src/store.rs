@@ -8,7 +8,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{DownloadSpec, Task};
+use longhaul_engine::task::{Spec, Task};
 use longhaul_engine::time::Timestamp;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableHandle};
 
@@ -169,7 +169,7 @@ impl Store {
             };
             let missing = || row.unusable(TASKS, Unusable("the row is missing"));
             let asked = row.read::<TaskV1>(TASKS)?.ok_or_else(missing)?;
-            let spec = DownloadSpec::try_from(asked).map_err(|it| row.unusable(TASKS, it))?;
+            let spec = Spec::try_from(asked).map_err(|it| row.unusable(TASKS, it))?;
             let checkpoint = match row.read::<CheckpointV1>(CHECKPOINTS)? {
                 Some(record) => {
                     Some(Checkpoint::try_from(record).map_err(|it| row.unusable(CHECKPOINTS, it))?)

@@ -70,7 +70,7 @@ async fn facts(session: &Session, count: usize) -> Vec<(Sequence, TaskId, Outcom
     while facts.len() < count {
         let event = events.next().await.expect("the engine runs");
         if let Event::Fact(NumberedFact { sequence, fact }) = event {
-            let Fact::Completed { task, outcome } = fact else {
+            let Fact::Completed { task, outcome, .. } = fact else {
                 panic!("a new kind of fact: {fact:?}");
             };
             facts.push((sequence, task, outcome));
@@ -93,7 +93,11 @@ async fn until(task: &DownloadTask, mut is_so: impl FnMut(&Event) -> bool) -> Ev
 fn finished(outcome: &Outcome) -> u64 {
     match outcome {
         Outcome::Finished(file) => file.bytes,
-        Outcome::Skipped(_) | Outcome::Failed(_) | Outcome::Cancelled => panic!("{outcome:?}"),
+        Outcome::Uploaded(_)
+        | Outcome::Skipped(_)
+        | Outcome::Failed(_)
+        | Outcome::Cancelled
+        | Outcome::CancelledResumable(_) => panic!("{outcome:?}"),
     }
 }
 
@@ -160,7 +164,7 @@ fn news_come_before_the_fact_and_nothing_after_it() {
         let (mut received, mut phases, mut facts) = (0, Vec::new(), 0);
         while let Some(event) = events.next().await {
             assert_eq!(facts, 0, "after the fact: {event:?}");
-            assert_eq!(event.task(), task.id());
+            assert_eq!(event.task(), Some(task.id()));
             match event {
                 Event::Progress { progress, .. } => {
                     assert!(progress.received_bytes >= received, "{progress:?}");

@@ -193,8 +193,8 @@ impl SessionActor {
             };
             if let Ok(Ok(Some((known, progress)))) = registry.call(read).await
                 && progress.is_none_or(|progress| progress.part.is_none())
+                && let Some(destination) = known.spec.destination().cloned()
             {
-                let destination = known.spec.destination;
                 let sweep = move || discard_unrecorded(&destination, task, &parts_dir);
                 // A part file that stays does not hinder the end.
                 if let Ok(Err(error)) = tokio::task::spawn_blocking(sweep).await {
@@ -206,6 +206,7 @@ impl SessionActor {
                 session,
                 task,
                 outcome: outcome.clone(),
+                metrics: None,
             };
             let answers = registry.call(|| Apply(vec![change.clone()])).await.ok()?;
             match answers.into_iter().next()? {

@@ -6,7 +6,7 @@ use actix::{
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::{Event, State};
 use longhaul_engine::session::host_key;
-use longhaul_engine::task::{Desired, DownloadSpec};
+use longhaul_engine::task::{Desired, Spec};
 use longhaul_persistence::{Change, Effect, Refusal};
 use tokio::sync::oneshot;
 
@@ -20,7 +20,7 @@ use crate::transfer::Want;
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Result<TaskId, RefusedStart>>, CallError>")]
 pub(crate) struct StartTasks {
-    pub(crate) specs: Vec<DownloadSpec>,
+    pub(crate) specs: Vec<Spec>,
     pub(crate) adopt: bool,
 }
 
@@ -31,7 +31,7 @@ impl Handler<StartTasks> for SessionActor {
         fault::point("session.start");
         let created_at = self.parts.world.clock.now();
         let StartTasks { specs, adopt } = message;
-        let hosts: Vec<String> = specs.iter().map(|spec| host_key(&spec.url)).collect();
+        let hosts: Vec<String> = specs.iter().map(|spec| host_key(spec.url())).collect();
         let session = self.parts.id.clone();
         let changes: Vec<Change> = specs
             .into_iter()

@@ -125,7 +125,7 @@ impl SessionActor {
         let state = match (task.ended, task.desired, &task.retry) {
             (true, _, _) => State::Ended,
             // Its transfer that discards everything starts when the actor does.
-            (false, Desired::Cancelled, _) => State::Cancelling,
+            (false, Desired::Cancelled | Desired::CancelledResumable, _) => State::Cancelling,
             (false, Desired::Suspended, _) => State::Suspended,
             (false, Desired::Running, _) if task.awaiting_authorization => {
                 State::AwaitingAuthorization

@@ -174,8 +174,7 @@ impl SessionActor {
             state: task.state(),
             phase,
             progress,
-            url: task.spec.url,
-            destination: task.spec.destination,
+            spec: Box::new(task.spec),
             outcome: task.outcome,
         }
     }

@@ -12,7 +12,7 @@ use longhaul_engine::event::{Event, Fact, NumberedFact};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome};
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome, TaskOptions};
 use longhaul_engine::time::Timestamp;
 use tokio::time::Instant;
 
@@ -157,6 +157,7 @@ impl Bench {
             allow_unvalidated_resume: false,
             allow_encoded: false,
             allow_downgrade: false,
+            options: TaskOptions::default(),
         }
     }
 
@@ -280,7 +281,7 @@ pub(super) fn facts_of(events: &[Event]) -> Vec<NumberedFact> {
 /// Of which task a fact is, and how it ended.
 pub(super) fn ending(fact: &NumberedFact) -> (TaskId, Outcome) {
     match &fact.fact {
-        Fact::Completed { task, outcome } => (*task, outcome.clone()),
+        Fact::Completed { task, outcome, .. } => (*task, outcome.clone()),
         other => panic!("a fact that nobody expects: {other:?}"),
     }
 }

@@ -139,7 +139,7 @@ fn a_subscription_of_one_task_tells_its_life_and_ends_with_it() {
         );
         until(async || heard.is_over()).await;
         let events = heard.events();
-        assert!(events.iter().all(|event| event.task() == tasks[0]));
+        assert!(events.iter().all(|event| event.task() == Some(tasks[0])));
         assert!(
             matches!(events.last(), Some(Event::Fact(_))),
             "the fact is the last event"

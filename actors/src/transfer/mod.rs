@@ -20,7 +20,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Destination, Outcome};
+use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
 
@@ -139,14 +139,21 @@ impl TransferActor {
                 return self.close_at_once(generation, Outcome::Failed(failure), context);
             }
         };
+        let spec = match task.spec {
+            Spec::Download(spec) => spec,
+            Spec::Upload(_) => {
+                let failure = Failure::new(FailureKind::InvalidRequest, "no uploads yet");
+                return self.close_at_once(generation, Outcome::Failed(failure), context);
+            }
+        };
         let past = (!self.parts.is_first).then(|| Past {
-            destination: task.spec.destination.clone(),
+            destination: spec.destination.clone(),
             has_part: checkpoint
                 .as_ref()
                 .is_some_and(|known| known.part.is_some()),
         });
         let start = Start {
-            spec: task.spec,
+            spec,
             rules: Arc::clone(&session.rules),
             created_at: task.created_at,
             checkpoint,
@@ -234,6 +241,7 @@ impl TransferActor {
             session: self.parts.session.id.clone(),
             task: self.parts.task,
             outcome,
+            metrics: None,
         }
     }
 
@@ -357,9 +365,9 @@ impl TransferActor {
 /// keeps the part file that its record names.
 const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Cancelled => true,
+        Outcome::Cancelled | Outcome::CancelledResumable(_) => true,
         Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
-        Outcome::Finished(_) => false,
+        Outcome::Finished(_) | Outcome::Uploaded(_) => false,
     }
 }
 

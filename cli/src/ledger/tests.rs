@@ -51,6 +51,7 @@ fn ended(item: usize, outcome: Outcome) -> Event {
     let fact = Fact::Completed {
         task: task(item),
         outcome,
+        metrics: None,
     };
     Event::Fact(NumberedFact {
         sequence: Sequence::new(1),

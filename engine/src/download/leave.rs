@@ -22,16 +22,25 @@ impl Download {
                 self.step = Step::Gone;
                 self.act(Action::Exit(Exit::Stopped));
             }
-            (Step::Recovering(checkpoint), Desired::Cancelled) => {
+            (Step::Recovering(checkpoint), Desired::Cancelled | Desired::CancelledResumable) => {
                 if !matches!(checkpoint.stage, Stage::Finishing(_)) {
                     self.leave(Leave::Cancel);
                 }
             }
             // Looked at when the file is gone.
-            (Step::Clearing, Desired::Suspended | Desired::Cancelled) => {}
+            (
+                Step::Clearing,
+                Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable,
+            ) => {}
             (Step::Fetching | Step::Verifying, Desired::Suspended) => self.leave(Leave::Suspend),
-            (Step::Fetching | Step::Verifying, Desired::Cancelled) => self.leave(Leave::Cancel),
-            (Step::Stopping(_) | Step::Recording(_), Desired::Cancelled) => {
+            (
+                Step::Fetching | Step::Verifying,
+                Desired::Cancelled | Desired::CancelledResumable,
+            ) => self.leave(Leave::Cancel),
+            (
+                Step::Stopping(_) | Step::Recording(_),
+                Desired::Cancelled | Desired::CancelledResumable,
+            ) => {
                 self.leave(Leave::Cancel);
             }
             // It is about to end by itself, which is sooner than any other way to stop.
@@ -45,7 +54,7 @@ impl Download {
                 | Step::Discarding(_)
                 | Step::Closing
                 | Step::Gone,
-                Desired::Suspended | Desired::Cancelled,
+                Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable,
             ) => {}
         }
     }
@@ -118,7 +127,9 @@ impl Download {
                 self.step = Step::Gone;
                 self.act(Action::Exit(Exit::Stopped));
             }
-            (Step::Clearing, Desired::Cancelled) => self.leave(Leave::Cancel),
+            (Step::Clearing, Desired::Cancelled | Desired::CancelledResumable) => {
+                self.leave(Leave::Cancel)
+            }
             (
                 Step::Recovering(_)
                 | Step::Fetching

@@ -18,7 +18,7 @@ use crate::http::validator::{EntityTag, Validator};
 use crate::recovery::{Found, FoundPart};
 use crate::safe_url::parse_http_url;
 use crate::session::SessionRules;
-use crate::task::{Collision, Desired, Destination, DownloadSpec, Outcome};
+use crate::task::{Collision, Desired, Destination, DownloadSpec, Outcome, TaskOptions};
 use crate::time::Timestamp;
 
 const MIB: u64 = 1024 * 1024;
@@ -40,6 +40,7 @@ fn spec() -> DownloadSpec {
         allow_unvalidated_resume: false,
         allow_encoded: false,
         allow_downgrade: false,
+        options: TaskOptions::default(),
     }
 }
 

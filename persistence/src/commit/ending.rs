@@ -3,13 +3,14 @@
 use longhaul_engine::checkpoint::Part;
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::metrics::TaskMetrics;
 use longhaul_engine::task::Outcome;
 use redb::ReadableTable;
 
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Forgotten, Refusal};
 use crate::error::Trouble;
-use crate::records::{EndedV1, FactV1, StateV1, TargetV1, TaskV1, target_key};
+use crate::records::{EndedV1, FactV1, StateV1, TargetV1, TaskV1};
 use crate::tables::{
     EVENTS, STATES, TARGETS, TASKS, all_of, decode_row, next_fact, number_key, numbered,
 };
@@ -18,12 +19,22 @@ use crate::tables::{
 const fn keeps_progress(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(failure) => !failure.kind().spoils_bytes(),
-        Outcome::Finished(_) | Outcome::Skipped(_) | Outcome::Cancelled => false,
+        Outcome::Finished(_)
+        | Outcome::Uploaded(_)
+        | Outcome::Skipped(_)
+        | Outcome::Cancelled
+        | Outcome::CancelledResumable(_) => false,
     }
 }
 
 impl Batch<'_> {
-    pub(super) fn close(&mut self, session: &SessionId, task: TaskId, outcome: &Outcome) -> Step {
+    pub(super) fn close(
+        &mut self,
+        session: &SessionId,
+        task: TaskId,
+        outcome: &Outcome,
+        metrics: Option<&TaskMetrics>,
+    ) -> Step {
         let mut state = self.live_state(session, task)?;
         let counter = next_fact(session);
         let sequence = self.next_number(&counter)?;
@@ -32,10 +43,12 @@ impl Batch<'_> {
             outcome: outcome.into(),
         });
         let state = encoded(&state)?;
-        let fact = encoded(&FactV1::Completed {
-            task: task.get(),
-            outcome: outcome.into(),
-        })?;
+        let fact = Fact::Completed {
+            task,
+            outcome: outcome.clone(),
+            metrics: metrics.map(|metrics| Box::new(metrics.clone())),
+        };
+        let row = encoded(&FactV1::from(&fact))?;
 
         self.use_number(counter, sequence);
         let key = number_key(session, task.get());
@@ -45,13 +58,10 @@ impl Batch<'_> {
         }
         self.tables
             .events
-            .insert(number_key(session, sequence), fact.as_slice())?;
+            .insert(number_key(session, sequence), row.as_slice())?;
         Ok(Effect::Closed(NumberedFact {
             sequence: Sequence::new(sequence),
-            fact: Fact::Completed {
-                task,
-                outcome: outcome.clone(),
-            },
+            fact,
         }))
     }
 
@@ -59,10 +69,15 @@ impl Batch<'_> {
         self.check_session(session)?;
         let taken = self.facts_up_to(session, up_to.get())?;
         let mut forgotten = Forgotten::default();
-        for (sequence, FactV1::Completed { task, .. }) in taken {
+        for (sequence, fact) in taken {
             self.tables.events.remove(number_key(session, sequence))?;
-            forgotten.parts.extend(self.drop_task(session, task)?);
-            forgotten.tasks.push(TaskId::new(task));
+            match fact {
+                FactV1::Completed { task, .. } => {
+                    forgotten.parts.extend(self.drop_task(session, task)?);
+                    forgotten.tasks.push(TaskId::new(task));
+                }
+                FactV1::Challenged { .. } | FactV1::BecameInvalid | FactV1::StateLost => {}
+            }
         }
         Ok(Effect::Forgotten(forgotten))
     }
@@ -105,8 +120,8 @@ impl Batch<'_> {
         let part = self
             .checkpoint(session, task)?
             .and_then(|checkpoint| checkpoint.part);
-        if let Some(asked) = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)? {
-            let claim = target_key(&asked.destination(), asked.url());
+        let asked = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)?;
+        if let Some(claim) = asked.and_then(|asked| asked.claim()) {
             let holder = match self.tables.targets.get(claim.as_slice())? {
                 Some(row) => {
                     let shown = || format!("of {session}/{task}");

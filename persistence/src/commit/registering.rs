@@ -3,20 +3,20 @@
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::host_key;
-use longhaul_engine::task::{Desired, DownloadSpec};
+use longhaul_engine::task::{Desired, Spec};
 use longhaul_engine::time::Timestamp;
 use redb::ReadableTable;
 
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
 use crate::error::Trouble;
-use crate::records::{StateV1, TargetV1, TaskV1, target_key};
+use crate::records::{StateV1, TargetV1, TaskV1};
 use crate::tables::{NEXT_TASK, TARGETS, TASKS, bad_row, decode_row, number_key, numbered};
 
 /// A request for a task.
 pub(super) struct Registration<'a> {
     pub(super) session: &'a SessionId,
-    pub(super) spec: &'a DownloadSpec,
+    pub(super) spec: &'a Spec,
     pub(super) desired: Desired,
     pub(super) created_at: Timestamp,
     pub(super) adopt: bool,
@@ -32,13 +32,17 @@ struct Holder {
 impl Batch<'_> {
     pub(super) fn register(&mut self, request: &Registration<'_>) -> Step {
         self.check_session(request.session)?;
-        let claim = target_key(&request.spec.destination, request.spec.url.as_str());
-        match self.holder(&claim)? {
+        let asked = TaskV1::from(request.spec);
+        let holder = match asked.claim() {
+            Some(claim) => self.holder(&claim)?,
+            None => None,
+        };
+        match holder {
             Some(holder) if request.adopt && self.is_for(&holder, request)? => {
                 if holder.state.has_failed() {
-                    self.inherit(&holder, &claim, request)
+                    self.inherit(&holder, &asked, request)
                 } else {
-                    self.adopt(holder, request)
+                    self.adopt(holder, &asked, request)
                 }
             }
             Some(Holder {
@@ -46,17 +50,17 @@ impl Batch<'_> {
                 task,
                 state: StateV1 { ended: None, .. },
             }) => Err(Refusal::TargetInUse { session, task }.into()),
-            Some(_) | None => self.create(&claim, request),
+            Some(_) | None => self.create(&asked, request),
         }
     }
 
-    fn create(&mut self, claim: &[u8], request: &Registration<'_>) -> Step {
+    fn create(&mut self, asked: &TaskV1, request: &Registration<'_>) -> Step {
         let number = self.next_number(NEXT_TASK)?;
-        let asked = encoded(&TaskV1::from(request.spec))?;
+        let row = encoded(asked)?;
         let state = encoded(&StateV1 {
             desired: request.desired.into(),
             created_at_ms: request.created_at.as_unix_ms(),
-            host: host_key(&request.spec.url),
+            host: host_key(request.spec.url()),
             ended: None,
         })?;
         let session = request.session.as_str().to_owned();
@@ -67,16 +71,20 @@ impl Batch<'_> {
 
         self.use_number(NEXT_TASK.to_vec(), number);
         let key = number_key(request.session, number);
-        self.tables.tasks.insert(key, asked.as_slice())?;
+        self.tables.tasks.insert(key, row.as_slice())?;
         self.tables.states.insert(key, state.as_slice())?;
-        self.tables.targets.insert(claim, target.as_slice())?;
+        if let Some(claim) = asked.claim() {
+            self.tables
+                .targets
+                .insert(claim.as_slice(), target.as_slice())?;
+        }
         Ok(Effect::Registered(TaskId::new(number)))
     }
 
     /// Makes a task that goes on with what a failed one had fetched; its attempts are its own.
-    fn inherit(&mut self, failed: &Holder, claim: &[u8], request: &Registration<'_>) -> Step {
+    fn inherit(&mut self, failed: &Holder, asked: &TaskV1, request: &Registration<'_>) -> Step {
         let progress = self.checkpoint(&failed.session, failed.task.get())?;
-        let effect = self.create(claim, request)?;
+        let effect = self.create(asked, request)?;
         if let (Some(progress), Effect::Registered(task)) = (progress, &effect) {
             let progress = Checkpoint {
                 attempts_failed: 0,
@@ -92,13 +100,13 @@ impl Batch<'_> {
         Ok(effect)
     }
 
-    fn adopt(&mut self, holder: Holder, request: &Registration<'_>) -> Step {
+    fn adopt(&mut self, holder: Holder, asked: &TaskV1, request: &Registration<'_>) -> Step {
         let Holder {
             session,
             task,
             mut state,
         } = holder;
-        let asked = encoded(&TaskV1::from(request.spec))?;
+        let asked = encoded(asked)?;
         let key = number_key(&session, task.get());
         // The usual case is the same command run again: nothing to write.
         let is_same = self
@@ -152,7 +160,7 @@ impl Batch<'_> {
             &holder.session,
             holder.task.get(),
         )?;
-        Ok(asked.is_some_and(|asked| asked.url() == request.spec.url.as_str()))
+        Ok(asked.is_some_and(|asked| asked.url() == request.spec.url().as_str()))
     }
 }
 

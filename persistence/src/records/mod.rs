@@ -6,6 +6,8 @@
 mod checkpoint;
 mod event;
 mod meta;
+mod metrics;
+mod options;
 mod session;
 mod state;
 mod target;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 
 pub(crate) use checkpoint::CheckpointV1;
@@ -123,6 +126,7 @@ fn digests_from_record(records: Vec<DigestV1>) -> Result<Vec<Digest>, Unusable> 
 pub(crate) struct FailureV1 {
     kind: FailureKindV1,
     message: String,
+    resume_data: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,13 +158,16 @@ impl From<&Failure> for FailureV1 {
         Self {
             kind: failure.kind().into(),
             message: failure.message().to_owned(),
+            resume_data: failure.resume_data().map(|data| data.as_bytes().to_vec()),
         }
     }
 }
 
 impl From<FailureV1> for Failure {
     fn from(record: FailureV1) -> Self {
+        let resume_data = record.resume_data.map(ResumeData::from_bytes);
         Self::new(record.kind.into(), record.message)
+            .with_resume_data(resume_data.and_then(Result::ok))
     }
 }
 

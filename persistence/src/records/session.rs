@@ -26,6 +26,10 @@ pub(crate) struct SessionV1 {
     ca_certificates_pem: Option<Vec<u8>>,
     proxy: Option<ProxyV1>,
     rate_limit_bytes: Option<u64>,
+    is_discretionary: bool,
+    allows_expensive_network_access: bool,
+    allows_constrained_network_access: bool,
+    session_sends_launch_events: bool,
 }
 
 /// Whole, so that a configuration comes back equal to the one that was put.
@@ -78,6 +82,10 @@ impl From<&SessionRules> for SessionV1 {
             ca_certificates_pem: rules.ca_certificates_pem.clone(),
             proxy: rules.proxy.as_ref().map(ProxyV1::from),
             rate_limit_bytes: rules.rate_limit_bytes,
+            is_discretionary: rules.is_discretionary,
+            allows_expensive_network_access: rules.allows_expensive_network_access,
+            allows_constrained_network_access: rules.allows_constrained_network_access,
+            session_sends_launch_events: rules.session_sends_launch_events,
         }
     }
 }
@@ -100,6 +108,10 @@ impl From<SessionV1> for SessionRules {
             ca_certificates_pem: record.ca_certificates_pem,
             proxy: record.proxy.map(ProxyUrl::from),
             rate_limit_bytes: record.rate_limit_bytes,
+            is_discretionary: record.is_discretionary,
+            allows_expensive_network_access: record.allows_expensive_network_access,
+            allows_constrained_network_access: record.allows_constrained_network_access,
+            session_sends_launch_events: record.session_sends_launch_events,
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, URL_BYTES_MAX};
-use longhaul_engine::task::{Desired, Finished, Outcome};
+use longhaul_engine::limits::{
+    ERROR_TEXT_BYTES_MAX, RESPONSE_BODY_BYTES_MAX, RESUME_DATA_BYTES_MAX, URL_BYTES_MAX,
+};
+use longhaul_engine::resume_data::ResumeData;
+use longhaul_engine::task::{Desired, Finished, Outcome, Uploaded};
 
 use super::{FailureV1, PathV1, first_version, path_from_record, path_to_record};
 
@@ -41,6 +44,7 @@ pub(crate) enum DesiredV1 {
     Running,
     Suspended,
     Cancelled,
+    CancelledResumable,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,11 +57,20 @@ pub(crate) enum OutcomeV1 {
     Skipped(PathV1),
     Failed(FailureV1),
     Cancelled,
+    CancelledResumable(Vec<u8>),
+    Uploaded {
+        status: u16,
+        bytes: u64,
+        response: Vec<u8>,
+    },
 }
 
-/// A path or an error text, both of at most 4 KiB, a host name, which is part of a URL, and some
-/// integers.
-const STATE_BYTES_MAX: usize = ERROR_TEXT_BYTES_MAX + URL_BYTES_MAX + 4 * 1024;
+/// An outcome, a host name, which is part of a URL, and some integers.
+const STATE_BYTES_MAX: usize = OUTCOME_BYTES_MAX + URL_BYTES_MAX + 1024;
+
+/// A path, or an error text with resume data, or an answer's body.
+pub(super) const OUTCOME_BYTES_MAX: usize =
+    ERROR_TEXT_BYTES_MAX + RESUME_DATA_BYTES_MAX + RESPONSE_BODY_BYTES_MAX + 1024;
 
 first_version!(StateV1, kind: b'A', bytes_max: STATE_BYTES_MAX);
 
@@ -67,6 +80,7 @@ impl From<Desired> for DesiredV1 {
             Desired::Running => Self::Running,
             Desired::Suspended => Self::Suspended,
             Desired::Cancelled => Self::Cancelled,
+            Desired::CancelledResumable => Self::CancelledResumable,
         }
     }
 }
@@ -77,6 +91,7 @@ impl From<DesiredV1> for Desired {
             DesiredV1::Running => Self::Running,
             DesiredV1::Suspended => Self::Suspended,
             DesiredV1::Cancelled => Self::Cancelled,
+            DesiredV1::CancelledResumable => Self::CancelledResumable,
         }
     }
 }
@@ -96,6 +111,16 @@ impl From<&Outcome> for OutcomeV1 {
             Outcome::Skipped(path) => Self::Skipped(path_to_record(path)),
             Outcome::Failed(failure) => Self::Failed(failure.into()),
             Outcome::Cancelled => Self::Cancelled,
+            Outcome::CancelledResumable(data) => Self::CancelledResumable(data.as_bytes().to_vec()),
+            Outcome::Uploaded(Uploaded {
+                status,
+                bytes,
+                response,
+            }) => Self::Uploaded {
+                status: *status,
+                bytes: *bytes,
+                response: response.clone(),
+            },
         }
     }
 }
@@ -115,6 +140,20 @@ impl From<OutcomeV1> for Outcome {
             OutcomeV1::Skipped(path) => Self::Skipped(path_from_record(path)),
             OutcomeV1::Failed(failure) => Self::Failed(failure.into()),
             OutcomeV1::Cancelled => Self::Cancelled,
+            OutcomeV1::CancelledResumable(bytes) => match ResumeData::from_bytes(bytes) {
+                Ok(data) => Self::CancelledResumable(data),
+                // Longer than any that this version makes: of no use to anybody.
+                Err(_) => Self::Cancelled,
+            },
+            OutcomeV1::Uploaded {
+                status,
+                bytes,
+                response,
+            } => Self::Uploaded(Uploaded {
+                status,
+                bytes,
+                response,
+            }),
         }
     }
 }

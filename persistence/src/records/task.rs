@@ -3,17 +3,38 @@
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::http::authorization::Credentials;
-use longhaul_engine::limits::{REQUEST_HEADER_BYTES_MAX, URL_BYTES_MAX};
-use longhaul_engine::task::{Collision, Destination, DownloadSpec};
+use longhaul_engine::limits::{
+    DESCRIPTION_BYTES_MAX, NOTIFICATION_TITLE_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, URL_BYTES_MAX,
+};
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, UploadSpec};
+
+use super::options::OptionsV1;
 
 use super::{
     DigestV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
-    path_to_record, url_from_record,
+    path_to_record, target_key, url_from_record,
 };
 
 /// What was asked of a task. It has no `Debug`: headers, credentials and the URL are secrets.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct TaskV1 {
+pub(crate) enum TaskV1 {
+    Download(DownloadV1),
+    Upload(UploadV1),
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadV1 {
+    url: String,
+    source: PathV1,
+    method: String,
+    headers: Vec<(String, String)>,
+    credentials: Option<CredentialsV1>,
+    allow_downgrade: bool,
+    options: OptionsV1,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DownloadV1 {
     url: String,
     destination: DestinationV1,
     collision: CollisionV1,
@@ -25,6 +46,7 @@ pub(crate) struct TaskV1 {
     allow_unvalidated_resume: bool,
     allow_encoded: bool,
     allow_downgrade: bool,
+    options: OptionsV1,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,23 +71,86 @@ enum CredentialsV1 {
 
 /// The headers and the URL at their limits, a path of 4 KiB, digests, and a bearer token that is
 /// larger than any server takes in a header.
-const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX + URL_BYTES_MAX + 88 * 1024;
+const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX
+    + URL_BYTES_MAX
+    + DESCRIPTION_BYTES_MAX
+    + 2 * NOTIFICATION_TITLE_BYTES_MAX
+    + 83 * 1024;
 
 first_version!(TaskV1, kind: b'T', bytes_max: TASK_BYTES_MAX);
 
 impl TaskV1 {
     /// The URL, which is a secret: it may be signed.
     pub(crate) fn url(&self) -> &str {
-        &self.url
+        match self {
+            Self::Download(download) => &download.url,
+            Self::Upload(upload) => &upload.url,
+        }
     }
 
-    /// Where the finished file goes.
-    pub(crate) fn destination(&self) -> Destination {
-        self.destination.clone().into()
+    /// The key of what it claims for itself; an upload shares its file with whoever reads it.
+    pub(crate) fn claim(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Download(download) => {
+                let destination = download.destination.clone().into();
+                Some(target_key(&destination, &download.url))
+            }
+            Self::Upload(_) => None,
+        }
     }
 }
 
-impl From<&DownloadSpec> for TaskV1 {
+impl From<&Spec> for TaskV1 {
+    fn from(spec: &Spec) -> Self {
+        match spec {
+            Spec::Download(spec) => Self::Download(spec.into()),
+            Spec::Upload(spec) => Self::Upload(spec.into()),
+        }
+    }
+}
+
+impl TryFrom<TaskV1> for Spec {
+    type Error = Unusable;
+
+    fn try_from(record: TaskV1) -> Result<Self, Unusable> {
+        Ok(match record {
+            TaskV1::Download(record) => Self::Download(record.try_into()?),
+            TaskV1::Upload(record) => Self::Upload(record.try_into()?),
+        })
+    }
+}
+
+impl From<&UploadSpec> for UploadV1 {
+    fn from(spec: &UploadSpec) -> Self {
+        Self {
+            url: spec.url.as_str().to_owned(),
+            source: path_to_record(&spec.source),
+            method: spec.method.clone(),
+            headers: spec.headers.clone(),
+            credentials: spec.credentials.as_ref().map(CredentialsV1::from),
+            allow_downgrade: spec.allow_downgrade,
+            options: (&spec.options).into(),
+        }
+    }
+}
+
+impl TryFrom<UploadV1> for UploadSpec {
+    type Error = Unusable;
+
+    fn try_from(record: UploadV1) -> Result<Self, Unusable> {
+        Ok(Self {
+            url: url_from_record(&record.url)?,
+            source: path_from_record(record.source),
+            method: record.method,
+            headers: record.headers,
+            credentials: record.credentials.map(Credentials::from),
+            allow_downgrade: record.allow_downgrade,
+            options: record.options.into(),
+        })
+    }
+}
+
+impl From<&DownloadSpec> for DownloadV1 {
     fn from(spec: &DownloadSpec) -> Self {
         Self {
             url: spec.url.as_str().to_owned(),
@@ -79,14 +164,15 @@ impl From<&DownloadSpec> for TaskV1 {
             allow_unvalidated_resume: spec.allow_unvalidated_resume,
             allow_encoded: spec.allow_encoded,
             allow_downgrade: spec.allow_downgrade,
+            options: (&spec.options).into(),
         }
     }
 }
 
-impl TryFrom<TaskV1> for DownloadSpec {
+impl TryFrom<DownloadV1> for DownloadSpec {
     type Error = Unusable;
 
-    fn try_from(record: TaskV1) -> Result<Self, Unusable> {
+    fn try_from(record: DownloadV1) -> Result<Self, Unusable> {
         Ok(Self {
             url: url_from_record(&record.url)?,
             destination: record.destination.into(),
@@ -99,6 +185,7 @@ impl TryFrom<TaskV1> for DownloadSpec {
             allow_unvalidated_resume: record.allow_unvalidated_resume,
             allow_encoded: record.allow_encoded,
             allow_downgrade: record.allow_downgrade,
+            options: record.options.into(),
         })
     }
 }

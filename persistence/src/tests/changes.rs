@@ -52,7 +52,11 @@ fn facts(store: &Store, session: &SessionId) -> Vec<NumberedFact> {
 fn fact(sequence: u64, task: TaskId, outcome: Outcome) -> NumberedFact {
     NumberedFact {
         sequence: Sequence::new(sequence),
-        fact: Fact::Completed { task, outcome },
+        fact: Fact::Completed {
+            task,
+            outcome,
+            metrics: None,
+        },
     }
 }
 
@@ -80,7 +84,7 @@ fn everything_is_there_after_reopening() {
     assert_eq!(store.sessions().unwrap(), std::slice::from_ref(&id));
     assert!(store.session(&id).unwrap() == Some(full_rules()));
     let (task, checkpoint) = store.task(&id, live).unwrap().unwrap();
-    assert!(task.spec == full_spec());
+    assert!(task.spec == full_spec().into());
     assert_eq!(
         (task.id, task.desired, task.created_at),
         (live, Desired::Suspended, CREATED_AT)

@@ -345,7 +345,7 @@ fn a_bit_flipped_in_the_front_never_makes_opening_panic() {
     let used: Vec<usize> = (0..32 * 1024).filter(|at| good[*at] != 0).collect();
     let mut random = Random::new(7);
     let mut refused = 0;
-    for _ in 0..80 {
+    for _ in 0..400 {
         let mut bytes = good.clone();
         let at = used[usize::try_from(random.below(used.len() as u64)).unwrap()];
         bytes[at] ^= 1 << random.below(8);

@@ -9,20 +9,24 @@ use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, SPANS_MAX};
+use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{DownloadSpec, Finished, Outcome};
+use longhaul_engine::task::{Finished, Outcome, Spec, Uploaded};
 use proptest::prelude::*;
 
-use super::samples::{full_checkpoint, full_rules, full_spec};
+use super::samples::{
+    full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_upload,
+};
 use super::strategies::{self, KINDS};
 use crate::codec::{CodecError, Record, TooLarge, decode, encode};
 use crate::records::{
     CheckpointV1, CounterV1, EndedV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, Unusable,
 };
 
-fn outcomes() -> [(&'static str, Outcome); 4] {
+fn outcomes() -> Vec<(&'static str, Outcome)> {
+    let data = ResumeData::from_bytes(vec![7; 60]).unwrap();
     let path = "/srv/file.bin".into();
-    [
+    vec![
         (
             "finished",
             Outcome::Finished(Finished {
@@ -36,7 +40,22 @@ fn outcomes() -> [(&'static str, Outcome); 4] {
             "failed",
             Outcome::Failed(Failure::new(FailureKind::Status(404), "not found")),
         ),
+        (
+            "failed-resumable",
+            Outcome::Failed(
+                Failure::new(FailureKind::NoSpace, "no space").with_resume_data(Some(data.clone())),
+            ),
+        ),
         ("cancelled", Outcome::Cancelled),
+        ("cancelled-resumable", Outcome::CancelledResumable(data)),
+        (
+            "uploaded",
+            Outcome::Uploaded(Uploaded {
+                status: 201,
+                bytes: 5_000_000_000,
+                response: b"{}".to_vec(),
+            }),
+        ),
     ]
 }
 
@@ -66,8 +85,13 @@ fn assert_golden<T: Record>(name: &str, record: &T) -> T {
 
 #[test]
 fn a_task_of_version_1_reads_as_it_was_written() {
-    let record = assert_golden("task-1.bin", &TaskV1::from(&full_spec()));
-    assert!(DownloadSpec::try_from(record) == Ok(full_spec()));
+    for (name, spec) in [
+        ("task-download-1.bin", Spec::from(full_spec())),
+        ("task-upload-1.bin", Spec::from(full_upload())),
+    ] {
+        let record = assert_golden(name, &TaskV1::from(&spec));
+        assert!(Spec::try_from(record) == Ok(spec), "{name}");
+    }
 }
 
 #[test]
@@ -93,18 +117,36 @@ fn a_state_a_fact_a_target_and_a_counter_of_version_1_read_as_they_were_written(
     for (name, outcome) in outcomes() {
         let ended = state(Some(&outcome));
         assert_eq!(assert_golden(&format!("state-{name}-1.bin"), &ended), ended);
-        let record = FactV1::Completed {
-            task: 77,
-            outcome: (&outcome).into(),
+        let fact = Fact::Completed {
+            task: TaskId::new(77),
+            outcome,
+            metrics: None,
         };
-        let fact = Fact::from(assert_golden(&format!("event-{name}-1.bin"), &record));
-        assert_eq!(
-            fact,
+        let golden = assert_golden(&format!("event-{name}-1.bin"), &FactV1::from(&fact));
+        assert_eq!(Fact::from(golden), fact);
+    }
+    let (_, outcome) = outcomes().remove(0);
+    for (name, fact) in [
+        (
+            "event-metrics-1.bin",
             Fact::Completed {
                 task: TaskId::new(77),
-                outcome
-            }
-        );
+                outcome,
+                metrics: Some(Box::new(full_metrics())),
+            },
+        ),
+        (
+            "event-challenged-1.bin",
+            Fact::Challenged {
+                task: TaskId::new(77),
+                challenge: full_challenge(),
+            },
+        ),
+        ("event-invalid-1.bin", Fact::BecameInvalid),
+        ("event-lost-1.bin", Fact::StateLost),
+    ] {
+        let golden = assert_golden(name, &FactV1::from(&fact));
+        assert_eq!(Fact::from(golden), fact);
     }
     let target = TargetV1 {
         session: "com.example".into(),
@@ -267,8 +309,9 @@ fn marks_out_of_order_are_not_believed() {
 proptest! {
     #[test]
     fn a_task_comes_back_equal(spec in strategies::spec()) {
+        let spec = Spec::from(spec);
         let bytes = encode(&TaskV1::from(&spec)).unwrap();
-        prop_assert!(DownloadSpec::try_from(decode::<TaskV1>(&bytes).unwrap()) == Ok(spec));
+        prop_assert!(Spec::try_from(decode::<TaskV1>(&bytes).unwrap()) == Ok(spec));
     }
 
     #[test]
@@ -286,8 +329,10 @@ proptest! {
 
     #[test]
     fn an_outcome_comes_back_equal(outcome in strategies::outcome()) {
-        let record = FactV1::Completed { task: 1, outcome: (&outcome).into() };
-        let FactV1::Completed { outcome: back, .. } = decode(&encode(&record).unwrap()).unwrap();
+        let record = FactV1::Completed { task: 1, outcome: (&outcome).into(), metrics: None };
+        let FactV1::Completed { outcome: back, .. } = decode(&encode(&record).unwrap()).unwrap() else {
+            panic!("another fact came back");
+        };
         prop_assert_eq!(Outcome::from(back), outcome);
     }
 
@@ -307,7 +352,7 @@ proptest! {
             let _ = Checkpoint::try_from(record);
         }
         if let Ok(record) = decode::<TaskV1>(&envelope(TaskV1::KIND, 1, &bytes)) {
-            let _ = DownloadSpec::try_from(record);
+            let _ = Spec::try_from(record);
         }
     }
 }

@@ -100,7 +100,7 @@ fn an_adopted_task_keeps_its_progress_and_takes_the_new_options() {
         })
     );
     let (found, checkpoint) = store.task(&id, task).unwrap().unwrap();
-    assert!(found.spec == wanted);
+    assert!(found.spec == wanted.into());
     assert_eq!(
         (found.desired, found.created_at),
         (Desired::Suspended, CREATED_AT)
@@ -249,7 +249,7 @@ fn an_unchanged_adoption_of_many_tasks_costs_no_new_rows() {
         (0..500)
             .map(|at| Change::Register {
                 session: id.clone(),
-                spec: Box::new(spec(&format!("{URL}{at}"), &format!("/out/{at}"))),
+                spec: Box::new(spec(&format!("{URL}{at}"), &format!("/out/{at}")).into()),
                 desired: Desired::Running,
                 created_at,
                 adopt: true,

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use longhaul_engine::authorization_challenge::Challenge;
 use longhaul_engine::checkpoint::{
     Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
 };
@@ -13,9 +14,13 @@ use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
-use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Finished, Outcome};
+use longhaul_engine::task::{
+    Collision, Desired, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Priority,
+    TaskOptions, UploadSpec,
+};
 use longhaul_engine::time::Timestamp;
 
 use crate::{Change, Effect, Refusal, Store};
@@ -44,6 +49,7 @@ pub(super) fn spec(text: &str, path: &str) -> DownloadSpec {
         allow_unvalidated_resume: false,
         allow_encoded: false,
         allow_downgrade: false,
+        options: TaskOptions::default(),
     }
 }
 
@@ -51,7 +57,7 @@ pub(super) fn spec(text: &str, path: &str) -> DownloadSpec {
 pub(super) fn register(session: &SessionId, spec: DownloadSpec) -> Change {
     Change::Register {
         session: session.clone(),
-        spec: Box::new(spec),
+        spec: Box::new(spec.into()),
         desired: Desired::Running,
         created_at: CREATED_AT,
         adopt: false,
@@ -62,7 +68,7 @@ pub(super) fn register(session: &SessionId, spec: DownloadSpec) -> Change {
 pub(super) fn adopt(session: &SessionId, spec: DownloadSpec, desired: Desired) -> Change {
     Change::Register {
         session: session.clone(),
-        spec: Box::new(spec),
+        spec: Box::new(spec.into()),
         desired,
         created_at: Timestamp::from_unix_ms(9),
         adopt: true,
@@ -81,6 +87,7 @@ pub(super) fn close(session: &SessionId, task: TaskId, outcome: Outcome) -> Chan
         session: session.clone(),
         task,
         outcome,
+        metrics: None,
     }
 }
 
@@ -156,6 +163,76 @@ pub(super) fn full_spec() -> DownloadSpec {
         allow_unvalidated_resume: true,
         allow_encoded: false,
         allow_downgrade: true,
+        options: full_options(),
+    }
+}
+
+pub(super) fn full_options() -> TaskOptions {
+    TaskOptions {
+        priority: Priority::HIGH,
+        earliest_begin: Some(Timestamp::from_unix_ms(1_700_000_900_000)),
+        is_discretionary: true,
+        allows_expensive_network_access: false,
+        allows_constrained_network_access: false,
+        rate_limit_bytes: Some(4096),
+        notify_on_finished: Some(NotificationTitles {
+            success: "\u{4e0b}\u{8f7d}\u{6210}\u{529f}".into(),
+            failure: "\u{4e0b}\u{8f7d}\u{5931}\u{8d25}".into(),
+        }),
+        description: Some("chapter 7".into()),
+    }
+}
+
+pub(super) fn full_upload() -> UploadSpec {
+    UploadSpec {
+        url: url("https://example.com/inbox?signature=hush"),
+        source: odd_path(),
+        method: "PUT".into(),
+        headers: vec![("Authorization".into(), "Bearer hush".into())],
+        credentials: Some(Credentials::Bearer("hush".into())),
+        allow_downgrade: false,
+        options: full_options(),
+    }
+}
+
+pub(super) fn full_metrics() -> TaskMetrics {
+    let at = |ms| Some(Timestamp::from_unix_ms(ms));
+    TaskMetrics {
+        created_at: CREATED_AT,
+        ended_at: Timestamp::from_unix_ms(1_700_000_200_000),
+        redirect_count: 1,
+        transaction_count: 3,
+        transactions: vec![TransactionMetrics {
+            fetch_start: CREATED_AT,
+            domain_lookup_start: at(1),
+            domain_lookup_end: at(2),
+            connect_start: at(3),
+            connect_end: at(6),
+            secure_connection_start: at(4),
+            secure_connection_end: at(5),
+            request_start: at(7),
+            request_end: at(8),
+            response_start: at(9),
+            response_end: at(10),
+            status: Some(206),
+            is_reused_connection: true,
+            is_proxy_connection: true,
+            is_secure: true,
+            request_body_bytes: 11,
+            response_header_bytes: 12,
+            response_body_bytes: 13,
+            remote_address: Some("[2001:db8::1]:443".into()),
+        }],
+    }
+}
+
+pub(super) fn full_challenge() -> Challenge {
+    Challenge {
+        host: "example.com:443".into(),
+        status: 401,
+        scheme: "Digest".into(),
+        realm: Some("staff only".into()),
+        previous_failures: 2,
     }
 }
 
@@ -181,6 +258,10 @@ pub(super) fn full_rules() -> SessionRules {
             login: Some(("me".into(), "hush".into())),
         }),
         rate_limit_bytes: Some(1_000_000),
+        is_discretionary: true,
+        allows_expensive_network_access: false,
+        allows_constrained_network_access: true,
+        session_sends_launch_events: false,
     }
 }
 

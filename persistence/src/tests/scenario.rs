@@ -140,7 +140,10 @@ pub(super) fn check(store: &Store) {
         for listed in store.tasks(&session, None, usize::MAX).unwrap() {
             let (task, checkpoint) = store.task(&session, listed.id).unwrap().unwrap();
             assert_eq!(listed.ended, task.outcome.is_some());
-            let target = crate::records::target_key(&task.spec.destination, task.spec.url.as_str());
+            let target = crate::records::target_key(
+                task.spec.destination().expect("a download"),
+                task.spec.url().as_str(),
+            );
             match task.outcome {
                 Some(outcome) => {
                     let may_keep =
@@ -166,7 +169,7 @@ pub(super) fn check(store: &Store) {
         let told: BTreeMap<_, _> = facts
             .into_iter()
             .map(|it| match it.fact {
-                Fact::Completed { task, outcome } => (task, outcome),
+                Fact::Completed { task, outcome, .. } => (task, outcome),
                 other => panic!("{other:?}"),
             })
             .collect();

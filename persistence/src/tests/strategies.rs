@@ -12,8 +12,12 @@ use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome};
+use longhaul_engine::task::{
+    Collision, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Priority,
+    TaskOptions, Uploaded,
+};
 use longhaul_engine::time::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -74,7 +78,11 @@ fn digests() -> impl Strategy<Value = Vec<Digest>> {
 }
 
 fn failure() -> impl Strategy<Value = Failure> {
-    (0..KINDS.len(), text()).prop_map(|(at, message)| Failure::new(KINDS[at], message))
+    let data = option::of(vec(any::<u8>(), 0..60));
+    (0..KINDS.len(), text(), data).prop_map(|(at, message, data)| {
+        let data = data.map(|bytes| ResumeData::from_bytes(bytes).unwrap());
+        Failure::new(KINDS[at], message).with_resume_data(data)
+    })
 }
 
 pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
@@ -89,6 +97,15 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         path().prop_map(Outcome::Skipped),
         failure().prop_map(Outcome::Failed),
         Just(Outcome::Cancelled),
+        vec(any::<u8>(), 0..60)
+            .prop_map(|bytes| Outcome::CancelledResumable(ResumeData::from_bytes(bytes).unwrap())),
+        (any::<u16>(), any::<u64>(), vec(any::<u8>(), 0..60)).prop_map(
+            |(status, bytes, response)| Outcome::Uploaded(Uploaded {
+                status,
+                bytes,
+                response,
+            })
+        ),
     ]
 }
 
@@ -128,12 +145,12 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
         texts,
         times,
         numbers,
-        any::<bool>(),
+        (any::<bool>(), any::<[bool; 4]>()),
         option::of(proxy),
         option::of(any::<u64>()),
     )
         .prop_map(
-            |(texts, times, numbers, power, proxy, rate_limit_bytes)| SessionRules {
+            |(texts, times, numbers, (power, flags), proxy, rate_limit_bytes)| SessionRules {
                 headers: texts.0,
                 user_agent: texts.1,
                 timeout_for_request: times.0,
@@ -153,8 +170,34 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
                 ca_certificates_pem: texts.2,
                 proxy,
                 rate_limit_bytes,
+                is_discretionary: flags[0],
+                allows_expensive_network_access: flags[1],
+                allows_constrained_network_access: flags[2],
+                session_sends_launch_events: flags[3],
             },
         )
+}
+
+fn options() -> impl Strategy<Value = TaskOptions> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let numbers = (
+        0..=1000_u16,
+        option::of(timestamp()),
+        option::of(any::<u64>()),
+    );
+    let texts = (option::of((text(), text())), option::of(text()));
+    (flags, numbers, texts).prop_map(|(flags, numbers, texts)| TaskOptions {
+        priority: Priority::from_thousandths(numbers.0),
+        earliest_begin: numbers.1,
+        is_discretionary: flags.0,
+        allows_expensive_network_access: flags.1,
+        allows_constrained_network_access: flags.2,
+        rate_limit_bytes: numbers.2,
+        notify_on_finished: texts
+            .0
+            .map(|(success, failure)| NotificationTitles { success, failure }),
+        description: texts.1,
+    })
 }
 
 pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
@@ -172,7 +215,7 @@ pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
         (text(), text()).prop_map(|(username, password)| Credentials::Login { username, password }),
         text().prop_map(Credentials::Bearer),
     ];
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), options());
     let numbers = (option::of(any::<u64>()), any::<u32>());
     let place = ("[a-z/?=%20]{0,30}", destination, collision);
     (
@@ -196,6 +239,7 @@ pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
                 allow_unvalidated_resume: flags.0,
                 allow_encoded: flags.1,
                 allow_downgrade: flags.2,
+                options: flags.3,
             },
         )
 }

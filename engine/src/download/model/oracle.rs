@@ -295,6 +295,9 @@ impl World {
                 self.summary.cancelled += 1;
                 assert_eq!(self.store.desired, Desired::Cancelled, "nobody cancelled");
             }
+            Outcome::Uploaded(_) | Outcome::CancelledResumable(_) => {
+                panic!("nobody asked for {outcome:?}")
+            }
             Outcome::Skipped(path) => {
                 self.summary.skipped += 1;
                 assert_ne!(*path, Path::new(""), "a skipped file has a name");
@@ -358,6 +361,7 @@ impl World {
         let is_right = match outcome {
             Outcome::Finished(_) => true,
             Outcome::Cancelled => self.store.desired == Desired::Cancelled,
+            Outcome::Uploaded(_) | Outcome::CancelledResumable(_) => false,
             Outcome::Skipped(_) => is_taken,
             Outcome::Failed(failure) => match failure.kind() {
                 FailureKind::Integrity => {
@@ -384,7 +388,11 @@ impl World {
             .as_ref()
             .and_then(|checkpoint| checkpoint.part.as_ref());
         let is_kept = match outcome {
-            Outcome::Finished(_) | Outcome::Skipped(_) | Outcome::Cancelled => false,
+            Outcome::Finished(_)
+            | Outcome::Uploaded(_)
+            | Outcome::Skipped(_)
+            | Outcome::Cancelled
+            | Outcome::CancelledResumable(_) => false,
             Outcome::Failed(failure) => !matches!(
                 failure.kind(),
                 FailureKind::Integrity | FailureKind::Unstable | FailureKind::Status(416)

@@ -8,7 +8,7 @@ use super::server::{Dates, Ending, Lies, Login, Server, Tags, digest_of};
 use crate::http::authorization::Credentials;
 use crate::safe_url::parse_http_url;
 use crate::session::{Durability, SessionRules};
-use crate::task::{Collision, Destination, DownloadSpec};
+use crate::task::{Collision, Destination, DownloadSpec, TaskOptions};
 
 /// The directory of every target.
 pub(super) const DIRECTORY: &str = "/d";
@@ -197,6 +197,7 @@ fn spec(dice: &mut Dice, server: &Server) -> DownloadSpec {
         allow_unvalidated_resume: dice.percent(10),
         allow_encoded: false,
         allow_downgrade: false,
+        options: TaskOptions::default(),
     }
 }
 

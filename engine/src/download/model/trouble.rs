@@ -96,7 +96,7 @@ impl World {
         self.state = match (&self.store.outcome, self.store.desired) {
             (Some(_), _) => State::Ended,
             (None, Desired::Suspended) => State::Suspended,
-            (None, Desired::Cancelled) => State::Cancelling,
+            (None, Desired::Cancelled | Desired::CancelledResumable) => State::Cancelling,
             (None, Desired::Running) => match &self.store.checkpoint {
                 Some(Checkpoint {
                     retry: Some((at, _)),

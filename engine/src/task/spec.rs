@@ -1,0 +1,162 @@
+//! What is asked of a task.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::TaskOptions;
+use crate::checksum::Digest;
+use crate::http::authorization::Credentials;
+use crate::safe_url::HttpUrl;
+
+/// Everything that one download needs, as its caller gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DownloadSpec {
+    /// What to fetch. Each attempt asks this URL, not the one it redirected to.
+    pub url: HttpUrl,
+    /// Where the finished file goes.
+    pub destination: Destination,
+    /// What to do when a file of that name exists.
+    pub collision: Collision,
+    /// Header fields sent to the origin of `url` only, beside the session's.
+    pub headers: Vec<(String, String)>,
+    /// Answers to a 401 of the origin of `url`.
+    pub credentials: Option<Credentials>,
+    /// Digests that the finished bytes must have; all of them.
+    pub digests: Vec<Digest>,
+    /// The length that the finished file must have.
+    pub length: Option<u64>,
+    /// Connections to spread one file over, 1 to 16.
+    pub connections: u32,
+    /// Go on without a validator when the total length is equal. Off by default: it may splice.
+    pub allow_unvalidated_resume: bool,
+    /// Keep the bytes of a `Content-Encoding` as they come instead of failing.
+    pub allow_encoded: bool,
+    /// Follow a redirect from https to http.
+    pub allow_downgrade: bool,
+    /// What any task may be given.
+    pub options: TaskOptions,
+}
+
+impl fmt::Debug for DownloadSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadSpec")
+            .field("url", &self.url)
+            .field("destination", &self.destination)
+            .field("collision", &self.collision)
+            .field("headers", &names(&self.headers))
+            .field("has_credentials", &self.credentials.is_some())
+            .field("digests", &self.digests)
+            .field("length", &self.length)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that one upload needs, as its caller gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UploadSpec {
+    /// Where to send it.
+    pub url: HttpUrl,
+    /// The file, an absolute path. It must stay as it is until the task has ended.
+    pub source: PathBuf,
+    /// The method of the request, a token in capitals.
+    pub method: String,
+    /// Header fields sent to the origin of `url` only, beside the session's.
+    pub headers: Vec<(String, String)>,
+    /// Answers to a 401 of the origin of `url`.
+    pub credentials: Option<Credentials>,
+    /// Follow a redirect from https to http.
+    pub allow_downgrade: bool,
+    /// What any task may be given.
+    pub options: TaskOptions,
+}
+
+impl fmt::Debug for UploadSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadSpec")
+            .field("url", &self.url)
+            .field("source", &self.source)
+            .field("method", &self.method)
+            .field("headers", &names(&self.headers))
+            .field("has_credentials", &self.credentials.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was asked of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spec {
+    /// Fetch a file.
+    Download(DownloadSpec),
+    /// Send a file.
+    Upload(UploadSpec),
+}
+
+impl Spec {
+    /// The URL that was given.
+    #[must_use]
+    pub const fn url(&self) -> &HttpUrl {
+        match self {
+            Self::Download(spec) => &spec.url,
+            Self::Upload(spec) => &spec.url,
+        }
+    }
+
+    /// Where the finished file of a download goes.
+    #[must_use]
+    pub const fn destination(&self) -> Option<&Destination> {
+        match self {
+            Self::Download(spec) => Some(&spec.destination),
+            Self::Upload(_) => None,
+        }
+    }
+
+    /// What any task may be given.
+    #[must_use]
+    pub const fn options(&self) -> &TaskOptions {
+        match self {
+            Self::Download(spec) => &spec.options,
+            Self::Upload(spec) => &spec.options,
+        }
+    }
+}
+
+impl From<DownloadSpec> for Spec {
+    fn from(spec: DownloadSpec) -> Self {
+        Self::Download(spec)
+    }
+}
+
+impl From<UploadSpec> for Spec {
+    fn from(spec: UploadSpec) -> Self {
+        Self::Upload(spec)
+    }
+}
+
+/// Header names without their values, which may be secrets.
+fn names(headers: &[(String, String)]) -> Vec<&String> {
+    headers.iter().map(|(name, _)| name).collect()
+}
+
+/// Where a finished file goes. Both paths are absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Exactly this path.
+    File(PathBuf),
+    /// Into this directory, under a safe name that the server or the URL suggests.
+    Directory(PathBuf),
+}
+
+/// What to do when the destination exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Collision {
+    /// Fail, and leave both files alone.
+    #[default]
+    Fail,
+    /// Replace it atomically.
+    Overwrite,
+    /// Take the next free name: `name.1.ext`, `name.2.ext`.
+    Rename,
+    /// Call the task finished without fetching anything.
+    Skip,
+}

@@ -78,6 +78,7 @@ impl DownloadRequest {
             allow_unvalidated_resume: false,
             allow_encoded: false,
             allow_downgrade: false,
+            accept_error_status: false,
         };
         Ok(Self {
             spec,

@@ -35,6 +35,9 @@ pub struct DownloadSpec {
     pub allow_encoded: bool,
     /// Follow a redirect from https to http.
     pub allow_downgrade: bool,
+    /// Deliver the body of an error status (400 and above) as the file, as Foundation does, instead
+    /// of failing. What is tried again and what waits for credentials (401, 407) is not delivered.
+    pub accept_error_status: bool,
 }
 
 impl fmt::Debug for DownloadSpec {
@@ -131,6 +134,9 @@ pub struct Finished {
     pub bytes: u64,
     /// The server named no length and did not chunk: nothing proves that the body was whole.
     pub length_unverified: bool,
+    /// The HTTP status of the answer that the file is the body of; 200 for a 206. It is 400 or above
+    /// only when the request accepts that.
+    pub status: u16,
 }
 
 /// The four states that Foundation names (`URLSessionTask.State`).

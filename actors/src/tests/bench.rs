@@ -157,6 +157,7 @@ impl Bench {
             allow_unvalidated_resume: false,
             allow_encoded: false,
             allow_downgrade: false,
+            accept_error_status: false,
         }
     }
 
@@ -166,6 +167,7 @@ impl Bench {
             path: self.target(name),
             bytes: u64::try_from(bytes).expect("a length"),
             length_unverified: false,
+            status: 200,
         })
     }
 

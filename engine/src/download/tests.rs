@@ -40,6 +40,7 @@ fn spec() -> DownloadSpec {
         allow_unvalidated_resume: false,
         allow_encoded: false,
         allow_downgrade: false,
+        accept_error_status: false,
     }
 }
 
@@ -71,6 +72,7 @@ fn checkpoint() -> Checkpoint {
     Checkpoint {
         total: Some(1000),
         validator: Validator::Tag(EntityTag::parse("\"a\"").expect("a tag")),
+        status: Some(200),
         part: Some(part(1)),
         spans: vec![span],
         ..Checkpoint::default()

@@ -25,6 +25,7 @@ pub(crate) struct TaskV1 {
     allow_unvalidated_resume: bool,
     allow_encoded: bool,
     allow_downgrade: bool,
+    accept_error_status: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,7 @@ impl From<&DownloadSpec> for TaskV1 {
             allow_unvalidated_resume: spec.allow_unvalidated_resume,
             allow_encoded: spec.allow_encoded,
             allow_downgrade: spec.allow_downgrade,
+            accept_error_status: spec.accept_error_status,
         }
     }
 }
@@ -99,6 +101,7 @@ impl TryFrom<TaskV1> for DownloadSpec {
             allow_unvalidated_resume: record.allow_unvalidated_resume,
             allow_encoded: record.allow_encoded,
             allow_downgrade: record.allow_downgrade,
+            accept_error_status: record.accept_error_status,
         })
     }
 }

@@ -29,6 +29,7 @@ fn outcomes() -> [(&'static str, Outcome); 4] {
                 path,
                 bytes: 5_000_000_000,
                 length_unverified: true,
+                status: 404,
             }),
         ),
         ("skipped", Outcome::Skipped("/srv/file.bin".into())),

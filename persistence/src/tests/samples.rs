@@ -44,6 +44,7 @@ pub(super) fn spec(text: &str, path: &str) -> DownloadSpec {
         allow_unvalidated_resume: false,
         allow_encoded: false,
         allow_downgrade: false,
+        accept_error_status: false,
     }
 }
 
@@ -119,6 +120,7 @@ pub(super) fn finished(path: &str) -> Outcome {
         path: path.into(),
         bytes: 65_536,
         length_unverified: false,
+        status: 200,
     })
 }
 
@@ -156,6 +158,7 @@ pub(super) fn full_spec() -> DownloadSpec {
         allow_unvalidated_resume: true,
         allow_encoded: false,
         allow_downgrade: true,
+        accept_error_status: true,
     }
 }
 
@@ -196,6 +199,7 @@ pub(super) fn full_checkpoint() -> Checkpoint {
         stage: Stage::Finishing(odd_path()),
         total: Some(10_000_000_000),
         validator: Validator::Tag(EntityTag::parse("\"33a64df5\"").unwrap()),
+        status: Some(203),
         offered_digests: vec![Digest::new(Algorithm::Sha512, vec![0x11; 64]).unwrap()],
         part: Some(Part {
             path: odd_path(),

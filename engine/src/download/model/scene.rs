@@ -197,6 +197,7 @@ fn spec(dice: &mut Dice, server: &Server) -> DownloadSpec {
         allow_unvalidated_resume: dice.percent(10),
         allow_encoded: false,
         allow_downgrade: false,
+        accept_error_status: false,
     }
 }
 

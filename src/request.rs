@@ -79,6 +79,7 @@ impl DownloadRequest {
             allow_encoded: false,
             allow_downgrade: false,
             options: TaskOptions::default(),
+            accept_error_status: false,
         };
         Ok(Self {
             spec,

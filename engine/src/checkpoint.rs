@@ -17,6 +17,8 @@ pub struct Checkpoint {
     pub total: Option<u64>,
     /// What identifies the representation that the bytes belong to.
     pub validator: Validator,
+    /// The HTTP status that the representation came with, once a server has answered; 200 for a 206.
+    pub status: Option<u16>,
     /// Digests of the whole that the server offered (RFC 9530 `Repr-Digest`).
     pub offered_digests: Vec<Digest>,
     /// The part file and what is known of it; `None` before the first byte.

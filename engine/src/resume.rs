@@ -10,6 +10,9 @@ use crate::http::retry_after;
 use crate::http::validator::Validator;
 use crate::time::Timestamp;
 
+/// The status of the whole that a part (206) is of.
+pub const STATUS_OK: u16 = 200;
+
 /// What was asked, as far as it bears on the meaning of the answer.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
@@ -60,6 +63,8 @@ pub struct Fresh {
     pub framing: Framing,
     /// What lets a later attempt go on with it.
     pub validator: Validator,
+    /// The status that it came with; 200 for a part that is the whole.
+    pub status: u16,
 }
 
 /// Why held bytes may not be used.
@@ -116,10 +121,15 @@ fn fresh(asked: &Asked<'_>, head: &ResponseHead, total: Option<u64>, framing: Fr
     } else {
         Validator::None
     };
+    let status = match head.status {
+        206 => STATUS_OK,
+        status => status,
+    };
     Verdict::Fresh(Fresh {
         total,
         framing,
         validator,
+        status,
     })
 }
 

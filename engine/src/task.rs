@@ -80,6 +80,9 @@ pub struct Finished {
     pub bytes: u64,
     /// The server named no length and did not chunk: nothing proves that the body was whole.
     pub length_unverified: bool,
+    /// The HTTP status of the answer that the file is the body of; 200 for a 206. It is 400 or above
+    /// only when the request accepts that.
+    pub status: u16,
 }
 
 /// The four states that Foundation names (`URLSessionTask.State`).

@@ -158,6 +158,7 @@ impl Bench {
             allow_encoded: false,
             allow_downgrade: false,
             options: TaskOptions::default(),
+            accept_error_status: false,
         }
     }
 
@@ -167,6 +168,7 @@ impl Bench {
             path: self.target(name),
             bytes: u64::try_from(bytes).expect("a length"),
             length_unverified: false,
+            status: 200,
         })
     }
 

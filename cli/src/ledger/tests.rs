@@ -64,6 +64,7 @@ fn finished(bytes: u64) -> Outcome {
         path: "/d/a".into(),
         bytes,
         length_unverified: false,
+        status: 200,
     })
 }
 

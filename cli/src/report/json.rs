@@ -61,6 +61,7 @@ enum Line<'a> {
         path: &'a str,
         bytes: u64,
         length_unverified: bool,
+        status: u16,
     },
     Skipped {
         #[serde(flatten)]
@@ -160,6 +161,7 @@ impl Json {
                     path: &finished.path.to_string_lossy(),
                     bytes: finished.bytes,
                     length_unverified: finished.length_unverified,
+                    status: finished.status,
                 },
             ),
             What::Skipped(path) => {
@@ -288,10 +290,11 @@ mod tests {
             path: "/d/a",
             bytes: 5,
             length_unverified: false,
+            status: 200,
         };
         assert_eq!(
             text(&finished),
-            r#"{"event":"finished","task":7,"url":"http://h/a?sig=…","path":"/d/a","bytes":5,"length_unverified":false}"#
+            r#"{"event":"finished","task":7,"url":"http://h/a?sig=…","path":"/d/a","bytes":5,"length_unverified":false,"status":200}"#
         );
     }
 }

@@ -181,6 +181,7 @@ impl Download {
         self.spans = Spans::empty(fresh.total);
         self.total = fresh.total;
         self.validator = fresh.validator.clone();
+        self.status = Some(fresh.status);
         self.length_unverified = fresh.framing == Framing::UntilClose;
         self.offered_digests = repr_digest::from_head(head);
         if let Some(part) = self.part.take() {

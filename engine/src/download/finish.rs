@@ -181,6 +181,7 @@ impl Download {
             .all(|span| span.end == Some(span.synced));
         if is_same_life || is_synced {
             self.total = checkpoint.total;
+            self.status = checkpoint.status;
             self.length_unverified = checkpoint.length_unverified;
             self.act(Action::ReleasePlace);
             let outcome = self.finished(target);

@@ -183,6 +183,7 @@ impl Download {
         self.spans = Spans::default();
         self.total = None;
         self.validator = Validator::None;
+        self.status = None;
         self.offered_digests.clear();
         self.cadence.start(self.now, Marks::default());
         self.restarts += 1;

@@ -32,6 +32,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::http::challenge::Challenge;
 use crate::http::validator::Validator;
 use crate::limits::CONNECTIONS_MAX;
+use crate::resume;
 use crate::retry::Jitter;
 use crate::session::SessionRules;
 use crate::span::Spans;
@@ -70,6 +71,7 @@ pub struct Download {
     spans: Spans,
     total: Option<u64>,
     validator: Validator,
+    status: Option<u16>,
     offered_digests: Vec<Digest>,
     file_name: Option<String>,
     length_unverified: bool,
@@ -162,6 +164,7 @@ impl Download {
             spans: Spans::default(),
             total: None,
             validator: Validator::None,
+            status: None,
             offered_digests: Vec::new(),
             file_name: None,
             length_unverified: false,
@@ -297,6 +300,7 @@ impl Download {
             stage: Stage::Transferring,
             total: self.total,
             validator: self.validator.clone(),
+            status: self.status,
             offered_digests: self.offered_digests.clone(),
             // What is left over is named so that it can be removed, without a claim.
             part: self.part.clone().or_else(|| self.leftover.clone()),
@@ -350,6 +354,7 @@ impl Download {
             path,
             bytes: self.total.unwrap_or_default(),
             length_unverified: self.length_unverified,
+            status: self.status.unwrap_or(resume::STATUS_OK),
         })
     }
 

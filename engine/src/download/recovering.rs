@@ -51,6 +51,7 @@ impl Download {
     fn hold(&mut self, checkpoint: &Checkpoint, found: &Found, spans: Spans) {
         self.total = checkpoint.total;
         self.validator = checkpoint.validator.clone();
+        self.status = checkpoint.status;
         self.offered_digests.clone_from(&checkpoint.offered_digests);
         self.length_unverified = checkpoint.length_unverified;
         self.part = self.leftover.take();

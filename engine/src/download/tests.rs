@@ -41,6 +41,7 @@ fn spec() -> DownloadSpec {
         allow_encoded: false,
         allow_downgrade: false,
         options: TaskOptions::default(),
+        accept_error_status: false,
     }
 }
 
@@ -72,6 +73,7 @@ fn checkpoint() -> Checkpoint {
     Checkpoint {
         total: Some(1000),
         validator: Validator::Tag(EntityTag::parse("\"a\"").expect("a tag")),
+        status: Some(200),
         part: Some(part(1)),
         spans: vec![span],
         ..Checkpoint::default()

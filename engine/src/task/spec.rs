@@ -33,6 +33,9 @@ pub struct DownloadSpec {
     pub allow_encoded: bool,
     /// Follow a redirect from https to http.
     pub allow_downgrade: bool,
+    /// Deliver the body of an error status (400 and above) as the file, as Foundation does, instead
+    /// of failing. What is tried again and what waits for credentials (401, 407) is not delivered.
+    pub accept_error_status: bool,
     /// What any task may be given.
     pub options: TaskOptions,
 }

@@ -19,6 +19,7 @@ pub(crate) struct CheckpointV1 {
     stage: StageV1,
     total: Option<u64>,
     validator: ValidatorV1,
+    status: Option<u16>,
     offered_digests: Vec<DigestV1>,
     part: Option<PartV1>,
     spans: Vec<SpanV1>,
@@ -93,6 +94,7 @@ impl From<&Checkpoint> for CheckpointV1 {
             stage: (&checkpoint.stage).into(),
             total: checkpoint.total,
             validator: (&checkpoint.validator).into(),
+            status: checkpoint.status,
             offered_digests: checkpoint
                 .offered_digests
                 .iter()
@@ -124,6 +126,7 @@ impl TryFrom<CheckpointV1> for Checkpoint {
             stage: record.stage.into(),
             total: record.total,
             validator: record.validator.try_into()?,
+            status: record.status,
             offered_digests: digests_from_record(record.offered_digests)?,
             part: record.part.map(Part::from),
             spans: spans.collect::<Result<_, _>>()?,

@@ -47,6 +47,7 @@ pub(crate) struct DownloadV1 {
     allow_encoded: bool,
     allow_downgrade: bool,
     options: OptionsV1,
+    accept_error_status: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +166,7 @@ impl From<&DownloadSpec> for DownloadV1 {
             allow_encoded: spec.allow_encoded,
             allow_downgrade: spec.allow_downgrade,
             options: (&spec.options).into(),
+            accept_error_status: spec.accept_error_status,
         }
     }
 }
@@ -186,6 +188,7 @@ impl TryFrom<DownloadV1> for DownloadSpec {
             allow_encoded: record.allow_encoded,
             allow_downgrade: record.allow_downgrade,
             options: record.options.into(),
+            accept_error_status: record.accept_error_status,
         })
     }
 }

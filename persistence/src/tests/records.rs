@@ -33,6 +33,7 @@ fn outcomes() -> Vec<(&'static str, Outcome)> {
                 path,
                 bytes: 5_000_000_000,
                 length_unverified: true,
+                status: 404,
             }),
         ),
         ("skipped", Outcome::Skipped("/srv/file.bin".into())),

@@ -50,6 +50,7 @@ pub(super) fn spec(text: &str, path: &str) -> DownloadSpec {
         allow_encoded: false,
         allow_downgrade: false,
         options: TaskOptions::default(),
+        accept_error_status: false,
     }
 }
 
@@ -126,6 +127,7 @@ pub(super) fn finished(path: &str) -> Outcome {
         path: path.into(),
         bytes: 65_536,
         length_unverified: false,
+        status: 200,
     })
 }
 
@@ -233,6 +235,7 @@ pub(super) fn full_challenge() -> Challenge {
         scheme: "Digest".into(),
         realm: Some("staff only".into()),
         previous_failures: 2,
+        accept_error_status: true,
     }
 }
 
@@ -277,6 +280,7 @@ pub(super) fn full_checkpoint() -> Checkpoint {
         stage: Stage::Finishing(odd_path()),
         total: Some(10_000_000_000),
         validator: Validator::Tag(EntityTag::parse("\"33a64df5\"").unwrap()),
+        status: Some(203),
         offered_digests: vec![Digest::new(Algorithm::Sha512, vec![0x11; 64]).unwrap()],
         part: Some(Part {
             path: odd_path(),

@@ -87,13 +87,16 @@ fn failure() -> impl Strategy<Value = Failure> {
 
 pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        (path(), any::<u64>(), any::<bool>()).prop_map(|(path, bytes, length_unverified)| {
-            Outcome::Finished(Finished {
-                path,
-                bytes,
-                length_unverified,
-            })
-        }),
+        (path(), any::<u64>(), any::<bool>(), any::<u16>()).prop_map(
+            |(path, bytes, length_unverified, status)| {
+                Outcome::Finished(Finished {
+                    path,
+                    bytes,
+                    length_unverified,
+                    status,
+                })
+            }
+        ),
         path().prop_map(Outcome::Skipped),
         failure().prop_map(Outcome::Failed),
         Just(Outcome::Cancelled),
@@ -215,7 +218,7 @@ pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
         (text(), text()).prop_map(|(username, password)| Credentials::Login { username, password }),
         text().prop_map(Credentials::Bearer),
     ];
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), options());
+    let flags = (any::<[bool; 4]>(), options());
     let numbers = (option::of(any::<u64>()), any::<u32>());
     let place = ("[a-z/?=%20]{0,30}", destination, collision);
     (
@@ -236,10 +239,11 @@ pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
                 digests,
                 length: numbers.0,
                 connections: numbers.1,
-                allow_unvalidated_resume: flags.0,
-                allow_encoded: flags.1,
-                allow_downgrade: flags.2,
-                options: flags.3,
+                allow_unvalidated_resume: flags.0[0],
+                allow_encoded: flags.0[1],
+                allow_downgrade: flags.0[2],
+                accept_error_status: flags.0[3],
+                options: flags.1,
             },
         )
 }
@@ -297,6 +301,7 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         any::<u32>(),
         any::<u32>(),
         any::<bool>(),
+        option::of(any::<u16>()),
     );
     let whole = (stage, validator, digests(), option::of(text()));
     let retry = option::of((timestamp(), failure()));
@@ -305,6 +310,7 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
             stage: whole.0,
             total: numbers.0,
             validator: whole.1,
+            status: numbers.4,
             offered_digests: whole.2,
             part,
             spans,

@@ -198,6 +198,7 @@ fn spec(dice: &mut Dice, server: &Server) -> DownloadSpec {
         allow_encoded: false,
         allow_downgrade: false,
         options: TaskOptions::default(),
+        accept_error_status: false,
     }
 }
 

@@ -45,6 +45,7 @@ fn finished() -> Outcome {
         path: target(),
         bytes: 1000,
         length_unverified: false,
+        status: 200,
     })
 }
 

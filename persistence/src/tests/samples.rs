@@ -166,6 +166,7 @@ pub(super) fn full_spec() -> DownloadSpec {
         allow_encoded: false,
         allow_downgrade: true,
         options: full_options(),
+        accept_error_status: true,
     }
 }
 
@@ -235,7 +236,6 @@ pub(super) fn full_challenge() -> Challenge {
         scheme: "Digest".into(),
         realm: Some("staff only".into()),
         previous_failures: 2,
-        accept_error_status: true,
     }
 }
 

@@ -15,6 +15,7 @@ use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
 use crate::registry::Apply;
@@ -333,6 +334,12 @@ impl SessionHandle {
             session: self.clone(),
             feed,
         })
+    }
+
+    /// Says that a delegate of this session is there, for as long as the answer lives. A session
+    /// without one belongs to an app that is away.
+    pub fn attach(&self) -> Attachment {
+        self.engine.doors.attachments.attach(&self.id)
     }
 
     /// Acknowledges facts up to and including this one: they are not told again, and tasks whose

@@ -8,6 +8,7 @@
 #[cfg(panic = "abort")]
 compile_error!("longhaul restarts what panics: build it with panic = \"unwind\"");
 
+mod attachment;
 mod blocks;
 mod child;
 pub mod fault;

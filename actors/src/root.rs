@@ -12,6 +12,7 @@ use longhaul_engine::session::SessionRules;
 use longhaul_persistence::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::attachment::Attachments;
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::{CallError, StartError};
 use crate::notifier::{NotifierActor, Subscribers};
@@ -56,6 +57,7 @@ pub(crate) struct Doors {
     pub(crate) registry: SlotRef<RegistryActor>,
     pub(crate) notifier: SlotRef<NotifierActor>,
     pub(crate) subscribers: Subscribers,
+    pub(crate) attachments: Attachments,
 }
 
 pub(crate) struct Root {
@@ -113,6 +115,7 @@ impl Root {
             registry: self.registry.reference(),
             notifier: self.notifier.reference(),
             subscribers: self.subscribers.clone(),
+            attachments: self.world.attachments.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::attachment::Attachments;
 use crate::blocks::Blocks;
 use crate::child::Place;
 use crate::net::Dial;
@@ -26,6 +27,7 @@ pub(crate) struct World {
     next_worker: Arc<AtomicUsize>,
     pub(crate) make_dial: MakeDial,
     pub(crate) blocks: Blocks,
+    pub(crate) attachments: Attachments,
 }
 
 /// What a world is made of.
@@ -53,6 +55,7 @@ impl World {
             next_worker: Arc::default(),
             make_dial: parts.make_dial,
             blocks: Blocks::default(),
+            attachments: Attachments::default(),
         }
     }
 

@@ -12,7 +12,7 @@ pub enum State {
     Running,
     /// A transfer runs that was told to stop and has not yet.
     Stopping,
-    /// A transfer runs that was told to discard everything and has not yet.
+    /// A transfer runs that was told to end it, with resume data or without, and has not yet.
     Cancelling,
     /// It waits for this time, then queues again.
     Waiting(Timestamp),
@@ -56,11 +56,12 @@ pub enum Command {
     Enqueue,
     /// Take it out of the run queue.
     Dequeue,
-    /// Take it out of the run queue and start a transfer that discards everything.
+    /// Take it out of the run queue and start a transfer that ends it, as its owner wants.
     DequeueAndDiscard,
     /// Start its transfer.
     Launch,
-    /// Start a transfer that discards everything and closes the task as cancelled.
+    /// Start a transfer that closes the task as cancelled, as its owner wants: only what is on record
+    /// says whether its bytes become resume data or go.
     Discard,
     /// Tell the running transfer what is wanted.
     Tell(Desired),
@@ -91,8 +92,8 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
 
         (S::Running, E::Want(Desired::Running)) => (S::Running, C::None),
         (S::Running, E::Want(Desired::Suspended)) => (S::Stopping, C::Tell(Desired::Suspended)),
-        (S::Running, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
-            (S::Cancelling, C::Tell(Desired::Cancelled))
+        (S::Running, E::Want(desired @ (Desired::Cancelled | Desired::CancelledResumable))) => {
+            (S::Cancelling, C::Tell(desired))
         }
         (S::Running, E::ChildRetries(at)) => (S::Waiting(at), C::WakeAt(at)),
         (S::Running, E::ChildNeedsAuthorization) => (S::AwaitingAuthorization, C::None),
@@ -102,8 +103,8 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
         // then queued again, because the state is Running by then.
         (S::Stopping, E::Want(Desired::Running)) => (S::Running, C::Tell(Desired::Running)),
         (S::Stopping, E::Want(Desired::Suspended)) => (S::Stopping, C::None),
-        (S::Stopping, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
-            (S::Cancelling, C::Tell(Desired::Cancelled))
+        (S::Stopping, E::Want(desired @ (Desired::Cancelled | Desired::CancelledResumable))) => {
+            (S::Cancelling, C::Tell(desired))
         }
         (
             S::Stopping,
@@ -178,10 +179,11 @@ mod tests {
         State::Suspended,
         State::Ended,
     ];
-    const EVENTS: [Event; 11] = [
+    const EVENTS: [Event; 12] = [
         Event::Want(Desired::Running),
         Event::Want(Desired::Suspended),
         Event::Want(Desired::Cancelled),
+        Event::Want(Desired::CancelledResumable),
         Event::PlaceFree,
         Event::TimerDue,
         Event::ChildStopped,
@@ -199,7 +201,12 @@ mod tests {
     #[test]
     fn a_wish_set_twice_does_nothing_the_second_time() {
         for state in STATES {
-            for wish in [Desired::Running, Desired::Suspended, Desired::Cancelled] {
+            for wish in [
+                Desired::Running,
+                Desired::Suspended,
+                Desired::Cancelled,
+                Desired::CancelledResumable,
+            ] {
                 let (once, _) = step(state, Event::Want(wish));
                 assert_eq!(
                     step(once, Event::Want(wish)),
@@ -233,6 +240,16 @@ mod tests {
                     );
                     assert!(has_child(next), "{state:?} {event:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_running_transfer_is_told_how_it_is_cancelled() {
+        for state in [State::Running, State::Stopping] {
+            for wish in [Desired::Cancelled, Desired::CancelledResumable] {
+                let (next, command) = step(state, Event::Want(wish));
+                assert_eq!((next, command), (State::Cancelling, Command::Tell(wish)));
             }
         }
     }

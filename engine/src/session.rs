@@ -49,6 +49,10 @@ pub struct SessionRules {
     /// An app that is away is called when the session has drained or wants authorization
     /// (`sessionSendsLaunchEvents`).
     pub session_sends_launch_events: bool,
+    /// A task that fails and keeps bytes hands them to its owner as resume data
+    /// (`NSURLSessionDownloadTaskResumeData`). Without this they wait for the next task of the same
+    /// URL and target, and go with the acknowledgement of the failure.
+    pub resume_data_on_failure: bool,
 }
 
 /// A proxy's scheme, place and credentials, parsed.
@@ -105,6 +109,7 @@ impl Default for SessionRules {
             allows_expensive_network_access: true,
             allows_constrained_network_access: true,
             session_sends_launch_events: true,
+            resume_data_on_failure: false,
         }
     }
 }

@@ -144,6 +144,7 @@ impl Download {
             target: self.target(),
             collision: self.spec.collision,
             length: fresh.total,
+            replaces: self.leftover.clone(),
         };
         let part = PartUse::Create(plan);
         self.stream_anew(Stream {

@@ -232,12 +232,15 @@ impl Download {
                 self.drop_connections();
                 self.stopped_if_quiet();
             }
-            Step::Recovering(_) if self.desired == Desired::Cancelled => {
-                self.leave(Leave::Cancel);
-            }
             Step::Recovering(checkpoint) => {
                 let checkpoint = (**checkpoint).clone();
-                self.not_recovered(checkpoint, failure);
+                match self.desired {
+                    Desired::Cancelled => self.leave(Leave::Cancel),
+                    Desired::CancelledResumable => self.seal_unseen(&checkpoint),
+                    Desired::Running | Desired::Suspended => {
+                        self.not_recovered(checkpoint, failure);
+                    }
+                }
             }
             Step::Recording(_)
             | Step::Verifying
@@ -246,6 +249,7 @@ impl Download {
             | Step::Announcing(_)
             | Step::Publishing(_)
             | Step::Discarding(_)
+            | Step::Sealing(_)
             | Step::Clearing
             | Step::Closing
             | Step::Gone => {}
@@ -256,7 +260,7 @@ impl Download {
     fn not_recovered(&mut self, checkpoint: Checkpoint, failure: Failure) {
         self.attempts_failed = self.attempts_failed.saturating_add(1);
         if !retry::is_allowed(&self.rules, self.attempts_failed) {
-            return self.close(Outcome::Failed(failure));
+            return self.fail_unseen(&checkpoint, failure);
         }
         let delay = retry::delay(&self.rules, self.attempts_failed, None, &mut self.jitter);
         let at = self.now.after(delay);

@@ -22,36 +22,43 @@ impl Download {
                 self.step = Step::Gone;
                 self.act(Action::Exit(Exit::Stopped));
             }
-            (Step::Recovering(checkpoint), Desired::Cancelled | Desired::CancelledResumable) => {
+            (Step::Recovering(checkpoint), Desired::Cancelled) => {
                 if !matches!(checkpoint.stage, Stage::Finishing(_)) {
                     self.leave(Leave::Cancel);
                 }
             }
+            // Looked at when it is known what is there.
+            (Step::Recovering(_), Desired::CancelledResumable) => {}
             // Looked at when the file is gone.
             (
                 Step::Clearing,
                 Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable,
             ) => {}
             (Step::Fetching | Step::Verifying, Desired::Suspended) => self.leave(Leave::Suspend),
-            (
-                Step::Fetching | Step::Verifying,
-                Desired::Cancelled | Desired::CancelledResumable,
-            ) => self.leave(Leave::Cancel),
-            (
-                Step::Stopping(_) | Step::Recording(_),
-                Desired::Cancelled | Desired::CancelledResumable,
-            ) => {
-                self.leave(Leave::Cancel);
+            (Step::Fetching | Step::Verifying, Desired::CancelledResumable) => {
+                self.leave(Leave::CancelResumable);
             }
-            // It is about to end by itself, which is sooner than any other way to stop.
             (
-                Step::Stopping(_)
-                | Step::Recording(_)
-                | Step::Syncing
+                Step::Fetching | Step::Verifying | Step::Stopping(_) | Step::Recording(_),
+                Desired::Cancelled,
+            ) => self.leave(Leave::Cancel),
+            (Step::Stopping(leave), Desired::CancelledResumable) => {
+                self.step = Step::Stopping(Box::new(overtaken(leave)));
+            }
+            (Step::Recording(leave), Desired::CancelledResumable) if self.is_resumable() => {
+                self.step = Step::Recording(Box::new(overtaken(leave)));
+            }
+            // The next transfer finds in the record whether there is something to hand over.
+            (Step::Recording(_), Desired::CancelledResumable) => {}
+            // It is about to end by itself, which is sooner than any other way to stop.
+            (Step::Stopping(_) | Step::Recording(_), Desired::Suspended)
+            | (
+                Step::Syncing
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
                 | Step::Discarding(_)
+                | Step::Sealing(_)
                 | Step::Closing
                 | Step::Gone,
                 Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable,
@@ -84,8 +91,13 @@ impl Download {
         let leave = (**leave).clone();
         match leave {
             Leave::Cancel => self.discard(Outcome::Cancelled),
+            Leave::CancelResumable if !self.is_resumable() => self.discard(Outcome::Cancelled),
             Leave::FailAndDiscard(failure) => self.discard(Outcome::Failed(failure)),
-            Leave::Suspend | Leave::Retry(..) | Leave::Authorization | Leave::Fail(_) => {
+            Leave::Suspend
+            | Leave::Retry(..)
+            | Leave::Authorization
+            | Leave::Fail(_)
+            | Leave::CancelResumable => {
                 let checkpoint = self.checkpoint(&leave);
                 self.step = Step::Recording(Box::new(leave));
                 self.record(checkpoint);
@@ -98,7 +110,8 @@ impl Download {
             Leave::Suspend => Exit::Stopped,
             Leave::Retry(at, cause) => Exit::Retry { at, cause },
             Leave::Authorization => Exit::NeedsAuthorization,
-            Leave::Fail(failure) => return self.close(Outcome::Failed(failure)),
+            Leave::Fail(failure) => return self.fail_with_bytes(failure),
+            Leave::CancelResumable => return self.seal_cancelled(),
             Leave::FailAndDiscard(failure) => return self.discard(Outcome::Failed(failure)),
             Leave::Cancel => return self.discard(Outcome::Cancelled),
         };
@@ -140,6 +153,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Sealing(_)
                 | Step::Closing
                 | Step::Gone,
                 _,
@@ -208,5 +222,18 @@ impl Download {
             FailureKind::Unstable,
             "the resource changed with every attempt to go on; try again when it is stable",
         )));
+    }
+}
+
+/// Why a machine leaves that was leaving already when its owner wants its bytes as resume data.
+fn overtaken(leave: &Leave) -> Leave {
+    match leave {
+        Leave::Suspend
+        | Leave::Retry(..)
+        | Leave::Authorization
+        | Leave::Fail(_)
+        | Leave::CancelResumable => Leave::CancelResumable,
+        // There is nothing to hand over.
+        Leave::FailAndDiscard(_) | Leave::Cancel => leave.clone(),
     }
 }

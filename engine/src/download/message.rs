@@ -7,6 +7,7 @@ use crate::checksum::Digest;
 use crate::failure::Failure;
 use crate::http::head::ResponseHead;
 use crate::recovery::Found;
+use crate::resume_data::ResumeData;
 use crate::safe_url::HttpUrl;
 use crate::task::{Collision, Desired, Outcome, Phase, Progress};
 use crate::time::Timestamp;
@@ -70,6 +71,8 @@ pub enum Input {
     Published(Result<(), Failure>),
     /// The answer to [`Action::Discard`].
     Discarded,
+    /// The answer to [`Action::Seal`]; an `Err` left everything as it was.
+    Sealed(Result<ResumeData, Failure>),
     /// The answer to [`Action::Close`], after the commit: the outcome that stands in the store.
     Closed(Outcome),
     /// Time passed.
@@ -123,6 +126,8 @@ pub enum Action {
     },
     /// Remove the part file, or the file that took its name, so that no power cut brings it back.
     Discard(Part),
+    /// Make resume data of what is on record: the part file stays for whoever holds it.
+    Seal,
     /// Commit the terminal fact.
     Close(Outcome),
     /// The network is not needed any more: another task may have the place.
@@ -175,6 +180,9 @@ pub struct PartPlan {
     pub collision: Collision,
     /// Space to reserve.
     pub length: Option<u64>,
+    /// The part file whose bytes are of no use any more. It is removed once the new one is there, if
+    /// that has another name.
+    pub replaces: Option<Part>,
 }
 
 /// What to verify.

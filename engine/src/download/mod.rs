@@ -14,6 +14,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod recovering;
+mod sealing;
 #[cfg(test)]
 mod tests;
 
@@ -122,6 +123,8 @@ enum Step {
     Publishing(PathBuf),
     /// The part file is removed; then the task is closed with this outcome.
     Discarding(Outcome),
+    /// Resume data is made of what is on record; then the task is closed.
+    Sealing(Ending),
     /// A file that has the final name and cannot be believed is removed; then it starts from zero.
     Clearing,
     /// The terminal fact is being committed.
@@ -145,6 +148,17 @@ enum Leave {
     FailAndDiscard(Failure),
     /// Its owner cancelled it.
     Cancel,
+    /// Its owner cancelled it and wants its bytes as resume data.
+    CancelResumable,
+}
+
+/// What a task that leaves resume data ends with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Its owner cancelled it.
+    Cancelled,
+    /// It failed.
+    Failed(Failure),
 }
 
 impl Download {
@@ -213,6 +227,7 @@ impl Download {
             Input::Named(result) => self.named(result),
             Input::Published(result) => self.published(result),
             Input::Discarded => self.discarded(),
+            Input::Sealed(result) => self.sealed(result),
             Input::Closed(outcome) => self.closed(outcome),
             Input::Tick => {}
         }
@@ -262,8 +277,10 @@ impl Download {
                     self.step = Step::Recovering(Box::new(checkpoint));
                 }
             }
-            None if self.desired == Desired::Cancelled => self.leave(Leave::Cancel),
-            None => self.fetch(),
+            None => match self.desired {
+                Desired::Cancelled | Desired::CancelledResumable => self.leave(Leave::Cancel),
+                Desired::Running | Desired::Suspended => self.fetch(),
+            },
         }
         self.maintain();
     }
@@ -272,9 +289,11 @@ impl Download {
         let (stage, retry) = match leave {
             Leave::Retry(at, cause) => (Stage::Transferring, Some((*at, cause.clone()))),
             Leave::Authorization => (Stage::AwaitingAuthorization, None),
-            Leave::Suspend | Leave::Fail(_) | Leave::FailAndDiscard(_) | Leave::Cancel => {
-                (Stage::Transferring, None)
-            }
+            Leave::Suspend
+            | Leave::Fail(_)
+            | Leave::FailAndDiscard(_)
+            | Leave::Cancel
+            | Leave::CancelResumable => (Stage::Transferring, None),
         };
         Checkpoint {
             stage,
@@ -339,6 +358,7 @@ impl Download {
             Step::Stopping(_)
             | Step::Recording(_)
             | Step::Discarding(_)
+            | Step::Sealing(_)
             | Step::Clearing
             | Step::Closing
             | Step::Gone => return,

@@ -27,8 +27,17 @@ impl Download {
             return self.leave(Leave::Cancel);
         }
         let survivors = recovery::survivors(&checkpoint, found);
-        let can_continue = checkpoint.validator.if_range().is_some()
-            || (self.spec.allow_unvalidated_resume && checkpoint.total.is_some());
+        let can_continue = self.can_continue(&checkpoint.validator, checkpoint.total);
+        if self.desired == Desired::CancelledResumable {
+            let is_resumable = survivors.is_some_and(|spans| {
+                spans.written_bytes() > 0 && (can_continue || spans.is_complete())
+            });
+            // The record stands as it is: nothing was added to it.
+            return match is_resumable {
+                true => self.seal_cancelled(),
+                false => self.leave(Leave::Cancel),
+            };
+        }
         match survivors {
             Some(spans) if can_continue || spans.is_complete() => {
                 self.hold(&checkpoint, found, spans);

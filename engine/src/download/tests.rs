@@ -6,6 +6,7 @@ mod endings;
 mod finishing;
 mod recovering;
 mod requests;
+mod sealing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -229,6 +230,7 @@ fn kinds(actions: &[Action]) -> Vec<&'static str> {
         Action::Name(_) => Some("name"),
         Action::Publish { .. } => Some("publish"),
         Action::Discard(_) => Some("discard"),
+        Action::Seal => Some("seal"),
         Action::Close(_) => Some("close"),
         Action::Exit(_) => Some("exit"),
         Action::ReleasePlace | Action::Tell(_) => None,

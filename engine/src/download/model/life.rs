@@ -34,6 +34,7 @@ pub(super) enum Job {
     /// The directory of a published file is synced before the answer.
     SyncNames,
     Discard(Part),
+    Seal,
     Close(Outcome),
 }
 
@@ -93,6 +94,7 @@ impl Life {
             | Job::Name(_)
             | Job::SyncNames
             | Job::Discard(_)
+            | Job::Seal
             | Job::Close(_) => None,
         });
         let of_pumps = self.pumps.iter().filter_map(|pump| pump.inode);

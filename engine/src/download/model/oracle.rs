@@ -41,7 +41,7 @@ impl World {
                 .checkpoint
                 .as_ref()
                 .map(|checkpoint| &checkpoint.spans);
-            let is_cancelled = self.store.desired == Desired::Cancelled;
+            let is_cancelled = self.is_cancelled();
             assert!(
                 is_cancelled || old == Some(&checkpoint.spans),
                 "new claims of a closed file"
@@ -290,14 +290,26 @@ impl World {
                 // Whatever a power cut had broken was made again.
                 self.is_damaged = false;
             }
-            Outcome::Failed(_) => self.summary.failed += 1,
+            Outcome::Failed(failure) => {
+                self.summary.failed += 1;
+                if failure.resume_data().is_some() {
+                    assert!(self.rules.resume_data_on_failure, "nobody asked for it");
+                    assert!(
+                        !failure.kind().spoils_bytes(),
+                        "spoiled bytes are handed over"
+                    );
+                    self.check_handed_over();
+                }
+            }
             Outcome::Cancelled => {
                 self.summary.cancelled += 1;
-                assert_eq!(self.store.desired, Desired::Cancelled, "nobody cancelled");
+                assert!(self.is_cancelled(), "nobody cancelled");
             }
-            Outcome::Uploaded(_) | Outcome::CancelledResumable(_) => {
-                panic!("nobody asked for {outcome:?}")
+            Outcome::CancelledResumable(_) => {
+                assert_eq!(self.store.desired, Desired::CancelledResumable);
+                self.check_handed_over();
             }
+            Outcome::Uploaded(_) => panic!("nobody asked for {outcome:?}"),
             Outcome::Skipped(path) => {
                 self.summary.skipped += 1;
                 assert_ne!(*path, Path::new(""), "a skipped file has a name");
@@ -306,6 +318,27 @@ impl World {
         if self.is_honest {
             self.check_honest_outcome(outcome);
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        matches!(
+            self.store.desired,
+            Desired::Cancelled | Desired::CancelledResumable
+        )
+    }
+
+    /// What the owner got is what the store had, with bytes, and the file that it names is there; a
+    /// file that could not be opened to look may be gone.
+    fn check_handed_over(&mut self) {
+        self.summary.handed_over += 1;
+        let ticket = self.store.ticket.as_ref().expect("nothing was sealed");
+        assert_eq!(Some(ticket), self.store.checkpoint.as_ref());
+        let part = ticket.part.as_ref().expect("resume data of no file");
+        let has_bytes = ticket.spans.iter().any(|span| span.written > span.start);
+        assert!(has_bytes, "resume data of no bytes");
+        let was_seen = self.life.as_ref().is_some_and(|life| life.part.is_some());
+        let is_there = self.disk.named(&part.path) == Some(part.identity.inode);
+        assert!(is_there || !was_seen, "the bytes are lost");
     }
 
     fn check_finished(&self, finished: &Finished) {
@@ -360,8 +393,9 @@ impl World {
         });
         let is_right = match outcome {
             Outcome::Finished(_) => true,
-            Outcome::Cancelled => self.store.desired == Desired::Cancelled,
-            Outcome::Uploaded(_) | Outcome::CancelledResumable(_) => false,
+            Outcome::Cancelled => self.is_cancelled(),
+            Outcome::CancelledResumable(_) => self.store.desired == Desired::CancelledResumable,
+            Outcome::Uploaded(_) => false,
             Outcome::Skipped(_) => is_taken,
             Outcome::Failed(failure) => match failure.kind() {
                 FailureKind::Integrity => {
@@ -391,8 +425,8 @@ impl World {
             Outcome::Finished(_)
             | Outcome::Uploaded(_)
             | Outcome::Skipped(_)
-            | Outcome::Cancelled
-            | Outcome::CancelledResumable(_) => false,
+            | Outcome::Cancelled => false,
+            Outcome::CancelledResumable(_) => true,
             Outcome::Failed(failure) => !matches!(
                 failure.kind(),
                 FailureKind::Integrity | FailureKind::Unstable | FailureKind::Status(416)

@@ -13,6 +13,7 @@ use crate::download::{Action, Input, PartPlan, PartUse, Stream, VerifyOrder};
 use crate::failure::{Failure, FailureKind};
 use crate::limits::TAIL_BYTES;
 use crate::recovery::{Found, FoundPart};
+use crate::resume_data::ResumeData;
 use crate::session::Durability;
 use crate::task::{Collision, Outcome};
 
@@ -83,6 +84,7 @@ impl World {
                 life.part = None;
                 life.jobs.push(Job::Discard(part));
             }
+            Action::Seal => self.life().jobs.push(Job::Seal),
             Action::Close(outcome) => self.life().jobs.push(Job::Close(outcome)),
             Action::ReleasePlace => {}
             Action::Tell(news) => self.check_news(&news),
@@ -262,6 +264,7 @@ impl World {
                 }
                 self.reply(Input::Discarded);
             }
+            Job::Seal => self.seal(),
             Job::Close(outcome) => self.close(outcome),
         }
     }
@@ -287,6 +290,17 @@ impl World {
         self.check_claims(&checkpoint);
         self.store.checkpoint = Some(checkpoint);
         self.reply(Input::Recorded(Ok(())));
+    }
+
+    /// What is sealed is what the store has.
+    fn seal(&mut self) {
+        if self.dice.permille(self.troubles.file) {
+            let failure = Failure::new(FailureKind::NoSpace, "no space is left");
+            return self.reply(Input::Sealed(Err(failure)));
+        }
+        self.store.ticket.clone_from(&self.store.checkpoint);
+        let data = ResumeData::from_bytes(vec![1]).expect("it is short");
+        self.reply(Input::Sealed(Ok(data)));
     }
 
     fn close(&mut self, outcome: Outcome) {

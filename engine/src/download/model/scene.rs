@@ -23,6 +23,8 @@ pub(super) struct Troubles {
     pub(super) power: u64,
     pub(super) suspend: u64,
     pub(super) cancel: u64,
+    /// Cancels that want resume data.
+    pub(super) hand_over: u64,
     pub(super) version: u64,
     pub(super) stranger: u64,
     pub(super) store: u64,
@@ -150,6 +152,7 @@ fn troubles(dice: &mut Dice) -> Troubles {
         power: dice.pick(&[0, 0, 5, 20]),
         suspend: dice.pick(&[0, 0, 10]),
         cancel: dice.pick(&[0, 0, 0, 8]),
+        hand_over: dice.pick(&[0, 0, 0, 10]),
         version: dice.pick(&[0, 5, 30]),
         stranger: dice.pick(&[0, 0, 4]),
         store: dice.pick(&[0, 0, 50]),
@@ -207,6 +210,7 @@ fn rules(dice: &mut Dice) -> SessionRules {
         timeout_for_resource: Duration::from_secs(7 * 24 * 60 * 60),
         retries_max: dice.pick(&[None, None, None, Some(20)]),
         durability: dice.pick(&[Durability::Process, Durability::Power]),
+        resume_data_on_failure: dice.percent(50),
         ..SessionRules::default()
     }
 }

@@ -8,6 +8,8 @@ pub(super) struct Summary {
     pub(super) finished: u64,
     pub(super) failed: u64,
     pub(super) cancelled: u64,
+    pub(super) handed_over: u64,
+    pub(super) resumed: u64,
     pub(super) skipped: u64,
     pub(super) kills: u64,
     pub(super) power_cuts: u64,
@@ -22,6 +24,8 @@ impl Summary {
         self.finished += other.finished;
         self.failed += other.failed;
         self.cancelled += other.cancelled;
+        self.handed_over += other.handed_over;
+        self.resumed += other.resumed;
         self.skipped += other.skipped;
         self.kills += other.kills;
         self.power_cuts += other.power_cuts;
@@ -36,6 +40,8 @@ impl Summary {
             ("finished", self.finished),
             ("failed", self.failed),
             ("cancelled", self.cancelled),
+            ("left resume data", self.handed_over),
+            ("went on with resume data", self.resumed),
             ("skipped", self.skipped),
             ("kills", self.kills),
             ("power cuts", self.power_cuts),

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::disk::{FOREIGN, Run};
 use super::scene::{DIRECTORY, Troubles};
 use super::server::Lies;
-use super::world::World;
+use super::world::{Store, World};
 use crate::checkpoint::{Checkpoint, Stage};
 use crate::lifecycle::State;
-use crate::task::Desired;
+use crate::task::{Desired, Outcome};
 
 impl World {
     /// From now on the server keeps its promises and nobody kills or cuts.
@@ -44,6 +44,9 @@ impl World {
         if self.dice.permille(troubles.cancel) {
             self.want(Desired::Cancelled);
         }
+        if self.dice.permille(troubles.hand_over) {
+            self.want(Desired::CancelledResumable);
+        }
         if self.dice.permille(troubles.version)
             && self.server.current + 1 < self.server.lengths.len()
         {
@@ -57,6 +60,43 @@ impl World {
         if self.state == State::Suspended && self.dice.percent(20) {
             self.want(Desired::Running);
         }
+    }
+
+    /// A task that left resume data has mostly a successor, which begins from that alone.
+    pub(super) fn go_on_with_resume_data(&mut self) -> bool {
+        let Some(outcome) = &self.store.outcome else {
+            return false;
+        };
+        let has_data = match outcome {
+            Outcome::CancelledResumable(_) => true,
+            Outcome::Failed(failure) => failure.resume_data().is_some(),
+            Outcome::Finished(_)
+            | Outcome::Uploaded(_)
+            | Outcome::Skipped(_)
+            | Outcome::Cancelled => false,
+        };
+        let is_cancelled = matches!(outcome, Outcome::CancelledResumable(_));
+        if !has_data || self.dice.percent(20) || (self.is_honest && !is_cancelled) {
+            return false;
+        }
+        self.note(|| "RESUME DATA IS USED".to_owned());
+        self.summary.resumed += 1;
+        let sealed = self.store.ticket.take().expect("resume data was sealed");
+        let checkpoint = Checkpoint {
+            stage: Stage::Transferring,
+            attempts_failed: 0,
+            restarts: 0,
+            retry: None,
+            ..sealed
+        };
+        self.store = Store {
+            checkpoint: Some(checkpoint),
+            ..Store::default()
+        };
+        self.life = None;
+        self.created_at = self.now;
+        self.state = State::Queued;
+        true
     }
 
     /// Somebody else makes a file with the target's name, or removes it.
@@ -110,7 +150,7 @@ impl World {
             },
         };
         if self.state == State::Cancelling {
-            self.launch(Desired::Cancelled);
+            self.launch(self.store.desired);
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Store {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) desired: Desired,
     pub(super) outcome: Option<Outcome>,
+    /// What lies sealed beside the part file, once it does.
+    pub(super) ticket: Option<Checkpoint>,
 }
 
 #[derive(Debug)]
@@ -136,20 +138,20 @@ impl World {
 
     pub(super) fn run(&mut self) -> Summary {
         for _ in 0..self.steps {
-            if self.state == State::Ended {
+            if self.state == State::Ended && !self.go_on_with_resume_data() {
                 break;
             }
             self.trouble();
             self.turn();
         }
-        if self.state != State::Ended {
+        if self.state != State::Ended || self.go_on_with_resume_data() {
             self.become_honest();
             for count in 0.. {
                 assert!(
                     count < HONEST_STEPS_MAX,
                     "no end in {HONEST_STEPS_MAX} honest steps"
                 );
-                if self.state == State::Ended {
+                if self.state == State::Ended && !self.go_on_with_resume_data() {
                     break;
                 }
                 self.turn();
@@ -160,7 +162,11 @@ impl World {
     }
 
     pub(super) fn want(&mut self, desired: Desired) {
-        if self.store.desired == Desired::Cancelled || self.store.outcome.is_some() {
+        let is_cancelled = matches!(
+            self.store.desired,
+            Desired::Cancelled | Desired::CancelledResumable
+        );
+        if is_cancelled || self.store.outcome.is_some() {
             return;
         }
         self.note(|| format!("the owner wants {desired:?}"));
@@ -173,7 +179,7 @@ impl World {
         self.state = next;
         match command {
             Command::None | Command::Enqueue | Command::Dequeue | Command::WakeAt(_) => {}
-            Command::DequeueAndDiscard | Command::Discard => self.launch(Desired::Cancelled),
+            Command::DequeueAndDiscard | Command::Discard => self.launch(self.store.desired),
             Command::Launch => self.launch(Desired::Running),
             Command::Tell(desired) => self.feed(Input::Want(desired)),
             Command::CloseAsCrashed => panic!("nobody spends a budget here"),

@@ -1,9 +1,10 @@
 //! How a machine is stopped in each of its steps, and that nothing moves it afterwards.
 
+use super::sealing::data;
 use super::*;
 
 /// The steps in which a machine can be told to stop.
-const STEPS: [&str; 8] = [
+pub(super) const STEPS: [&str; 8] = [
     "recovering",
     "asking",
     "streaming",
@@ -25,7 +26,7 @@ fn digests() -> DownloadSpec {
 }
 
 /// A machine in this step, and the connection that streams in it.
-fn in_step(step: &str) -> (Driver, Option<ConnId>) {
+pub(super) fn in_step(step: &str) -> (Driver, Option<ConnId>) {
     if step == "recovering" {
         let (driver, _) = Driver::start(spec(), SessionRules::default(), Some(checkpoint()));
         return (driver, None);
@@ -62,7 +63,10 @@ fn in_step(step: &str) -> (Driver, Option<ConnId>) {
 }
 
 /// Plays the caller until the machine is done: every order is carried out at once.
-fn to_the_end(driver: &mut Driver, mut actions: Vec<Action>) -> (Exit, Vec<&'static str>) {
+pub(super) fn to_the_end(
+    driver: &mut Driver,
+    mut actions: Vec<Action>,
+) -> (Exit, Vec<&'static str>) {
     let mut done = Vec::new();
     for _ in 0..20 {
         done.extend(kinds(&actions));
@@ -71,6 +75,7 @@ fn to_the_end(driver: &mut Driver, mut actions: Vec<Action>) -> (Exit, Vec<&'sta
             let input = match action {
                 Action::Record(_) => Input::Recorded(Ok(())),
                 Action::Discard(_) => Input::Discarded,
+                Action::Seal => Input::Sealed(Ok(data())),
                 Action::Close(outcome) => Input::Closed(outcome),
                 Action::Publish { .. } => Input::Published(Ok(())),
                 Action::Exit(exit) => return (exit, done),
@@ -84,7 +89,7 @@ fn to_the_end(driver: &mut Driver, mut actions: Vec<Action>) -> (Exit, Vec<&'sta
 }
 
 /// Tells a machine in this step to stop and plays the caller to its end.
-fn told(step: &str, desired: Desired) -> (Exit, Vec<&'static str>) {
+pub(super) fn told(step: &str, desired: Desired) -> (Exit, Vec<&'static str>) {
     let (mut driver, conn) = in_step(step);
     let mut actions = driver.feed(Input::Want(desired));
     if let Some(conn) = conn {
@@ -241,7 +246,11 @@ fn a_short_body_is_retried_and_a_whole_one_that_broke_at_its_end_is_whole() {
 
 #[test]
 fn nothing_moves_a_machine_that_is_done() {
-    for desired in [Desired::Suspended, Desired::Cancelled] {
+    for desired in [
+        Desired::Suspended,
+        Desired::Cancelled,
+        Desired::CancelledResumable,
+    ] {
         let (mut driver, conn) = in_step("streaming");
         let conn = conn.expect("it streams");
         let mut actions = driver.feed(Input::Want(desired));
@@ -277,6 +286,7 @@ fn nothing_moves_a_machine_that_is_done() {
             Input::Named(Ok(PathBuf::from("/d/g"))),
             Input::Published(Ok(())),
             Input::Discarded,
+            Input::Sealed(Ok(data())),
             Input::Closed(Outcome::Cancelled),
             Input::Tick,
         ] {

@@ -9,6 +9,8 @@ use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 
+use crate::resume::TicketClaim;
+
 /// One change of the store. [`Store::commit`](crate::Store::commit) makes any number of them
 /// durable at once and answers each by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,20 @@ pub enum Change {
         /// those of `spec`, and `desired` too unless it has ended. One that failed is not taken: a
         /// new task gets its progress.
         adopt: bool,
+    },
+    /// Makes a task that goes on with the bytes of another one, which left them as resume data, and
+    /// claims its destination and the ticket: it is used once. Answers [`Effect::Registered`].
+    Resume {
+        /// Its session, which must exist.
+        session: SessionId,
+        /// What to transfer.
+        spec: Box<Spec>,
+        /// How far it is.
+        checkpoint: Box<Checkpoint>,
+        /// What it is made of.
+        ticket: TicketClaim,
+        /// The time of the request.
+        created_at: Timestamp,
     },
     /// Sets what the owner of a task wants of it. Answers [`Effect::Done`].
     SetDesired {
@@ -116,7 +132,8 @@ pub enum Effect {
 pub struct Forgotten {
     /// Their numbers, in the order of their facts or numbers.
     pub tasks: Vec<TaskId>,
-    /// The part files that failed tasks among them had kept: nobody else will remove them.
+    /// The part files that failed tasks among them had kept and not handed over as resume data: nobody
+    /// else will remove them.
     pub parts: Vec<Part>,
 }
 
@@ -143,6 +160,9 @@ pub enum Refusal {
         /// That task.
         task: TaskId,
     },
+    /// A task that the store knows was made of this resume data, or took its bytes over.
+    #[error("the resume data was used already")]
+    TicketUsed,
     /// What can only be done to ended tasks was asked of this one, or of its session.
     #[error("task {0} has not ended; wait for it or cancel it")]
     Live(TaskId),

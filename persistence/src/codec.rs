@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Bytes before the payload.
-const HEADER_BYTES: usize = 6;
+pub(crate) const HEADER_BYTES: usize = 6;
 
 /// What the decoder may claim for one record. It counts an integer by its width in memory, up to
 /// eight times its stored byte, so this is eight times the largest kind. Without any limit a

@@ -3,6 +3,7 @@
 
 mod ending;
 mod registering;
+mod resuming;
 
 use std::collections::HashMap;
 
@@ -79,7 +80,25 @@ impl Batch<'_> {
                 desired: *desired,
                 created_at: *created_at,
                 adopt: *adopt,
+                ticket: None,
             }),
+            Change::Resume {
+                session,
+                spec,
+                checkpoint,
+                ticket,
+                created_at,
+            } => {
+                let request = Registration {
+                    session,
+                    spec,
+                    desired: Desired::Running,
+                    created_at: *created_at,
+                    adopt: false,
+                    ticket: Some(ticket.clone()),
+                };
+                self.resume(&request, checkpoint)
+            }
             Change::SetDesired {
                 session,
                 task,

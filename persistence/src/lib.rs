@@ -13,11 +13,13 @@ mod commit;
 mod error;
 mod open;
 mod records;
+mod resume;
 mod store;
 mod tables;
 
 pub use change::{Change, Effect, Forgotten, Refusal, TaskSummary};
 pub use error::StoreError;
+pub use resume::{ResumeToken, Ticket, TicketClaim, TicketId, TicketTooLarge};
 pub use store::Store;
 
 #[cfg(test)]

@@ -16,9 +16,13 @@ use crate::change::{Change, Effect, Refusal, TaskSummary};
 use crate::commit;
 use crate::error::{StoreError, Trouble};
 use crate::open;
-use crate::records::{CheckpointV1, FactV1, SessionV1, StateV1, TaskV1, Unusable};
+use crate::records::{
+    CheckpointV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, Unusable, ticket_key,
+};
+use crate::resume::TicketId;
 use crate::tables::{
-    self, CHECKPOINTS, EVENTS, SESSIONS, STATES, TASKS, bad_row, decode_row, number_key, numbered,
+    self, CHECKPOINTS, EVENTS, SESSIONS, STATES, TARGETS, TASKS, bad_row, decode_row, number_key,
+    numbered,
 };
 
 /// What the engine remembers. One file, which one `Store` at a time has open; dropping it closes
@@ -217,6 +221,45 @@ impl Store {
                 });
             }
             Ok(facts)
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// The task that was made of a ticket, while the store knows it.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn ticket_holder(
+        &self,
+        ticket: TicketId,
+    ) -> Result<Option<(SessionId, TaskId)>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let targets = self.database().begin_read()?.open_table(TARGETS)?;
+            let Some(row) = targets.get(ticket_key(ticket).as_slice())? else {
+                return Ok(None);
+            };
+            let shown = || format!("ticket {ticket:?}");
+            let holder: TargetV1 = decode_row(row.value(), TARGETS, shown)?;
+            let session = SessionId::new(holder.session)
+                .map_err(|error| bad_row(TARGETS, shown(), error.to_string()))?;
+            Ok(Some((session, TaskId::new(holder.task))))
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// Where the ticket lay that a task was made of: of no more use since, and to be removed.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn spent_ticket(
+        &self,
+        session: &SessionId,
+        task: TaskId,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let states = self.database().begin_read()?.open_table(STATES)?;
+            let state: Option<StateV1> = numbered(&states, STATES, session, task.get())?;
+            Ok(state.and_then(|state| state.ticket).map(|it| it.path()))
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }

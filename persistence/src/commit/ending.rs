@@ -10,10 +10,8 @@ use redb::ReadableTable;
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Forgotten, Refusal};
 use crate::error::Trouble;
-use crate::records::{EndedV1, FactV1, StateV1, TargetV1, TaskV1};
-use crate::tables::{
-    EVENTS, STATES, TARGETS, TASKS, all_of, decode_row, next_fact, number_key, numbered,
-};
+use crate::records::{EndedV1, FactV1, StateV1, TaskV1};
+use crate::tables::{EVENTS, STATES, TASKS, all_of, decode_row, next_fact, number_key, numbered};
 
 /// Whether what was fetched may serve another task of the same URL and destination.
 const fn keeps_progress(outcome: &Outcome) -> bool {
@@ -114,24 +112,22 @@ impl Batch<'_> {
     }
 
     /// Drops all rows of a task that has ended, and its claim unless a later task took it over.
-    /// The answer is the part file that nobody knows any more, if the task had kept one.
+    /// The answer is the part file that nobody knows any more, if the task had kept one; who holds its
+    /// resume data still does.
     fn drop_task(&mut self, session: &SessionId, task: u64) -> Result<Option<Part>, Trouble> {
         let key = number_key(session, task);
+        let state = numbered::<StateV1>(&self.tables.states, STATES, session, task)?;
+        let is_handed_over = state.as_ref().is_some_and(|it| it.resume_data().is_some());
         let part = self
             .checkpoint(session, task)?
-            .and_then(|checkpoint| checkpoint.part);
+            .and_then(|checkpoint| checkpoint.part)
+            .filter(|_| !is_handed_over);
         let asked = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)?;
         if let Some(claim) = asked.and_then(|asked| asked.claim()) {
-            let holder = match self.tables.targets.get(claim.as_slice())? {
-                Some(row) => {
-                    let shown = || format!("of {session}/{task}");
-                    Some(decode_row::<TargetV1>(row.value(), TARGETS, shown)?)
-                }
-                None => None,
-            };
-            if holder.is_some_and(|it| it.session == session.as_str() && it.task == task) {
-                self.tables.targets.remove(claim.as_slice())?;
-            }
+            self.drop_claim(&claim, session, task)?;
+        }
+        if let Some(ticket) = state.and_then(|state| state.ticket) {
+            self.drop_claim(&ticket.key(), session, task)?;
         }
         self.tables.tasks.remove(key)?;
         self.tables.states.remove(key)?;

@@ -1,16 +1,17 @@
 //! Making a task, or finding the one that does the same.
 
-use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Spec};
 use longhaul_engine::time::Timestamp;
 use redb::ReadableTable;
 
+use super::resuming::TicketLeft;
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
 use crate::error::Trouble;
-use crate::records::{StateV1, TargetV1, TaskV1};
+use crate::records::{StateV1, TargetV1, TaskV1, TicketClaimV1};
+use crate::resume::TicketClaim;
 use crate::tables::{NEXT_TASK, TARGETS, TASKS, bad_row, decode_row, number_key, numbered};
 
 /// A request for a task.
@@ -20,13 +21,15 @@ pub(super) struct Registration<'a> {
     pub(super) desired: Desired,
     pub(super) created_at: Timestamp,
     pub(super) adopt: bool,
+    /// The ticket that it is made of.
+    pub(super) ticket: Option<TicketClaim>,
 }
 
 /// The task that claimed a destination last.
-struct Holder {
-    session: SessionId,
-    task: TaskId,
-    state: StateV1,
+pub(super) struct Holder {
+    pub(super) session: SessionId,
+    pub(super) task: TaskId,
+    pub(super) state: StateV1,
 }
 
 impl Batch<'_> {
@@ -54,7 +57,7 @@ impl Batch<'_> {
         }
     }
 
-    fn create(&mut self, asked: &TaskV1, request: &Registration<'_>) -> Step {
+    pub(super) fn create(&mut self, asked: &TaskV1, request: &Registration<'_>) -> Step {
         let number = self.next_number(NEXT_TASK)?;
         let row = encoded(asked)?;
         let state = encoded(&StateV1 {
@@ -62,6 +65,7 @@ impl Batch<'_> {
             created_at_ms: request.created_at.as_unix_ms(),
             host: host_key(request.spec.url()),
             ended: None,
+            ticket: request.ticket.as_ref().map(TicketClaimV1::from),
         })?;
         let session = request.session.as_str().to_owned();
         let target = encoded(&TargetV1 {
@@ -78,25 +82,29 @@ impl Batch<'_> {
                 .targets
                 .insert(claim.as_slice(), target.as_slice())?;
         }
-        Ok(Effect::Registered(TaskId::new(number)))
+        let task = TaskId::new(number);
+        if let Some(ticket) = &request.ticket {
+            self.claim_ticket(ticket, request.session, task)?;
+        }
+        Ok(Effect::Registered(task))
     }
 
-    /// Makes a task that goes on with what a failed one had fetched; its attempts are its own.
+    /// Makes a task that goes on with what a failed one had fetched, unless its resume data was used:
+    /// the resume data is of no more use then.
     fn inherit(&mut self, failed: &Holder, asked: &TaskV1, request: &Registration<'_>) -> Step {
-        let progress = self.checkpoint(&failed.session, failed.task.get())?;
-        let effect = self.create(asked, request)?;
-        if let (Some(progress), Effect::Registered(task)) = (progress, &effect) {
-            let progress = Checkpoint {
-                attempts_failed: 0,
-                restarts: 0,
-                retry: None,
-                ..progress
-            };
-            self.record(request.session, *task, &progress)?;
-            self.tables
-                .checkpoints
-                .remove(number_key(&failed.session, failed.task.get()))?;
-        }
+        let ticket = match self.ticket_left(&failed.state)? {
+            TicketLeft::None => None,
+            TicketLeft::Unused(ticket) => Some(ticket),
+            TicketLeft::Used => return self.create(asked, request),
+        };
+        let Some(progress) = self.checkpoint(&failed.session, failed.task.get())? else {
+            return self.create(asked, request);
+        };
+        let request = Registration { ticket, ..*request };
+        let effect = self.create_with_progress(asked, &request, &progress)?;
+        self.tables
+            .checkpoints
+            .remove(number_key(&failed.session, failed.task.get()))?;
         Ok(effect)
     }
 
@@ -127,7 +135,7 @@ impl Batch<'_> {
         })
     }
 
-    fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {
+    pub(super) fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {
         let Some(row) = self.tables.targets.get(claim)? else {
             return Ok(None);
         };

@@ -71,7 +71,7 @@ struct RetryV1 {
 
 /// All spans of 69 bytes at most, two paths and an error text of 4 KiB each, an entity tag of 1
 /// KiB, digests.
-const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 24 * 1024;
+pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 24 * 1024;
 
 first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
 

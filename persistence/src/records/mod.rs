@@ -12,6 +12,7 @@ mod session;
 mod state;
 mod target;
 mod task;
+mod ticket;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -28,9 +29,10 @@ pub(crate) use checkpoint::CheckpointV1;
 pub(crate) use event::FactV1;
 pub(crate) use meta::CounterV1;
 pub(crate) use session::SessionV1;
-pub(crate) use state::{EndedV1, StateV1};
-pub(crate) use target::{TargetV1, target_key};
+pub(crate) use state::{EndedV1, StateV1, TicketClaimV1};
+pub(crate) use target::{TargetV1, target_key, ticket_key};
 pub(crate) use task::TaskV1;
+pub(crate) use ticket::{TicketV1, TokenV1};
 
 /// A record that can be read and still is nothing that the engine allows; names the field, never
 /// its value.

@@ -30,6 +30,7 @@ pub(crate) struct SessionV1 {
     allows_expensive_network_access: bool,
     allows_constrained_network_access: bool,
     session_sends_launch_events: bool,
+    resume_data_on_failure: bool,
 }
 
 /// Whole, so that a configuration comes back equal to the one that was put.
@@ -86,6 +87,7 @@ impl From<&SessionRules> for SessionV1 {
             allows_expensive_network_access: rules.allows_expensive_network_access,
             allows_constrained_network_access: rules.allows_constrained_network_access,
             session_sends_launch_events: rules.session_sends_launch_events,
+            resume_data_on_failure: rules.resume_data_on_failure,
         }
     }
 }
@@ -112,6 +114,7 @@ impl From<SessionV1> for SessionRules {
             allows_expensive_network_access: record.allows_expensive_network_access,
             allows_constrained_network_access: record.allows_constrained_network_access,
             session_sends_launch_events: record.session_sends_launch_events,
+            resume_data_on_failure: record.resume_data_on_failure,
         }
     }
 }

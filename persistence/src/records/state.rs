@@ -1,5 +1,7 @@
 //! What is wanted of a task and how it ended.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::limits::{
@@ -8,7 +10,8 @@ use longhaul_engine::limits::{
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::task::{Desired, Finished, Outcome, Uploaded};
 
-use super::{FailureV1, PathV1, first_version, path_from_record, path_to_record};
+use super::{FailureV1, PathV1, first_version, path_from_record, path_to_record, ticket_key};
+use crate::resume::{TicketClaim, TicketId};
 
 /// What is wanted of a task and how it ended, and what a list of tasks shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +20,51 @@ pub(crate) struct StateV1 {
     pub(crate) created_at_ms: u64,
     pub(crate) host: String,
     pub(crate) ended: Option<EndedV1>,
+    /// The ticket that the task was made of.
+    pub(crate) ticket: Option<TicketClaimV1>,
+}
+
+/// A ticket that is claimed by a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TicketClaimV1 {
+    id: [u8; 16],
+    path: PathV1,
+}
+
+impl TicketClaimV1 {
+    /// The key of its claim.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        ticket_key(TicketId(self.id))
+    }
+
+    /// Where the ticket lay.
+    pub(crate) fn path(self) -> PathBuf {
+        path_from_record(self.path)
+    }
+}
+
+impl From<&TicketClaim> for TicketClaimV1 {
+    fn from(claim: &TicketClaim) -> Self {
+        Self {
+            id: claim.id.0,
+            path: path_to_record(&claim.path),
+        }
+    }
 }
 
 impl StateV1 {
+    /// The resume data of a failure.
+    pub(crate) fn resume_data(&self) -> Option<&[u8]> {
+        match &self.ended.as_ref()?.outcome {
+            OutcomeV1::Failed(failure) => failure.resume_data.as_deref(),
+            OutcomeV1::Finished { .. }
+            | OutcomeV1::Skipped(_)
+            | OutcomeV1::Cancelled
+            | OutcomeV1::CancelledResumable(_)
+            | OutcomeV1::Uploaded { .. } => None,
+        }
+    }
+
     /// Whether the task has ended in failure.
     pub(crate) const fn has_failed(&self) -> bool {
         matches!(
@@ -66,8 +111,8 @@ pub(crate) enum OutcomeV1 {
     },
 }
 
-/// An outcome, a host name, which is part of a URL, and some integers.
-const STATE_BYTES_MAX: usize = OUTCOME_BYTES_MAX + URL_BYTES_MAX + 1024;
+/// An outcome, a host name, which is part of a URL, the path of a ticket of 4 KiB, and some integers.
+const STATE_BYTES_MAX: usize = OUTCOME_BYTES_MAX + URL_BYTES_MAX + 5 * 1024;
 
 /// A path, or an error text with resume data, or an answer's body.
 pub(super) const OUTCOME_BYTES_MAX: usize =

@@ -8,6 +8,7 @@ use longhaul_engine::limits::SESSION_ID_BYTES_MAX;
 use longhaul_engine::task::Destination;
 
 use super::first_version;
+use crate::resume::TicketId;
 
 /// The task that claimed a destination last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ first_version!(TargetV1, kind: b'G', bytes_max: TARGET_BYTES_MAX);
 
 /// The key of what is fetched from `url` to `destination`. A file is claimed as such; in a
 /// directory the name is not known yet, so the claim is for this URL in this directory. No path
-/// holds a NUL, so the two kinds never meet.
+/// holds a NUL, so the kinds never meet.
 pub(crate) fn target_key(destination: &Destination, url: &str) -> Vec<u8> {
     match destination {
         Destination::File(path) => path.as_os_str().as_bytes().to_vec(),
@@ -31,4 +32,9 @@ pub(crate) fn target_key(destination: &Destination, url: &str) -> Vec<u8> {
             [path.as_os_str().as_bytes(), b"\0", url.as_bytes()].concat()
         }
     }
+}
+
+/// The key of a ticket. No path begins with a NUL.
+pub(crate) fn ticket_key(ticket: TicketId) -> Vec<u8> {
+    [b"\0".as_slice(), &ticket.0].concat()
 }

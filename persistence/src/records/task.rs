@@ -72,7 +72,7 @@ enum CredentialsV1 {
 
 /// The headers and the URL at their limits, a path of 4 KiB, digests, and a bearer token that is
 /// larger than any server takes in a header.
-const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX
+pub(super) const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX
     + URL_BYTES_MAX
     + DESCRIPTION_BYTES_MAX
     + 2 * NOTIFICATION_TITLE_BYTES_MAX

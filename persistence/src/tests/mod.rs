@@ -6,6 +6,7 @@ mod disk;
 mod opening;
 mod records;
 mod registering;
+mod resuming;
 mod samples;
 mod scenario;
 mod strategies;

@@ -15,13 +15,15 @@ use longhaul_engine::task::{Finished, Outcome, Spec, Uploaded};
 use proptest::prelude::*;
 
 use super::samples::{
-    full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_upload,
+    full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_token, full_upload,
 };
 use super::strategies::{self, KINDS};
 use crate::codec::{CodecError, Record, TooLarge, decode, encode};
 use crate::records::{
-    CheckpointV1, CounterV1, EndedV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, Unusable,
+    CheckpointV1, CounterV1, EndedV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, TicketV1,
+    TokenV1, Unusable,
 };
+use crate::resume::{ResumeToken, Ticket};
 
 fn outcomes() -> Vec<(&'static str, Outcome)> {
     let data = ResumeData::from_bytes(vec![7; 60]).unwrap();
@@ -69,6 +71,7 @@ fn state(outcome: Option<&Outcome>) -> StateV1 {
             sequence: 300,
             outcome: outcome.into(),
         }),
+        ticket: outcome.map(|_| (&full_token().claim()).into()),
     }
 }
 
@@ -156,6 +159,23 @@ fn a_state_a_fact_a_target_and_a_counter_of_version_1_read_as_they_were_written(
     assert_eq!(assert_golden("target-1.bin", &target), target);
     let counter = CounterV1 { value: 1_000_000 };
     assert_eq!(assert_golden("meta-1.bin", &counter), counter);
+}
+
+#[test]
+fn resume_data_of_version_1_reads_as_it_was_written() {
+    let token = full_token();
+    let record = assert_golden("token-1.bin", &TokenV1::from(&token));
+    assert!(ResumeToken::from(record) == token);
+    for (name, ticket) in [
+        (
+            "ticket-download-1.bin",
+            Ticket::Download(full_spec(), full_checkpoint()),
+        ),
+        ("ticket-upload-1.bin", Ticket::Upload(full_upload())),
+    ] {
+        let record = assert_golden(name, &TicketV1::from(&ticket));
+        assert!(Ticket::try_from(record) == Ok(ticket), "{name}");
+    }
 }
 
 #[test]
@@ -349,6 +369,8 @@ proptest! {
         read_as::<TargetV1>(&bytes, version);
         read_as::<CounterV1>(&bytes, version);
         read_as::<CheckpointV1>(&bytes, version);
+        read_as::<TokenV1>(&bytes, version);
+        read_as::<TicketV1>(&bytes, version);
         if let Ok(record) = decode::<CheckpointV1>(&envelope(CheckpointV1::KIND, 1, &bytes)) {
             let _ = Checkpoint::try_from(record);
         }

@@ -23,6 +23,7 @@ use longhaul_engine::task::{
 };
 use longhaul_engine::time::Timestamp;
 
+use crate::resume::{ResumeToken, TicketId};
 use crate::{Change, Effect, Refusal, Store};
 
 pub(super) const CREATED_AT: Timestamp = Timestamp::from_unix_ms(1_700_000_000_123);
@@ -265,6 +266,7 @@ pub(super) fn full_rules() -> SessionRules {
         allows_expensive_network_access: false,
         allows_constrained_network_access: true,
         session_sends_launch_events: false,
+        resume_data_on_failure: true,
     }
 }
 
@@ -305,5 +307,13 @@ pub(super) fn full_checkpoint() -> Checkpoint {
             Failure::new(FailureKind::Status(503), "the server answered 503"),
         )),
         length_unverified: true,
+    }
+}
+
+pub(super) fn full_token() -> ResumeToken {
+    ResumeToken {
+        key: [0xa5; 32],
+        ticket: TicketId([0x3c; 16]),
+        path: odd_path(),
     }
 }

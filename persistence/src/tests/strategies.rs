@@ -148,7 +148,7 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
         texts,
         times,
         numbers,
-        (any::<bool>(), any::<[bool; 4]>()),
+        (any::<bool>(), any::<[bool; 5]>()),
         option::of(proxy),
         option::of(any::<u64>()),
     )
@@ -177,6 +177,7 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
                 allows_expensive_network_access: flags[1],
                 allows_constrained_network_access: flags[2],
                 session_sends_launch_events: flags[3],
+                resume_data_on_failure: flags[4],
             },
         )
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use longhaul_actors::handle::{CallError, RefusedStart, StartError};
 use longhaul_engine::checksum::DigestError;
 use longhaul_engine::id::{SessionIdError, TaskId};
+use longhaul_engine::resume_data::{ResumeDataError, ResumeDataTooLong};
 use longhaul_engine::safe_url::UrlError;
 
 /// Why a call failed. The variants are sorted by who must act: the caller, the operator of the
@@ -29,6 +30,9 @@ pub enum Error {
         /// The other task.
         task: TaskId,
     },
+    /// The resume data is of no use; nothing was changed.
+    #[error(transparent)]
+    ResumeData(#[from] ResumeDataError),
     /// The session has no such task, or has forgotten it because its end was acknowledged.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
@@ -92,8 +96,15 @@ impl From<RefusedStart> for Error {
                 task,
             },
             RefusedStart::Invalid(text) => Self::Invalid(text),
+            RefusedStart::ResumeData(error) => Self::ResumeData(error),
             other => Self::Invalid(other.to_string()),
         }
+    }
+}
+
+impl From<ResumeDataTooLong> for Error {
+    fn from(error: ResumeDataTooLong) -> Self {
+        Self::Invalid(error.to_string())
     }
 }
 

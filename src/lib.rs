@@ -83,7 +83,7 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
 pub use events::Events;
 pub use request::DownloadRequest;
-pub use session::Session;
+pub use session::{ResumeRequest, Session};
 pub use task::{DownloadTask, TaskSnapshot};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
@@ -93,7 +93,7 @@ pub use longhaul_engine::failure::{Class, Failure, FailureKind};
 pub use longhaul_engine::http::authorization::Credentials;
 pub use longhaul_engine::id::{Sequence, TaskId};
 pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
-pub use longhaul_engine::resume_data::{ResumeData, ResumeDataTooLong};
+pub use longhaul_engine::resume_data::{ResumeData, ResumeDataError, ResumeDataTooLong};
 pub use longhaul_engine::safe_url::HttpUrl;
 pub use longhaul_engine::session::Durability;
 pub use longhaul_engine::task::{
@@ -143,6 +143,11 @@ mod tests {
         is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });
         is_sent(|_, _, task| async { task.events().await });
         is_sent(|_, _, task| async { task.cancel().await });
+        is_sent(|_, _, task| async { task.cancel_by_producing_resume_data().await });
+        is_sent(|_, session, _| async {
+            let data = ResumeData::from_bytes(Vec::new()).unwrap();
+            session.resume_download(data, "x").await
+        });
         is_sent(|_, _, task| task.clone().into_future());
     }
 }

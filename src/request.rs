@@ -44,15 +44,8 @@ impl DownloadRequest {
     /// [`Error::Invalid`] when the URL is not `http` or `https` or the path names no file,
     /// [`Error::State`] when the current directory is gone.
     pub fn new(url: &str, destination: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = destination.as_ref();
-        if path.file_name().is_none() {
-            return Err(Error::Invalid(format!(
-                "the destination {} names no file; give a path that ends in a name, or a directory \
-                 with DownloadRequest::into_directory",
-                path.display()
-            )));
-        }
-        Self::with_destination(url, Destination::File(absolute(path)?))
+        let path = file_destination(destination.as_ref())?;
+        Self::with_destination(url, Destination::File(path))
     }
 
     /// Fetches `url` into `directory`, under a safe name that the server (`Content-Disposition`) or
@@ -208,6 +201,18 @@ impl DownloadRequest {
     pub const fn destination(&self) -> &Destination {
         &self.spec.destination
     }
+}
+
+/// The absolute path of a file.
+pub(crate) fn file_destination(path: &Path) -> Result<PathBuf, Error> {
+    if path.file_name().is_none() {
+        return Err(Error::Invalid(format!(
+            "the destination {} names no file; give a path that ends in a name, or a directory with \
+             DownloadRequest::into_directory",
+            path.display()
+        )));
+    }
+    absolute(path)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {

@@ -1,10 +1,13 @@
 //! A session: a named group of tasks, found again by its name.
 
+mod resuming;
+
 use longhaul_actors::handle::SessionHandle;
 use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_engine::task::DownloadSpec;
 
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
+pub use resuming::ResumeRequest;
 
 /// An open session. Cloning gives another handle of the same session.
 #[derive(Clone, Debug)]

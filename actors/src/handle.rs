@@ -1,5 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod resuming;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::resume_data::ResumeDataError;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 use longhaul_persistence::{Change, Effect};
@@ -25,6 +28,7 @@ use crate::session::{
 };
 use crate::slot::{Gone, SlotRef};
 use crate::threads;
+pub use resuming::ResumeOptions;
 
 /// How an engine is started.
 #[derive(Clone, Debug)]
@@ -90,6 +94,9 @@ pub enum RefusedStart {
     /// The request can not be made.
     #[error("{0}")]
     Invalid(String),
+    /// The resume data is of no use.
+    #[error(transparent)]
+    ResumeData(#[from] ResumeDataError),
 }
 
 /// A task as its session sees it at one moment.

@@ -1,6 +1,9 @@
 //! The actor that remembers: the only code that may block on the store.
 
+mod tickets;
+
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
@@ -17,6 +20,7 @@ use crate::fault;
 use crate::file::discard::discard;
 use crate::notifier::{Committed, NotifierActor};
 use crate::slot::{Later, SlotRef};
+pub(crate) use tickets::{DiscardResumeData, Resume, Resumed, Seal};
 
 /// Commits begin at least this far apart. A commit costs a tenth of a millisecond whatever is in it,
 /// so under load a few milliseconds of waiting make one of dozens; alone, nothing waits.
@@ -47,6 +51,8 @@ pub(crate) enum NotStored {
 pub(crate) struct RegistryActor {
     store: Store,
     notifier: SlotRef<NotifierActor>,
+    /// Where parts lie whose target's directory takes none; its path names tickets too.
+    parts_dir: PathBuf,
     /// The generation of the transfer that may write, per running task.
     fences: HashMap<TaskId, Generation>,
     next_generation: u64,
@@ -68,11 +74,12 @@ impl std::fmt::Debug for RegistryActor {
 }
 
 impl RegistryActor {
-    pub(crate) fn new(store: Store, notifier: SlotRef<NotifierActor>) -> Self {
+    pub(crate) fn new(store: Store, notifier: SlotRef<NotifierActor>, parts_dir: PathBuf) -> Self {
         let next_generation = store.epoch() << EPOCH_SHIFT;
         Self {
             store,
             notifier,
+            parts_dir,
             fences: HashMap::new(),
             next_generation,
             pending: Vec::new(),
@@ -251,6 +258,7 @@ const fn session_of(change: &Change) -> &SessionId {
     match change {
         Change::PutSession { id, .. } => id,
         Change::Register { session, .. }
+        | Change::Resume { session, .. }
         | Change::SetDesired { session, .. }
         | Change::Record { session, .. }
         | Change::Close { session, .. }
@@ -296,6 +304,10 @@ impl Handler<Begin> for RegistryActor {
                 _,
             )) => Begun::Ended(outcome),
             Some(live) => {
+                if let Some(checkpoint) = &live.1 {
+                    let task = message.task;
+                    self.remove_void_tickets(&message.session, task, checkpoint, context)?;
+                }
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);
                 self.fences.insert(message.task, generation);

@@ -253,12 +253,13 @@ impl Root {
         let number = self.next_number();
         let notifier = self.notifier.reference();
         let registry = self.registry.clone();
+        let parts_dir = self.world.parts_dir.clone();
         let (built, is_built) = oneshot::channel();
         let build = move |context: &mut actix::Context<RegistryActor>| {
             registry.put(context.address());
             // The root waits right below.
             let _ = built.send(());
-            RegistryActor::new(store, notifier)
+            RegistryActor::new(store, notifier, parts_dir)
         };
         let reports = self.reports.clone();
         let report = move |exit| {

@@ -42,6 +42,24 @@ impl Clock {
     }
 }
 
+/// Fills `bytes` with the kernel's entropy: for keys, so there is nothing instead.
+///
+/// # Errors
+/// When the kernel gives none.
+pub(crate) fn fill_with_entropy(bytes: &mut [u8]) -> std::io::Result<()> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        match rustix::rand::getrandom(&mut bytes[filled..], flags) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Eight bytes of the kernel's entropy; the clock's digits where it gives none.
 pub(crate) fn entropy() -> u64 {
     let mut bytes = [0_u8; 8];

@@ -7,7 +7,8 @@
 //! The way of a download: [`recover::recover`] when a checkpoint exists, [`publish::check_target`]
 //! before anything is fetched, [`part::PartFile`] while bytes arrive, [`publish::choose_name`] if it
 //! may take another name, the record of that name, [`publish::publish`], the record of the end, and
-//! [`discard::discard`] for what may be left.
+//! [`discard::discard`] for what may be left. A task that is ended to go on elsewhere leaves its part
+//! and a [`ticket`].
 
 pub mod discard;
 mod disk;
@@ -18,6 +19,7 @@ pub mod part;
 pub mod place;
 pub mod publish;
 pub mod recover;
+pub mod ticket;
 pub mod token;
 
 #[cfg(test)]

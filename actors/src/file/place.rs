@@ -15,6 +15,12 @@ pub const PART_NAME_BYTES_MAX: usize = 143;
 /// Bytes in a file name: `NAME_MAX` of Linux.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// How the mark of a task begins in the names of its files.
+const PART_MARK: &[u8] = b".longhaul-";
+
+/// How the names of tickets end.
+const RESUME_SUFFIX: &str = ".resume";
+
 /// Where the part file of one task may lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartPlace {
@@ -92,6 +98,21 @@ pub(super) fn numbered(wanted: &Path, n: u32) -> PathBuf {
     wanted.with_file_name(OsString::from_vec(name))
 }
 
+/// Where the ticket of `task` lies: beside `part`, which it holds and another task may have made, as
+/// `.NAME.longhaul-TASK-STORE.resume`. A task has one ticket at most, for it ends once.
+#[must_use]
+pub fn ticket_path(part: &Path, task: TaskId, fallback: &Path) -> PathBuf {
+    let name = part.file_name().unwrap_or_default().as_bytes();
+    let mark = name
+        .windows(PART_MARK.len())
+        .rposition(|window| window == PART_MARK);
+    let end = format!("{}{RESUME_SUFFIX}", owner_mark(task, fallback));
+    let stem = OsStr::from_bytes(&name[..mark.unwrap_or(name.len())]);
+    let mut ticket = cut(stem, PART_NAME_BYTES_MAX - end.len()).to_vec();
+    ticket.extend_from_slice(end.as_bytes());
+    part.with_file_name(OsString::from_vec(ticket))
+}
+
 fn part_name(name: &OsStr, task: TaskId, fallback: &Path) -> OsString {
     let end = part_end(task, fallback);
     let mut part = vec![b'.'];
@@ -102,7 +123,12 @@ fn part_name(name: &OsStr, task: TaskId, fallback: &Path) -> OsString {
 
 /// How the names of all part files of `task` end, whatever their target.
 pub(super) fn part_end(task: TaskId, fallback: &Path) -> String {
-    format!(".longhaul-{task}-{}.part", store_digits(fallback))
+    format!("{}.part", owner_mark(task, fallback))
+}
+
+/// What the names of all files of `task` have in common.
+fn owner_mark(task: TaskId, fallback: &Path) -> String {
+    format!(".longhaul-{task}-{}", store_digits(fallback))
 }
 
 /// Eight hexadecimal digits that tell stores apart; the same for one path in every version.
@@ -202,6 +228,26 @@ mod tests {
             part_of(&long).file_name().unwrap().len(),
             PART_NAME_BYTES_MAX
         );
+    }
+
+    #[test]
+    fn a_ticket_lies_beside_its_part_and_is_named_by_its_own_task() {
+        let state = Path::new("/state/parts");
+        for (part, ticket) in [
+            (
+                part_of(Path::new("/d/x")),
+                "/d/.x.longhaul-9-0f45b403.resume",
+            ),
+            (
+                PathBuf::from("/e/.a.longhaul-1-2.b.longhaul-3-00000000.part"),
+                "/e/.a.longhaul-1-2.b.longhaul-9-0f45b403.resume",
+            ),
+        ] {
+            assert_eq!(ticket_path(&part, TaskId::new(9), state), Path::new(ticket));
+        }
+        let long = part_of(&Path::new("/d").join("a".repeat(255)));
+        let ticket = ticket_path(&long, TaskId::new(1_000_000), state);
+        assert!(ticket.file_name().unwrap().len() <= PART_NAME_BYTES_MAX);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod children;
 mod commands;
 mod queries;
+mod resuming;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::world::World;
 pub(crate) use children::{ChildStarted, PlaceReleased};
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use queries::{GetOutcome, GetView, ListViews};
+pub(crate) use resuming::ResumeTask;
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.
@@ -124,7 +126,7 @@ impl SessionActor {
     fn take_in(&mut self, task: &TaskSummary) {
         let state = match (task.ended, task.desired, &task.retry) {
             (true, _, _) => State::Ended,
-            // Its transfer that discards everything starts when the actor does.
+            // Its transfer that ends it starts when the actor does.
             (false, Desired::Cancelled | Desired::CancelledResumable, _) => State::Cancelling,
             (false, Desired::Suspended, _) => State::Suspended,
             (false, Desired::Running, _) if task.awaiting_authorization => {

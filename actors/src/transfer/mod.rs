@@ -6,6 +6,7 @@ mod live;
 mod names;
 mod pump;
 mod requests;
+mod sealing;
 mod worker;
 
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
+use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
 
@@ -30,6 +31,7 @@ use crate::notifier::TaskNews;
 use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
+use files::{Past, may_leave_a_part};
 pub(crate) use live::Live;
 use requests::Line;
 #[cfg(test)]
@@ -72,13 +74,6 @@ struct Running {
     timer: Option<(Timestamp, SpawnHandle)>,
     /// What an earlier transfer may have left without a record.
     past: Option<Past>,
-}
-
-/// A task that was begun before: it may have a part file that no record names.
-struct Past {
-    destination: Destination,
-    /// A record, or this transfer itself, knows the file by that name.
-    has_part: bool,
 }
 
 impl TransferActor {
@@ -157,7 +152,7 @@ impl TransferActor {
             rules: Arc::clone(&session.rules),
             created_at: task.created_at,
             checkpoint,
-            desired: self.desired,
+            desired: as_cancelled(self.desired, task.desired),
             seed: entropy(),
         };
         let machine = Download::new(start, session.world.clock.now());
@@ -229,6 +224,7 @@ impl TransferActor {
                 self.publish(target, length, collision, context);
             }
             Action::Discard(part) => self.discard(part, context),
+            Action::Seal => self.seal(context),
             Action::Close(outcome) => self.close(outcome, context),
             Action::ReleasePlace => self.release_place(),
             Action::Tell(news) => self.tell(news),
@@ -361,13 +357,12 @@ impl TransferActor {
     }
 }
 
-/// Whether a part file that no record names may lie there, when a task ends like this. A failed one
-/// keeps the part file that its record names.
-const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Cancelled | Outcome::CancelledResumable(_) => true,
-        Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
-        Outcome::Finished(_) | Outcome::Uploaded(_) => false,
+/// What is wanted of a task. The session says that it is cancelled; how is on record.
+const fn as_cancelled(told: Desired, recorded: Desired) -> Desired {
+    match (told, recorded) {
+        (Desired::Cancelled, Desired::CancelledResumable) => recorded,
+        (Desired::Cancelled, Desired::Running | Desired::Suspended | Desired::Cancelled)
+        | (Desired::Running | Desired::Suspended | Desired::CancelledResumable, _) => told,
     }
 }
 

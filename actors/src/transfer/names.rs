@@ -16,6 +16,7 @@ pub(super) const fn name_of(action: &Action) -> &'static str {
         Action::Name(_) => "transfer.name",
         Action::Publish { .. } => "transfer.publish",
         Action::Discard(_) => "transfer.discard",
+        Action::Seal => "transfer.seal",
         Action::Close(_) => "transfer.close",
         Action::ReleasePlace => "transfer.release_place",
         Action::Tell(_) => "transfer.tell",

@@ -18,6 +18,7 @@ use super::disk::quick;
 use super::requests::{Moved, Stop};
 use crate::blocks::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, Blocks};
 use crate::fault;
+use crate::file::discard::discard;
 use crate::file::part::{PartFile, tail_of};
 use crate::file::place::PartPlace;
 use crate::file::publish::{TargetCheck, check_target};
@@ -318,6 +319,12 @@ fn create(place: &PartPlace, plan: &PartPlan) -> Result<Created, Stop> {
         TargetCheck::Free => {
             let part = PartFile::create(place, plan.length).map_err(Stop::File)?;
             let record = part.record().map_err(Stop::File)?;
+            // One of the same name was replaced; one that was resumed elsewhere has another.
+            if let Some(old) = plan.replaces.as_ref().filter(|old| old.path != record.path)
+                && let Err(error) = discard(&old.path, old.identity)
+            {
+                tracing::warn!(%error, "a part file was left behind");
+            }
             Ok((part, record))
         }
     }

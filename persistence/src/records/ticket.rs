@@ -22,8 +22,8 @@ pub(crate) struct TokenV1 {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum TicketV1 {
     Download {
-        asked: DownloadV1,
-        progress: CheckpointV1,
+        asked: Box<DownloadV1>,
+        progress: Box<CheckpointV1>,
     },
     Upload {
         asked: UploadV1,
@@ -65,8 +65,8 @@ impl From<&Ticket> for TicketV1 {
     fn from(ticket: &Ticket) -> Self {
         match ticket {
             Ticket::Download(spec, checkpoint) => Self::Download {
-                asked: spec.into(),
-                progress: checkpoint.into(),
+                asked: Box::new(spec.into()),
+                progress: Box::new(checkpoint.into()),
             },
             Ticket::Upload(spec) => Self::Upload { asked: spec.into() },
         }
@@ -79,7 +79,7 @@ impl TryFrom<TicketV1> for Ticket {
     fn try_from(record: TicketV1) -> Result<Self, Unusable> {
         Ok(match record {
             TicketV1::Download { asked, progress } => {
-                Self::Download(DownloadSpec::try_from(asked)?, progress.try_into()?)
+                Self::Download(DownloadSpec::try_from(*asked)?, (*progress).try_into()?)
             }
             TicketV1::Upload { asked } => Self::Upload(UploadSpec::try_from(asked)?),
         })

@@ -1,0 +1,245 @@
+//! Resume data: the registry seals what it has on record, and makes tasks of it.
+//!
+//! It does so itself, one after the other, and for the transfer of now alone. A transfer that crashed
+//! may have work on the pool that goes on; such work could remove or replace the ticket of the next.
+
+use std::path::PathBuf;
+
+use actix::{ActorContext, Context, Handler, Message};
+use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::id::{Generation, SessionId, TaskId};
+use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
+use longhaul_engine::session::host_key;
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, Task};
+use longhaul_engine::time::Timestamp;
+use longhaul_persistence::{Change, Effect, Refusal, ResumeToken, Ticket};
+
+use super::{NotStored, RegistryActor};
+use crate::fault;
+use crate::file::place::ticket_path;
+use crate::file::publish::{TargetCheck, check_target};
+use crate::file::ticket::{OpenTicket, check_part, remove, seal};
+use crate::handle::{RefusedStart, ResumeOptions};
+
+/// A transfer that ends leaves what is on record to its owner. Refused unless it is of the generation
+/// that was begun last. Answered when the ticket is on the device; the inner error says why there is
+/// none.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Result<ResumeData, Failure>, NotStored>")]
+pub(crate) struct Seal {
+    pub(crate) session: SessionId,
+    pub(crate) task: TaskId,
+    pub(crate) generation: Generation,
+}
+
+impl Handler<Seal> for RegistryActor {
+    type Result = Result<Result<ResumeData, Failure>, NotStored>;
+
+    fn handle(&mut self, message: Seal, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.seal");
+        if self.fences.get(&message.task) != Some(&message.generation) {
+            return Err(NotStored::Fenced);
+        }
+        let found = self.store.task(&message.session, message.task);
+        let (spec, checkpoint) = match self.read(found, context)? {
+            Some((
+                Task {
+                    spec: Spec::Download(spec),
+                    ..
+                },
+                Some(checkpoint),
+            )) => (spec, checkpoint),
+            Some(_) | None => return Ok(Err(nothing_kept())),
+        };
+        let Some(part) = &checkpoint.part else {
+            return Ok(Err(nothing_kept()));
+        };
+        let path = ticket_path(&part.path, message.task, &self.parts_dir);
+        let sealed = seal(&path, &Ticket::Download(spec, checkpoint));
+        fault::point("registry.sealed");
+        Ok(sealed)
+    }
+}
+
+fn nothing_kept() -> Failure {
+    Failure::new(
+        FailureKind::File,
+        "no bytes are on record; start the download anew",
+    )
+}
+
+/// Makes a task that goes on with what another one left. Answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Result<Resumed, RefusedStart>, NotStored>")]
+pub(crate) struct Resume {
+    pub(crate) session: SessionId,
+    pub(crate) data: ResumeData,
+    pub(crate) destination: PathBuf,
+    pub(crate) options: ResumeOptions,
+    pub(crate) created_at: Timestamp,
+    /// It was asked before, and the answer was lost: the task may be there.
+    pub(crate) is_repeated: bool,
+}
+
+/// The task that was made of resume data.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    pub(crate) task: TaskId,
+    /// What its place in the queue is counted under; `None` when it was made by an earlier request.
+    pub(crate) host: Option<String>,
+}
+
+impl Handler<Resume> for RegistryActor {
+    type Result = Result<Result<Resumed, RefusedStart>, NotStored>;
+
+    fn handle(&mut self, message: Resume, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.resume");
+        let token = match ResumeToken::decode(&message.data) {
+            Ok(token) => token,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let holder = self.store.ticket_holder(token.ticket);
+        match self.read(holder, context)? {
+            Some((session, task)) if message.is_repeated && session == message.session => {
+                return Ok(Ok(Resumed { task, host: None }));
+            }
+            Some(_) => return Ok(Err(ResumeDataError::Used.into())),
+            None => {}
+        }
+        let (opened, spec, checkpoint) = match open_download(&message) {
+            Ok(opened) => opened,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        fault::point("registry.ticket_opened");
+        let host = host_key(&spec.url);
+        let change = Change::Resume {
+            session: message.session,
+            spec: Box::new(spec.into()),
+            checkpoint: Box::new(checkpoint),
+            ticket: opened.token().claim(),
+            created_at: message.created_at,
+        };
+        let answer = self.commit_alone(change, context)?;
+        fault::point("registry.resumed");
+        Ok(match answer {
+            Ok(Effect::Registered(task)) => {
+                // The claim is committed; when this is not done, the task's transfer sees to it.
+                opened.remove();
+                fault::point("registry.ticket_removed");
+                let host = Some(host);
+                Ok(Resumed { task, host })
+            }
+            Ok(other) => return Err(NotStored::Failed(format!("{other:?} is no answer"))),
+            Err(Refusal::TicketUsed) => Err(ResumeDataError::Used.into()),
+            Err(Refusal::TargetInUse { session, task }) => {
+                Err(RefusedStart::TargetInUse { session, task })
+            }
+            Err(refusal) => Err(RefusedStart::Invalid(refusal.to_string())),
+        })
+    }
+}
+
+/// Opens the ticket, looks whether its bytes are there, and takes on what was asked anew.
+fn open_download(message: &Resume) -> Result<(OpenTicket, DownloadSpec, Checkpoint), RefusedStart> {
+    let opened = OpenTicket::open(&message.data)?;
+    let (mut spec, checkpoint) = match opened.ticket() {
+        Ticket::Download(spec, checkpoint) => (spec.clone(), checkpoint.clone()),
+        Ticket::Upload(_) => return Err(ResumeDataError::OfAnUpload.into()),
+    };
+    check_part(&checkpoint)?;
+    let ResumeOptions {
+        collision,
+        notify_on_finished,
+    } = message.options.clone();
+    spec.collision = collision.unwrap_or(spec.collision);
+    if notify_on_finished.is_some() {
+        spec.options.notify_on_finished = notify_on_finished;
+    }
+    let target = &message.destination;
+    match check_target(target, spec.collision) {
+        // To skip what exists is what was asked for, and no use of the bytes.
+        Ok(TargetCheck::Taken) if spec.collision == Collision::Fail => {
+            return Err(RefusedStart::Invalid(format!(
+                "{target:?} exists; remove it, or resume to another path"
+            )));
+        }
+        Ok(TargetCheck::Taken | TargetCheck::Free) => {}
+        Err(failure) => return Err(RefusedStart::Invalid(failure.to_string())),
+    }
+    spec.destination = Destination::File(message.destination.clone());
+    Ok((opened, spec, checkpoint))
+}
+
+/// Removes the files that resume data stands for. Answered when they are gone.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Result<(), ResumeDataError>, NotStored>")]
+pub(crate) struct DiscardResumeData(pub(crate) ResumeData);
+
+impl Handler<DiscardResumeData> for RegistryActor {
+    type Result = Result<Result<(), ResumeDataError>, NotStored>;
+
+    fn handle(
+        &mut self,
+        DiscardResumeData(data): DiscardResumeData,
+        context: &mut Self::Context,
+    ) -> Self::Result {
+        fault::point("registry.discard_resume_data");
+        let token = match ResumeToken::decode(&data) {
+            Ok(token) => token,
+            Err(error) => return Ok(Err(error)),
+        };
+        let holder = self.store.ticket_holder(token.ticket);
+        if self.read(holder, context)?.is_some() {
+            return Ok(Err(ResumeDataError::Used));
+        }
+        Ok(match OpenTicket::open(&data) {
+            Ok(opened) => opened
+                .discard()
+                .map_err(|failure| ResumeDataError::File(failure.to_string())),
+            // It is done already.
+            Err(ResumeDataError::Stale(_)) => Ok(()),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+impl RegistryActor {
+    /// Removes what a crash left of tickets of no more use: the one that this task was made of, and one
+    /// that it was about to leave before it went on after all.
+    pub(super) fn remove_void_tickets(
+        &self,
+        session: &SessionId,
+        task: TaskId,
+        checkpoint: &Checkpoint,
+        context: &mut Context<Self>,
+    ) -> Result<(), NotStored> {
+        let Some(part) = &checkpoint.part else {
+            return Ok(());
+        };
+        let spent = self.store.spent_ticket(session, task);
+        if let Some(spent) = self.read(spent, context)? {
+            remove(&spent);
+        }
+        remove(&ticket_path(&part.path, task, &self.parts_dir));
+        Ok(())
+    }
+
+    fn commit_alone(
+        &mut self,
+        change: Change,
+        context: &mut Context<Self>,
+    ) -> Result<Result<Effect, Refusal>, NotStored> {
+        match self.store.commit(&[change]) {
+            Ok(answers) => {
+                let none = || NotStored::Failed("the store gave no answer".to_owned());
+                answers.into_iter().next().ok_or_else(none)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed; the store is opened again");
+                context.stop();
+                Err(NotStored::Failed(error.to_string()))
+            }
+        }
+    }
+}

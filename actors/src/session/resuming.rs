@@ -1,0 +1,63 @@
+//! Tasks that are made of resume data.
+
+use std::path::PathBuf;
+
+use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
+use longhaul_engine::id::TaskId;
+use longhaul_engine::lifecycle::State;
+use longhaul_engine::resume_data::ResumeData;
+
+use super::SessionActor;
+use crate::fault;
+use crate::handle::{CallError, RefusedStart, ResumeOptions};
+use crate::registry::{Resume, Resumed};
+
+/// Makes a task of resume data and starts it; answered after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Result<TaskId, RefusedStart>, CallError>")]
+pub(crate) struct ResumeTask {
+    pub(crate) data: ResumeData,
+    pub(crate) destination: PathBuf,
+    pub(crate) options: ResumeOptions,
+    /// It was asked before, and the answer was lost.
+    pub(crate) is_repeated: bool,
+}
+
+impl Handler<ResumeTask> for SessionActor {
+    type Result = ResponseActFuture<Self, Result<Result<TaskId, RefusedStart>, CallError>>;
+
+    fn handle(&mut self, message: ResumeTask, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.resume");
+        let created_at = self.parts.world.clock.now();
+        let session = self.parts.id.clone();
+        let registry = self.parts.registry.clone();
+        let ask = async move {
+            fault::point("session.resuming");
+            let make = || Resume {
+                session: session.clone(),
+                data: message.data.clone(),
+                destination: message.destination.clone(),
+                options: message.options.clone(),
+                created_at,
+                is_repeated: message.is_repeated,
+            };
+            registry.call(make).await
+        };
+        Box::pin(ask.into_actor(self).map(|answer, session, context| {
+            fault::point("session.resumed");
+            let answer = answer.map_err(|_| CallError::Stopped { reason: None })?;
+            let answer = answer.map_err(|error| CallError::Store(error.to_string()))?;
+            Ok(answer.map(|Resumed { task, host }| {
+                // Without a host an earlier request made it, and this actor began with it.
+                if let Some(host) = host {
+                    session.insert(task, &host, State::Queued);
+                    if let Some(entry) = session.tasks.get_mut(&task) {
+                        entry.is_new = true;
+                    }
+                    session.maintain(context);
+                }
+                task
+            }))
+        }))
+    }
+}

@@ -1,0 +1,42 @@
+//! The end of a transfer that leaves its bytes to the owner of its task.
+
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use longhaul_engine::download::Input;
+
+use super::TransferActor;
+use crate::fault;
+use crate::registry::Seal;
+
+impl TransferActor {
+    /// Has what is on record sealed. When the store does not answer, the next transfer of the task
+    /// does it again.
+    pub(super) fn seal(&self, context: &mut Context<Self>) {
+        let Some(generation) = self.running.as_ref().map(|running| running.generation) else {
+            return;
+        };
+        let registry = self.parts.session.registry.clone();
+        let (session, task) = (self.parts.session.id.clone(), self.parts.task);
+        let ask = async move {
+            fault::point("transfer.sealing");
+            let make = || Seal {
+                session: session.clone(),
+                task,
+                generation,
+            };
+            registry.call(make).await
+        };
+        context.spawn(ask.into_actor(self).map(|answer, actor, context| {
+            fault::point("transfer.sealed");
+            match answer {
+                Ok(Ok(sealed)) => {
+                    if let Err(failure) = &sealed {
+                        tracing::warn!(%failure, "there is no resume data");
+                    }
+                    actor.feed(Input::Sealed(sealed), context);
+                }
+                Ok(Err(error)) => actor.not_stored(&error, context),
+                Err(_) => context.stop(),
+            }
+        }));
+    }
+}

@@ -39,7 +39,7 @@ const PURE: [&str; 12] = [
 ];
 
 /// Crates that only one crate of ours may depend on.
-const OWNED: [(&str, &str); 12] = [
+const OWNED: [(&str, &str); 13] = [
     ("redb", "longhaul-persistence"),
     ("bincode", "longhaul-persistence"),
     ("actix", "longhaul-actors"),
@@ -52,6 +52,7 @@ const OWNED: [(&str, &str); 12] = [
     ("tokio-rustls", "longhaul-actors"),
     ("webpki-roots", "longhaul-actors"),
     ("clap", "longhaul-cli"),
+    ("ring", "longhaul-actors"),
 ];
 
 /// The normal dependencies of every crate of the workspace.

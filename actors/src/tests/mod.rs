@@ -6,5 +6,6 @@ mod facts;
 mod limits;
 mod matrix;
 mod restarts;
+mod resuming;
 mod server;
 mod wishes;

@@ -3,6 +3,7 @@
 mod part;
 mod publish;
 mod recover;
+mod ticket;
 
 use std::fs;
 use std::path::{Path, PathBuf};

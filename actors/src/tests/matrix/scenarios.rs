@@ -10,7 +10,7 @@ use longhaul_engine::session::{Durability, SessionRules};
 use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outcome, Phase};
 
 use super::oracle::{Story, Told};
-use crate::handle::{EngineHandle, SessionHandle};
+use crate::handle::{EngineHandle, ResumeOptions, SessionHandle};
 use crate::tests::bench::{Bench, Heard, content, ending, session_with, start, until};
 use crate::tests::server::Answer;
 
@@ -218,6 +218,74 @@ pub(super) async fn careful() -> Story {
         finishes(&bench, tasks[0], "a/checked", &checked, 1),
         finishes(&bench, tasks[1], "a/empty", &empty, 1),
         finishes(&bench, tasks[2], "a/named", &checked, 1),
+    ];
+    let (session, heard) = (session.id().clone(), vec![heard.events()]);
+    Story {
+        bench,
+        session,
+        tasks,
+        heard,
+        outcomes,
+        acknowledged: Sequence::default(),
+    }
+}
+
+/// A download hands its bytes over, another task goes on with them, and a third one's are discarded.
+pub(super) async fn resume_data() -> Story {
+    let bench = Bench::new();
+    let body = content(1_500_000, 9);
+    let stalls = [
+        Answer::Stall(700_000),
+        Answer::Stall(0),
+        Answer::Stall(0),
+        Answer::Stall(0),
+    ];
+    for at in ["a/first", "a/unused"] {
+        bench.server.put(at, &body, PAUSE, &stalls);
+    }
+    let engine = bench.engine().await;
+    let session = session_with(&engine, "s", SessionRules::default()).await;
+    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let specs = ["a/first", "a/unused"].map(|at| bench.spec(at)).to_vec();
+    let mut tasks = start(&session, specs).await;
+    for at in ["a/first", "a/unused"] {
+        until(async || bench.server.sent_bytes(at) > 600_000).await;
+    }
+    // Nothing comes any more: a timer sees to it that the last bytes are recorded.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut left = Vec::new();
+    for task in &tasks {
+        let data = session.cancel_for_resume_data(*task).await;
+        left.push(data.expect("an answer").expect("resume data"));
+        bench.server.release("a/first");
+    }
+    let (used, unused) = (left[0].clone(), left[1].clone());
+    let discarded = session.discard_resume_data(unused.clone()).await;
+    assert_eq!(discarded, Ok(Ok(())));
+    let resumed = session
+        .resume_download(
+            used.clone(),
+            bench.target("second"),
+            ResumeOptions::default(),
+        )
+        .await;
+    tasks.push(resumed.expect("an answer").expect("a task"));
+    let mut outcomes = outcomes_of(&session, &tasks).await;
+    heard.until_facts(3).await;
+    outcomes.push((tasks[0], Outcome::CancelledResumable(used.clone())));
+    stop(&engine).await;
+    let handed_over = |index: usize, at: &'static str, data| Told {
+        outcome: Outcome::CancelledResumable(data),
+        ..finishes(&bench, tasks[index], at, &body, 1)
+    };
+    let tasks = vec![
+        handed_over(0, "a/first", used),
+        handed_over(1, "a/unused", unused),
+        Told {
+            name: "second".to_owned(),
+            outcome: bench.finished("second", body.len()),
+            ..finishes(&bench, tasks[2], "a/first", &body, 1)
+        },
     ];
     let (session, heard) = (session.id().clone(), vec![heard.events()]);
     Story {

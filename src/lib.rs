@@ -49,6 +49,15 @@
 //! synced (64 MiB or 2 s). Whether the bytes may be kept is asked of the server with `If-Range`
 //! (RFC 9110 section 13.1.5): two versions of a file are never spliced.
 //!
+//! # Resume data
+//!
+//! [`DownloadTask::cancel_by_producing_resume_data`] ends a task and gives its bytes to the app as
+//! [`ResumeData`]: a small value without any secret, which any session goes on with
+//! ([`Session::resume_download`]), once, also when the state directory of the first task is gone.
+//! The bytes stay in the part file until then; [`Session::discard_resume_data`] removes them. A
+//! failure carries resume data when the session asks for it
+//! ([`SessionConfiguration::resume_data_on_failure`]).
+//!
 //! # What is not promised
 //!
 //! The embedded engine transfers only while its process lives. A server without validators or

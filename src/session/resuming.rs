@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use longhaul_actors::handle::ResumeOptions;
 use longhaul_engine::limits::NOTIFICATION_TITLE_BYTES_MAX;
 use longhaul_engine::resume_data::ResumeData;
-use longhaul_engine::safe_url::HttpUrl;
-use longhaul_engine::task::{Collision, Destination, NotificationTitles, Spec};
+use longhaul_engine::task::{Collision, Destination, NotificationTitles};
 
 use super::Session;
 use crate::request::file_destination;
@@ -111,14 +110,12 @@ impl Session {
             destination,
             options,
         } = request;
-        let answer = self.handle.resume_download(data, destination, options);
-        let id = answer.await??;
-        let view = self.handle.view(id).await?;
-        let (url, destination): (HttpUrl, Destination) = match *view.spec {
-            Spec::Download(spec) => (spec.url, spec.destination),
-            Spec::Upload(_) => return Err(Error::Store(format!("task {id} is no download"))),
-        };
-        Ok(DownloadTask::new(self.handle.clone(), id, url, destination))
+        let target = destination.clone();
+        let answer = self.handle.resume_download(data, target, options);
+        let (id, url) = answer.await??;
+        let destination = Destination::File(destination);
+        let session = self.handle.clone();
+        Ok(DownloadTask::new(session, id, url, destination))
     }
 
     /// Removes the bytes that resume data stands for, which nobody else does. Harmless to repeat. It

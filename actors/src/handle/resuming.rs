@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::try_join;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
+use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Collision, Desired, NotificationTitles, Outcome};
 
 use super::{CallError, RefusedStart, SessionHandle};
@@ -23,7 +24,8 @@ pub struct ResumeOptions {
 
 impl SessionHandle {
     /// Makes and starts a task that goes on with what another one left, whose file goes to
-    /// `destination`, an absolute path; answers after the commit. The resume data is used up then.
+    /// `destination`, an absolute path; answers after the commit with its number and what it fetches.
+    /// The resume data is used up then.
     ///
     /// # Errors
     /// When the engine has stopped or the store fails; the inner error says why it was refused, and
@@ -33,7 +35,7 @@ impl SessionHandle {
         data: ResumeData,
         destination: PathBuf,
         options: ResumeOptions,
-    ) -> Result<Result<TaskId, RefusedStart>, CallError> {
+    ) -> Result<Result<(TaskId, HttpUrl), RefusedStart>, CallError> {
         // When an actor crashed before it answered, the task may be there already.
         let is_repeated = AtomicBool::new(false);
         self.ask(|| ResumeTask {

@@ -10,7 +10,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, SessionId, TaskId};
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
-use longhaul_engine::session::host_key;
+use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, Task};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal, ResumeToken, Ticket};
@@ -86,8 +86,10 @@ pub(crate) struct Resume {
 #[derive(Debug)]
 pub(crate) struct Resumed {
     pub(crate) task: TaskId,
-    /// What its place in the queue is counted under; `None` when it was made by an earlier request.
-    pub(crate) host: Option<String>,
+    /// What it fetches.
+    pub(crate) url: HttpUrl,
+    /// It was made just now, and not by the same request before.
+    pub(crate) is_new: bool,
 }
 
 impl Handler<Resume> for RegistryActor {
@@ -102,7 +104,7 @@ impl Handler<Resume> for RegistryActor {
         let holder = self.store.ticket_holder(token.ticket);
         match self.read(holder, context)? {
             Some((session, task)) if message.is_repeated && session == message.session => {
-                return Ok(Ok(Resumed { task, host: None }));
+                return self.resumed_before(&session, task, context);
             }
             Some(_) => return Ok(Err(ResumeDataError::Used.into())),
             None => {}
@@ -112,7 +114,7 @@ impl Handler<Resume> for RegistryActor {
             Err(refused) => return Ok(Err(refused)),
         };
         fault::point("registry.ticket_opened");
-        let host = host_key(&spec.url);
+        let url = spec.url.clone();
         let change = Change::Resume {
             session: message.session,
             spec: Box::new(spec.into()),
@@ -127,8 +129,8 @@ impl Handler<Resume> for RegistryActor {
                 // The claim is committed; when this is not done, the task's transfer sees to it.
                 opened.remove();
                 fault::point("registry.ticket_removed");
-                let host = Some(host);
-                Ok(Resumed { task, host })
+                let is_new = true;
+                Ok(Resumed { task, url, is_new })
             }
             Ok(other) => return Err(NotStored::Failed(format!("{other:?} is no answer"))),
             Err(Refusal::TicketUsed) => Err(ResumeDataError::Used.into()),
@@ -205,6 +207,24 @@ impl Handler<DiscardResumeData> for RegistryActor {
 }
 
 impl RegistryActor {
+    /// The task that an earlier request made, whose answer was lost.
+    fn resumed_before(
+        &self,
+        session: &SessionId,
+        task: TaskId,
+        context: &mut Context<Self>,
+    ) -> Result<Result<Resumed, RefusedStart>, NotStored> {
+        let found = self.store.task(session, task);
+        Ok(match self.read(found, context)? {
+            Some((known, _)) => Ok(Resumed {
+                task,
+                url: known.spec.url().clone(),
+                is_new: false,
+            }),
+            None => Err(ResumeDataError::Used.into()),
+        })
+    }
+
     /// Removes what a crash left of tickets of no more use: the one that this task was made of, and one
     /// that it was about to leave before it went on after all.
     pub(super) fn remove_void_tickets(

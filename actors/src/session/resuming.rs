@@ -6,6 +6,8 @@ use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::State;
 use longhaul_engine::resume_data::ResumeData;
+use longhaul_engine::safe_url::HttpUrl;
+use longhaul_engine::session::host_key;
 
 use super::SessionActor;
 use crate::fault;
@@ -14,7 +16,7 @@ use crate::registry::{Resume, Resumed};
 
 /// Makes a task of resume data and starts it; answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Result<TaskId, RefusedStart>, CallError>")]
+#[rtype(result = "Result<Result<(TaskId, HttpUrl), RefusedStart>, CallError>")]
 pub(crate) struct ResumeTask {
     pub(crate) data: ResumeData,
     pub(crate) destination: PathBuf,
@@ -24,7 +26,8 @@ pub(crate) struct ResumeTask {
 }
 
 impl Handler<ResumeTask> for SessionActor {
-    type Result = ResponseActFuture<Self, Result<Result<TaskId, RefusedStart>, CallError>>;
+    type Result =
+        ResponseActFuture<Self, Result<Result<(TaskId, HttpUrl), RefusedStart>, CallError>>;
 
     fn handle(&mut self, message: ResumeTask, _: &mut Self::Context) -> Self::Result {
         fault::point("session.resume");
@@ -47,16 +50,16 @@ impl Handler<ResumeTask> for SessionActor {
             fault::point("session.resumed");
             let answer = answer.map_err(|_| CallError::Stopped { reason: None })?;
             let answer = answer.map_err(|error| CallError::Store(error.to_string()))?;
-            Ok(answer.map(|Resumed { task, host }| {
-                // Without a host an earlier request made it, and this actor began with it.
-                if let Some(host) = host {
-                    session.insert(task, &host, State::Queued);
+            Ok(answer.map(|Resumed { task, url, is_new }| {
+                // If an earlier request made it, this actor began with it.
+                if is_new {
+                    session.insert(task, &host_key(&url), State::Queued);
                     if let Some(entry) = session.tasks.get_mut(&task) {
                         entry.is_new = true;
                     }
                     session.maintain(context);
                 }
-                task
+                (task, url)
             }))
         }))
     }

@@ -24,7 +24,8 @@ async fn resume(
 ) -> Result<longhaul_engine::id::TaskId, RefusedStart> {
     let options = ResumeOptions::default();
     let resumed = session.resume_download(data.clone(), bench.target(name), options);
-    resumed.await.expect("an answer")
+    let resumed = resumed.await.expect("an answer");
+    resumed.map(|(task, _)| task)
 }
 
 #[test]

@@ -234,12 +234,8 @@ pub(super) async fn careful() -> Story {
 pub(super) async fn resume_data() -> Story {
     let bench = Bench::new();
     let body = content(1_500_000, 9);
-    let stalls = [
-        Answer::Stall(700_000),
-        Answer::Stall(0),
-        Answer::Stall(0),
-        Answer::Stall(0),
-    ];
+    // A transfer that crashed before its first record gets bytes again, and none comes to the end.
+    let stalls = [700_000, 300_000, 200_000, 100_000].map(Answer::Stall);
     for at in ["a/first", "a/unused"] {
         bench.server.put(at, &body, PAUSE, &stalls);
     }
@@ -249,14 +245,14 @@ pub(super) async fn resume_data() -> Story {
     let specs = ["a/first", "a/unused"].map(|at| bench.spec(at)).to_vec();
     let mut tasks = start(&session, specs).await;
     for at in ["a/first", "a/unused"] {
-        until(async || bench.server.sent_bytes(at) > 600_000).await;
+        until(async || bench.server.sent_bytes(at) > 150_000).await;
     }
     // Nothing comes any more: a timer sees to it that the last bytes are recorded.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut left = Vec::new();
     for task in &tasks {
         let data = session.cancel_for_resume_data(*task).await;
-        left.push(data.expect("an answer").expect("resume data"));
+        left.push(data.expect("an answer").expect("no resume data"));
         bench.server.release("a/first");
     }
     let (used, unused) = (left[0].clone(), left[1].clone());

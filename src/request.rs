@@ -188,6 +188,15 @@ impl DownloadRequest {
         self
     }
 
+    /// Delivers the body of an error status (400 and above) as the file, as Foundation does, instead
+    /// of failing with it; [`Finished::status`](crate::Finished::status) tells the two apart. Off by
+    /// default. What is tried again, and 401 and 407, which wait for credentials, is not delivered.
+    #[must_use]
+    pub const fn deliver_error_body(mut self, delivers: bool) -> Self {
+        self.spec.accept_error_status = delivers;
+        self
+    }
+
     /// Takes over the session's existing task of the same URL and destination, with its bytes and
     /// with the options of this request, instead of failing with [`Error::TargetInUse`].
     #[must_use]

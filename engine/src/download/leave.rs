@@ -42,6 +42,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Checking(_)
                 | Step::Discarding(_)
                 | Step::Closing
                 | Step::Gone,
@@ -129,6 +130,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Checking(_)
                 | Step::Closing
                 | Step::Gone,
                 _,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use longhaul_actors::handle::StartRequest;
 use longhaul_engine::checksum::Digest;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::limits::CONNECTIONS_MAX;
@@ -198,7 +199,9 @@ impl DownloadRequest {
     }
 
     /// Takes over the session's existing task of the same URL and destination, with its bytes and
-    /// with the options of this request, instead of failing with [`Error::TargetInUse`].
+    /// with the options of this request, instead of failing with [`Error::TargetInUse`]. Of one that
+    /// failed a new task takes over the bytes. One that ended otherwise is the answer when its end is
+    /// the one that this request would have had, its checksums verified; else a new task is made.
     #[must_use]
     pub const fn adopt_existing(mut self, adopts: bool) -> Self {
         self.adopts = adopts;
@@ -215,6 +218,13 @@ impl DownloadRequest {
     #[must_use]
     pub const fn destination(&self) -> &Destination {
         &self.spec.destination
+    }
+}
+
+impl From<DownloadRequest> for StartRequest {
+    fn from(request: DownloadRequest) -> Self {
+        let DownloadRequest { spec, adopts } = request;
+        Self { spec, adopts }
     }
 }
 

@@ -21,6 +21,7 @@ mod registry;
 mod root;
 mod session;
 mod slot;
+mod starting;
 mod threads;
 mod time;
 mod transfer;

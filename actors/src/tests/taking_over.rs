@@ -181,7 +181,9 @@ fn a_task_that_waits_is_tried_at_once_when_its_session_is_opened_with_it() {
         virtual_time(async {
             let bench = Bench::new();
             let body = content(200_000, 5);
-            bench.server.put("a/f", &body, PAUSE, &[answer.clone()]);
+            bench
+                .server
+                .put("a/f", &body, PAUSE, std::slice::from_ref(&answer));
             let engine = bench.engine().await;
             let first = session(&engine, "s").await;
             let task = start_one(&first, bench.spec("a/f")).await;

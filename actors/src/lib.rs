@@ -22,6 +22,7 @@ mod registry;
 mod root;
 mod session;
 mod slot;
+mod starting;
 mod threads;
 mod time;
 mod transfer;

@@ -1,13 +1,13 @@
 //! The actor that remembers: the only code that may block on the store.
 
-use std::collections::HashMap;
+mod fences;
+
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Outcome, Task};
 use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use crate::fault;
 use crate::file::discard::discard;
 use crate::notifier::{Committed, NotifierActor};
 use crate::slot::{Later, SlotRef};
+use fences::Fences;
 
 /// Commits begin at least this far apart. A commit costs a tenth of a millisecond whatever is in it,
 /// so under load a few milliseconds of waiting make one of dozens; alone, nothing waits.
@@ -47,14 +48,16 @@ pub(crate) enum NotStored {
 pub(crate) struct RegistryActor {
     store: Store,
     notifier: SlotRef<NotifierActor>,
-    /// The generation of the transfer that may write, per running task.
-    fences: HashMap<TaskId, Generation>,
+    /// Which transfer may write, per running task.
+    fences: Fences,
     next_generation: u64,
     pending: Vec<Pending>,
     committed_at: Option<Instant>,
 }
 
 struct Pending {
+    /// It comes from a transfer.
+    is_write: bool,
     changes: Vec<Change>,
     reply: oneshot::Sender<Vec<Answer>>,
 }
@@ -73,7 +76,7 @@ impl RegistryActor {
         Self {
             store,
             notifier,
-            fences: HashMap::new(),
+            fences: Fences::default(),
             next_generation,
             pending: Vec::new(),
             committed_at: None,
@@ -81,7 +84,12 @@ impl RegistryActor {
     }
 
     /// Takes changes in and sees to it that they are committed once the mailbox is drained.
-    fn enqueue(&mut self, changes: Vec<Change>, context: &mut Context<Self>) -> Later<Vec<Answer>> {
+    fn enqueue(
+        &mut self,
+        changes: Vec<Change>,
+        is_write: bool,
+        context: &mut Context<Self>,
+    ) -> Later<Vec<Answer>> {
         let (reply, answer) = oneshot::channel();
         if self.pending.is_empty() {
             let since = self.committed_at.map_or(COMMIT_INTERVAL, |at| at.elapsed());
@@ -92,7 +100,11 @@ impl RegistryActor {
                 }
             }
         }
-        self.pending.push(Pending { changes, reply });
+        self.pending.push(Pending {
+            is_write,
+            changes,
+            reply,
+        });
         Later(answer)
     }
 
@@ -138,12 +150,13 @@ impl Handler<Apply> for RegistryActor {
 
     fn handle(&mut self, Apply(changes): Apply, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.apply");
-        self.enqueue(changes, context)
+        self.enqueue(changes, false, context)
     }
 }
 
 /// A transfer writes about its own task: a checkpoint or the end. Refused unless it is of the
-/// generation that was begun last. Answered after the commit.
+/// generation that was begun last; an end also when the task has other options by now than those
+/// that the transfer began with. Answered after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Vec<Answer>")]
 pub(crate) struct Write {
@@ -157,10 +170,10 @@ impl Handler<Write> for RegistryActor {
 
     fn handle(&mut self, message: Write, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.write");
-        if self.fences.get(&message.task) != Some(&message.generation) {
+        if !self.fences.lets(&message) {
             return Self::refuse(NotStored::Fenced);
         }
-        self.enqueue(vec![message.change], context)
+        self.enqueue(vec![message.change], true, context)
     }
 }
 
@@ -174,13 +187,17 @@ impl Handler<Flush> for RegistryActor {
 
     fn handle(&mut self, _: Flush, context: &mut Self::Context) {
         fault::point("registry.flush");
-        let pending = std::mem::take(&mut self.pending);
+        let mut pending = std::mem::take(&mut self.pending);
+        // Nothing of this was answered, so any order is right. What transfers wrote was checked against
+        // what the store says now, so it comes first: a task ends before it gets other options.
+        pending.sort_by_key(|pending| !pending.is_write);
         self.committed_at = Some(Instant::now());
         let mut changes = Vec::with_capacity(pending.len());
         let mut replies = Vec::with_capacity(pending.len());
         for Pending {
             changes: own,
             reply,
+            is_write: _,
         } in pending
         {
             replies.push((own.len(), reply));
@@ -194,6 +211,7 @@ impl Handler<Flush> for RegistryActor {
                     .into_iter()
                     .map(|e| e.map_err(NotStored::Refused))
                     .collect();
+                self.fences.outdate(&answers);
                 Self::remove_parts(&answers);
                 fault::point("registry.parts_removed");
                 self.tell(&sessions, &answers);
@@ -236,7 +254,7 @@ impl RegistryActor {
         for (session, answer) in sessions.iter().zip(answers) {
             if let Ok(Effect::Closed(fact)) = answer {
                 if let Some(task) = fact.fact.task() {
-                    self.fences.remove(&task);
+                    self.fences.lower(task);
                 }
                 facts.push((session.clone(), fact.clone()));
             }
@@ -298,7 +316,7 @@ impl Handler<Begin> for RegistryActor {
             Some(live) => {
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);
-                self.fences.insert(message.task, generation);
+                self.fences.raise(message.task, generation);
                 fault::point("registry.begun");
                 Begun::Live(Box::new(live), generation)
             }
@@ -364,12 +382,4 @@ impl Handler<ReadFacts> for RegistryActor {
             .facts(&message.session, message.after, message.limit);
         self.read(found, context)
     }
-}
-
-/// Makes a session or gives it a new configuration.
-pub(crate) fn put_session(id: &SessionId, rules: &SessionRules) -> Apply {
-    Apply(vec![Change::PutSession {
-        id: id.clone(),
-        rules: Box::new(rules.clone()),
-    }])
 }

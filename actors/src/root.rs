@@ -19,6 +19,7 @@ use crate::notifier::{NotifierActor, Subscribers};
 use crate::registry::RegistryActor;
 use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
+use crate::starting::{StartRequest, Starts};
 use crate::world::World;
 use sessions::OpenSession;
 
@@ -40,7 +41,17 @@ pub(crate) enum Request {
 pub(crate) struct ToOpen {
     pub(crate) id: SessionId,
     pub(crate) rules: Box<SessionRules>,
-    pub(crate) reply: oneshot::Sender<Result<SlotRef<SessionActor>, CallError>>,
+    /// What to start in it.
+    pub(crate) requests: Vec<StartRequest>,
+    pub(crate) reply: oneshot::Sender<Result<Opened, CallError>>,
+}
+
+/// A session that somebody waited for.
+pub(crate) struct Opened {
+    pub(crate) slot: SlotRef<SessionActor>,
+    /// What became of the requests; or they themselves, when the session was open already: it is
+    /// asked then.
+    pub(crate) started: Result<Starts, Vec<StartRequest>>,
 }
 
 /// What a child's end looks like to the root. The number is that of the incarnation.

@@ -25,6 +25,7 @@ use crate::limiter::Limiter;
 use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
 use crate::slot::SlotRef;
+use crate::starting::Started;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
@@ -99,8 +100,13 @@ enum PlaceHeld {
 }
 
 impl SessionActor {
-    /// A session with the tasks that the store knows of it.
-    pub(crate) fn new(parts: SessionParts, tasks: Vec<TaskSummary>) -> Self {
+    /// A session with the tasks that the store knows of it. Those that it was opened with do not wait
+    /// any longer, whatever they waited for: who asks for a file wants it now.
+    pub(crate) fn new(
+        parts: SessionParts,
+        tasks: Vec<TaskSummary>,
+        opened_with: &HashMap<TaskId, Started>,
+    ) -> Self {
         let queue = RunQueue::new(parts.rules.tasks_max, parts.rules.tasks_per_host_max);
         let mut session = Self {
             parts,
@@ -116,17 +122,18 @@ impl SessionActor {
             quiesce: None,
         };
         for task in tasks {
-            session.take_in(&task);
+            session.take_in(&task, opened_with.get(&task.id).copied());
         }
         session
     }
 
-    fn take_in(&mut self, task: &TaskSummary) {
+    fn take_in(&mut self, task: &TaskSummary, started: Option<Started>) {
         let state = match (task.ended, task.desired, &task.retry) {
             (true, _, _) => State::Ended,
             // Its transfer that discards everything starts when the actor does.
             (false, Desired::Cancelled | Desired::CancelledResumable, _) => State::Cancelling,
             (false, Desired::Suspended, _) => State::Suspended,
+            (false, Desired::Running, _) if started.is_some() => State::Queued,
             (false, Desired::Running, _) if task.awaiting_authorization => {
                 State::AwaitingAuthorization
             }
@@ -134,6 +141,15 @@ impl SessionActor {
             (false, Desired::Running, None) => State::Queued,
         };
         self.insert(task.id, &task.host, state);
+        if let Some(Started::New(task)) = started {
+            self.mark_new(task);
+        }
+    }
+
+    fn mark_new(&mut self, task: TaskId) {
+        if let Some(entry) = self.tasks.get_mut(&task) {
+            entry.is_new = true;
+        }
     }
 
     fn insert(&mut self, task: TaskId, host: &str, state: State) {

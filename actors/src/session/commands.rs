@@ -199,9 +199,7 @@ impl Handler<Quiesce> for SessionActor {
         {
             if child.told == Desired::Running {
                 child.told = Desired::Suspended;
-                if let Some(address) = &child.address {
-                    address.do_send(Want(Desired::Suspended));
-                }
+                child.address.do_send(Want(Desired::Suspended));
             }
         }
         fault::point("session.quiesced");

@@ -28,7 +28,7 @@ use crate::slot::SlotRef;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
-pub(crate) use children::{ChildStarted, PlaceReleased};
+pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use queries::{GetOutcome, GetView, ListViews};
 
@@ -79,7 +79,7 @@ struct Entry {
 /// A running transfer.
 struct Child {
     launch: u64,
-    address: Option<actix::Addr<TransferActor>>,
+    address: actix::Addr<TransferActor>,
     live: Arc<Live>,
     /// What it was last told, or started with.
     told: Desired,

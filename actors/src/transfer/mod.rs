@@ -23,13 +23,16 @@ use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
+use tokio::sync::oneshot;
 
 use crate::fault;
 use crate::file::part::PartFile;
+use crate::intake::Write;
 use crate::notifier::TaskNews;
-use crate::registry::{Begin, Begun, NotStored, Write};
-use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
+use crate::registry::{Begin, Begun, NotStored};
+use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
+use crate::world::Worker;
 pub(crate) use live::Live;
 use requests::Line;
 #[cfg(test)]
@@ -44,6 +47,8 @@ pub(crate) struct TransferParts {
     pub(crate) session: SessionParts,
     pub(crate) task: TaskId,
     pub(crate) launch: u64,
+    /// Where it runs.
+    pub(crate) worker: Worker,
     pub(crate) desired: Desired,
     /// No transfer ever ran for the task.
     pub(crate) is_first: bool,
@@ -284,20 +289,22 @@ impl TransferActor {
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Result<Effect, NotStored>, &mut Context<Self>) + 'static,
     ) {
-        let registry = self.parts.session.registry.clone();
-        let task = self.parts.task;
+        fault::point("transfer.writing");
+        let (reply, answer) = oneshot::channel();
+        let write = Write {
+            task: self.parts.task,
+            generation,
+            change,
+            worker: self.parts.worker,
+            reply,
+        };
+        let session = &self.parts.session;
+        session.world.intake.put(write, &session.registry);
         let write = async move {
-            let make = || Write {
-                task,
-                generation,
-                change: change.clone(),
-            };
-            let gone = |_| NotStored::Failed("the engine has stopped".to_owned());
-            fault::point("transfer.writing");
-            let answers = registry.call(make).await.map_err(gone)?;
+            let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
+            let answer = answer.await.map_err(gone)?;
             fault::point("transfer.written");
-            let none = || NotStored::Failed("the store gave no answer".to_owned());
-            answers.into_iter().next().ok_or_else(none)?
+            answer
         };
         context.spawn(
             write
@@ -376,12 +383,6 @@ impl Actor for TransferActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("transfer.started");
-        self.parts.parent.do_send(ChildStarted {
-            task: self.parts.task,
-            launch: self.parts.launch,
-            desired: self.desired,
-            address: context.address(),
-        });
         self.begin(context);
     }
 }

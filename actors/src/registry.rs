@@ -112,13 +112,13 @@ impl Handler<Apply> for RegistryActor {
     }
 }
 
-/// A transfer begins: it gets the task, what is known of its progress, and the generation under
-/// which alone it may write.
+/// Transfers of these tasks begin: each gets the task, what is known of its progress, and the
+/// generation under which alone it may write. Answered in the same order.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Begun, NotStored>")]
+#[rtype(result = "Result<Vec<Begun>, NotStored>")]
 pub(crate) struct Begin {
     pub(crate) session: SessionId,
-    pub(crate) task: TaskId,
+    pub(crate) tasks: Vec<TaskId>,
 }
 
 /// What a transfer begins with.
@@ -133,11 +133,26 @@ pub(crate) enum Begun {
 }
 
 impl Handler<Begin> for RegistryActor {
-    type Result = Result<Begun, NotStored>;
+    type Result = Result<Vec<Begun>, NotStored>;
 
     fn handle(&mut self, message: Begin, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.begin");
-        let found = self.store.task(&message.session, message.task);
+        let Begin { session, tasks } = message;
+        tasks
+            .into_iter()
+            .map(|task| self.begin(&session, task, context))
+            .collect()
+    }
+}
+
+impl RegistryActor {
+    fn begin(
+        &mut self,
+        session: &SessionId,
+        task: TaskId,
+        context: &mut Context<Self>,
+    ) -> Result<Begun, NotStored> {
+        let found = self.store.task(session, task);
         Ok(match self.read(found, context)? {
             None => Begun::Unknown,
             Some((
@@ -150,7 +165,7 @@ impl Handler<Begin> for RegistryActor {
             Some(live) => {
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);
-                self.fences.insert(message.task, generation);
+                self.fences.insert(task, generation);
                 fault::point("registry.begun");
                 Begun::Live(Box::new(live), generation)
             }

@@ -42,6 +42,7 @@ impl SessionActor {
             desired,
             is_first: std::mem::take(&mut entry.is_new),
             worker,
+            begun: self.ahead.take(task),
             live: Arc::clone(&live),
             parent: context.address(),
         };

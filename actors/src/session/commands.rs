@@ -82,6 +82,7 @@ impl SessionActor {
             }
             Ok(Effect::Adopted { task, is_changed }) => {
                 if is_changed {
+                    self.ahead.forget(task);
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {

@@ -52,6 +52,8 @@ pub(crate) struct TransferParts {
     pub(crate) desired: Desired,
     /// No transfer ever ran for the task.
     pub(crate) is_first: bool,
+    /// What the registry has said of the task, if it was asked before.
+    pub(crate) begun: Option<Begun>,
     pub(crate) live: Arc<Live>,
     pub(crate) parent: Addr<SessionActor>,
 }
@@ -97,7 +99,10 @@ impl TransferActor {
         }
     }
 
-    fn begin(&self, context: &mut Context<Self>) {
+    fn begin(&mut self, context: &mut Context<Self>) {
+        if let Some(begun) = self.parts.begun.take() {
+            return self.begun(begun, context);
+        }
         let registry = self.parts.session.registry.clone();
         let (session, task) = (self.parts.session.id.clone(), self.parts.task);
         let ask = async move {
@@ -105,21 +110,13 @@ impl TransferActor {
             registry
                 .call(|| Begin {
                     session: session.clone(),
-                    task,
+                    tasks: vec![task],
                 })
                 .await
         };
         context.spawn(ask.into_actor(self).map(|begun, actor, context| {
-            fault::point("transfer.begun");
-            match begun {
-                Ok(Ok(Begun::Live(live, generation))) => {
-                    let (task, checkpoint) = *live;
-                    actor.run(task, checkpoint, generation, context);
-                }
-                Ok(Ok(Begun::Ended(outcome))) => actor.exit(Exit::Ended(outcome), context),
-                Ok(Ok(Begun::Unknown)) => {
-                    actor.exit(Exit::Ended(Outcome::Cancelled), context);
-                }
+            match begun.map(|begun| begun.map(|begun| begun.into_iter().next())) {
+                Ok(Ok(begun)) => actor.begun(begun.unwrap_or(Begun::Unknown), context),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "a transfer could not begin");
                     actor.exit(Exit::Fenced, context);
@@ -127,6 +124,18 @@ impl TransferActor {
                 Err(_) => context.stop(),
             }
         }));
+    }
+
+    fn begun(&mut self, begun: Begun, context: &mut Context<Self>) {
+        fault::point("transfer.begun");
+        match begun {
+            Begun::Live(live, generation) => {
+                let (task, checkpoint) = *live;
+                self.run(task, checkpoint, generation, context);
+            }
+            Begun::Ended(outcome) => self.exit(Exit::Ended(outcome), context),
+            Begun::Unknown => self.exit(Exit::Ended(Outcome::Cancelled), context),
+        }
     }
 
     fn run(

@@ -15,6 +15,7 @@ pub mod fault;
 mod feed;
 pub mod file;
 pub mod handle;
+mod intake;
 mod limiter;
 pub mod net;
 mod notifier;

@@ -263,20 +263,21 @@ impl Root {
     async fn start_registry(&mut self, store: Store) {
         let number = self.next_number();
         let notifier = self.notifier.reference();
+        let world = self.world.clone();
         let registry = self.registry.clone();
         let (built, is_built) = oneshot::channel();
         let build = move |context: &mut actix::Context<RegistryActor>| {
             registry.put(context.address());
             // The root waits right below.
             let _ = built.send(());
-            RegistryActor::new(store, notifier)
+            RegistryActor::new(store, notifier, world)
         };
         let reports = self.reports.clone();
         let report = move |exit| {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Registry(number, exit));
         };
-        let guard = spawn_child(&self.world.registry_place, build, report);
+        let (_, guard) = spawn_child(&self.world.registry_place, build, report);
         self.registry_child = Some((number, guard));
         // When it never ran its report comes next, and starts another.
         let _ = is_built.await;
@@ -296,7 +297,7 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Notifier(number, exit));
         };
-        let guard = spawn_child(&Place::Here, build, report);
+        let (_, guard) = spawn_child(&Place::Here, build, report);
         self.notifier_child = Some((number, guard));
     }
 

@@ -240,7 +240,13 @@ impl Start {
             Some(outcome @ (Outcome::Finished(_) | Outcome::Skipped(_))) => {
                 Some((known.task.id(), outcome))
             }
-            Some(Outcome::Failed(_) | Outcome::Cancelled) | None => None,
+            Some(
+                Outcome::Uploaded(_)
+                | Outcome::Failed(_)
+                | Outcome::Cancelled
+                | Outcome::CancelledResumable(_),
+            )
+            | None => None,
         };
         let mut fetched: HashMap<_, _> = known.into_iter().filter_map(fetched).collect();
         let mut gone = Vec::new();

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use longhaul_engine::id::{Generation, TaskId};
 use longhaul_persistence::{Change, Effect};
 
-use super::{Answer, Write};
+use super::Answer;
+use crate::intake::Write;
 
 /// One fence for each task that a transfer was begun for.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::AsyncContext;
 use longhaul_engine::budget::RestartBudget;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
@@ -184,10 +183,7 @@ impl Root {
             registry: self.registry.reference(),
             notifier: self.notifier.reference(),
         };
-        let (address, given) = std::sync::mpsc::channel();
-        let build = move |context: &mut actix::Context<SessionActor>| {
-            // The receiver waits on this very thread, right below.
-            let _ = address.send(context.address());
+        let build = move |_: &mut actix::Context<SessionActor>| {
             SessionActor::new(parts, tasks, &opened_with)
         };
         let reports = self.reports.clone();
@@ -196,11 +192,9 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Session(reported, number, exit));
         };
-        let guard = spawn_child(&Place::Here, build, report);
+        let (address, guard) = spawn_child(&Place::Here, build, report);
         session.child = Some((number, guard));
-        if let Ok(address) = given.try_recv() {
-            session.slot.put(address);
-        }
+        session.slot.put(address);
         Ok(())
     }
 

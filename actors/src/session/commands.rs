@@ -72,6 +72,7 @@ impl SessionActor {
             }
             Started::Adopted { task, is_changed } => {
                 if is_changed {
+                    self.ahead.forget(task);
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {
@@ -179,9 +180,7 @@ impl Handler<Quiesce> for SessionActor {
         {
             if child.told == Desired::Running {
                 child.told = Desired::Suspended;
-                if let Some(address) = &child.address {
-                    address.do_send(Want(Desired::Suspended));
-                }
+                child.address.do_send(Want(Desired::Suspended));
             }
         }
         fault::point("session.quiesced");

@@ -1,5 +1,6 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
+mod ahead;
 mod children;
 mod commands;
 mod queries;
@@ -29,13 +30,14 @@ use crate::starting::Started;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
-pub(crate) use children::{ChildStarted, PlaceReleased};
+use ahead::Ahead;
+pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use queries::{GetOutcome, GetView, ListViews};
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.
-const FINISHING_PER_PLACE: usize = 4;
+const FINISHING_PER_PLACE: usize = 16;
 
 /// What a session is made of.
 #[derive(Clone)]
@@ -61,6 +63,7 @@ pub(crate) struct SessionActor {
     closing: BTreeSet<TaskId>,
     next_launch: u64,
     finishing: usize,
+    ahead: Ahead,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -80,7 +83,7 @@ struct Entry {
 /// A running transfer.
 struct Child {
     launch: u64,
-    address: Option<actix::Addr<TransferActor>>,
+    address: actix::Addr<TransferActor>,
     live: Arc<Live>,
     /// What it was last told, or started with.
     told: Desired,
@@ -119,6 +122,7 @@ impl SessionActor {
             closing: BTreeSet::new(),
             next_launch: 0,
             finishing: 0,
+            ahead: Ahead::default(),
             quiesce: None,
         };
         for task in tasks {
@@ -206,6 +210,7 @@ impl SessionActor {
             }
             Command::Enqueue => self.queue.push(&host, task),
             Command::Dequeue => {
+                self.ahead.forget(task);
                 self.queue.remove(&host, task);
             }
             Command::DequeueAndDiscard => {
@@ -242,6 +247,7 @@ impl SessionActor {
                 self.queue.release(&host);
             }
         }
+        self.look_ahead(context);
         self.set_wake_timer(context);
     }
 

@@ -149,9 +149,11 @@ fn an_end_that_is_not_the_one_asked_for_is_left_alone() {
         let again = adopt(&id, asked.clone(), Desired::Running);
         assert_eq!(one(&mut store, again), Ok(Effect::Registered(next)));
         let (task, _) = store.task(&id, earlier).unwrap().unwrap();
-        assert!(task.spec == spec(URL, "/out") && task.outcome == Some(outcome));
+        assert!(task.spec == spec(URL, "/out").into() && task.outcome == Some(outcome));
         let (task, checkpoint) = store.task(&id, next).unwrap().unwrap();
-        assert!(task.spec == asked && task.outcome.is_none() && checkpoint.is_none());
+        assert!(
+            task.spec == asked.clone().into() && task.outcome.is_none() && checkpoint.is_none()
+        );
         one(&mut store, close(&id, next, Outcome::Cancelled)).unwrap();
     }
     check(&store);

@@ -132,7 +132,6 @@ fn an_engine_whose_actor_always_crashes_says_so_and_stops() {
         (&["session.start"][..], "session s"),
         (&["session.registered"][..], "session s"),
         (&["session.launch"][..], "session s"),
-        (&["session.child_started"][..], "session s"),
         (&["session.outcome"][..], "session s"),
         (&["notifier.started"][..], "notifier"),
         (&["notifier.refill"][..], "notifier"),

@@ -7,6 +7,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Outcome, Task};
 use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
@@ -164,6 +165,25 @@ impl Handler<Write> for RegistryActor {
     }
 }
 
+/// How often the app of a session was called back.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<LaunchLog, NotStored>")]
+pub(crate) struct ReadLaunches(pub(crate) SessionId);
+
+impl Handler<ReadLaunches> for RegistryActor {
+    type Result = Result<LaunchLog, NotStored>;
+
+    fn handle(
+        &mut self,
+        ReadLaunches(session): ReadLaunches,
+        context: &mut Self::Context,
+    ) -> Self::Result {
+        fault::point("registry.launches");
+        let read = self.store.launches(&session);
+        self.read(read, context)
+    }
+}
+
 /// Everything that arrived before this is committed in one transaction.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -256,6 +276,7 @@ const fn session_of(change: &Change) -> &SessionId {
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }
         | Change::Forget { session, .. }
+        | Change::PutLaunches { session, .. }
         | Change::RemoveSession { session } => session,
     }
 }

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::attachment::Attachments;
 use crate::blocks::Blocks;
 use crate::child::Place;
+use crate::desktop::Desktop;
 use crate::net::Dial;
+use crate::refresh::Refresh;
 use crate::time::Clock;
 
 /// Makes the way to the network for the arbiter that calls it.
@@ -28,6 +30,8 @@ pub(crate) struct World {
     pub(crate) make_dial: MakeDial,
     pub(crate) blocks: Blocks,
     pub(crate) attachments: Attachments,
+    pub(crate) refresh: Refresh,
+    pub(crate) desktop: Desktop,
 }
 
 /// What a world is made of.
@@ -56,6 +60,8 @@ impl World {
             make_dial: parts.make_dial,
             blocks: Blocks::default(),
             attachments: Attachments::default(),
+            refresh: Refresh::default(),
+            desktop: Desktop::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
+mod calls;
 mod children;
 mod commands;
 mod queries;
@@ -60,6 +61,8 @@ pub(crate) struct SessionActor {
     closing: BTreeSet<TaskId>,
     next_launch: u64,
     finishing: usize,
+    /// Tasks that have not ended.
+    live: usize,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -113,6 +116,7 @@ impl SessionActor {
             closing: BTreeSet::new(),
             next_launch: 0,
             finishing: 0,
+            live: 0,
             quiesce: None,
         };
         for task in tasks {
@@ -157,6 +161,7 @@ impl SessionActor {
             | State::Suspended
             | State::Ended => {}
         }
+        self.live += usize::from(state != State::Ended);
         self.tasks.insert(
             task,
             Entry {
@@ -180,8 +185,9 @@ impl SessionActor {
         if let State::Waiting(at) = entry.state {
             self.wakes.remove(&(at, task));
         }
-        entry.state = next;
+        let before = std::mem::replace(&mut entry.state, next);
         let host = Arc::clone(&entry.host);
+        self.may_call_app(before, next);
         match command {
             Command::None => {
                 if let State::Waiting(at) = next {
@@ -263,6 +269,7 @@ impl Actor for SessionActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("session.started");
+        self.call_app_for_the_past();
         let cancelled: Vec<TaskId> = self
             .tasks
             .iter()

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use longhaul_actors::handle::{EngineHandle, EngineOptions, StartRequest};
+use longhaul_engine::launch::LaunchRules;
 
 use crate::session::named;
 use crate::{DownloadRequest, DownloadTask, Error, Events, Session, SessionConfiguration};
@@ -26,7 +27,7 @@ const WORKER_THREADS_MAX: usize = 64;
 /// directory goes on from the last record.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    handle: EngineHandle,
+    pub(crate) handle: EngineHandle,
 }
 
 /// How an engine is to be started; made by [`Engine::builder`].
@@ -35,6 +36,7 @@ pub struct Engine {
 pub struct EngineBuilder {
     state_dir: PathBuf,
     worker_threads: usize,
+    launch_rules: LaunchRules,
 }
 
 /// A session that was opened with downloads by [`Engine::session_with`].
@@ -57,6 +59,7 @@ impl Engine {
         EngineBuilder {
             state_dir,
             worker_threads: WORKER_THREADS_DEFAULT,
+            launch_rules: LaunchRules::default(),
         }
     }
 
@@ -128,6 +131,12 @@ impl EngineBuilder {
         self
     }
 
+    /// How often an app that is away may be called; see [`Engine::next_refresh_task`].
+    pub const fn launch_rules(mut self, rules: LaunchRules) -> Self {
+        self.launch_rules = rules;
+        self
+    }
+
     /// Starts the engine and returns when its store is open. It blocks for that time, some
     /// milliseconds, and may be called from anywhere, also within a tokio runtime.
     ///
@@ -144,6 +153,7 @@ impl EngineBuilder {
         let options = EngineOptions {
             state_dir,
             workers: self.worker_threads,
+            launch_rules: self.launch_rules,
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

@@ -60,6 +60,9 @@ pub enum Error {
         /// Why, when it was not its owner's wish.
         reason: Option<String>,
     },
+    /// A refresh task was completed too late: the app is called again.
+    #[error("the refresh task has expired; the app is called again, complete that one in time")]
+    RefreshExpired,
 }
 
 impl From<StartError> for Error {
@@ -79,6 +82,7 @@ impl From<CallError> for Error {
             CallError::Stopped { reason } => Self::Stopped { reason },
             CallError::NoSuchTask(task) => Self::NoSuchTask(task),
             CallError::Store(text) => Self::Store(text),
+            CallError::RefreshExpired => Self::RefreshExpired,
             other => Self::Store(other.to_string()),
         }
     }

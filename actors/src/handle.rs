@@ -1,6 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
 mod opening;
+mod refresh;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::{mpsc, watch};
@@ -19,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
+pub use crate::refresh::RefreshTask;
 use crate::registry::Apply;
 use crate::root::{Doors, Request};
 use crate::session::{
@@ -38,6 +41,8 @@ pub struct EngineOptions {
     pub state_dir: PathBuf,
     /// Threads that run transfers; at least 2 are used.
     pub workers: usize,
+    /// How often an app that is away may be called.
+    pub launch_rules: LaunchRules,
 }
 
 /// Why an engine could not start.
@@ -73,6 +78,9 @@ pub enum CallError {
     /// The store refused: there is no such task.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
+    /// A refresh task was completed too late: the app is called again.
+    #[error("the refresh task has expired; the app is called again, complete that one in time")]
+    RefreshExpired,
     /// The store failed; the engine reopens it.
     #[error("the store failed: {0}")]
     Store(String),

@@ -11,6 +11,7 @@ compile_error!("longhaul restarts what panics: build it with panic = \"unwind\""
 mod attachment;
 mod blocks;
 mod child;
+mod desktop;
 pub mod fault;
 mod feed;
 pub mod file;
@@ -19,6 +20,7 @@ mod intake;
 mod limiter;
 pub mod net;
 mod notifier;
+mod refresh;
 mod registry;
 mod root;
 mod session;

@@ -7,7 +7,7 @@ use actix::{Actor, ActorContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Outcome, Task};
 use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
 
@@ -109,6 +109,25 @@ impl Handler<Apply> for RegistryActor {
     fn handle(&mut self, Apply(changes): Apply, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.apply");
         self.enqueue(changes, context)
+    }
+}
+
+/// How often the app of a session was called back.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<LaunchLog, NotStored>")]
+pub(crate) struct ReadLaunches(pub(crate) SessionId);
+
+impl Handler<ReadLaunches> for RegistryActor {
+    type Result = Result<LaunchLog, NotStored>;
+
+    fn handle(
+        &mut self,
+        ReadLaunches(session): ReadLaunches,
+        context: &mut Self::Context,
+    ) -> Self::Result {
+        fault::point("registry.launches");
+        let read = self.store.launches(&session);
+        self.read(read, context)
     }
 }
 
@@ -231,12 +250,4 @@ impl Handler<ReadFacts> for RegistryActor {
             .facts(&message.session, message.after, message.limit);
         self.read(found, context)
     }
-}
-
-/// Makes a session or gives it a new configuration.
-pub(crate) fn put_session(id: &SessionId, rules: &SessionRules) -> Apply {
-    Apply(vec![Change::PutSession {
-        id: id.clone(),
-        rules: Box::new(rules.clone()),
-    }])
 }

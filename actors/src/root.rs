@@ -16,6 +16,7 @@ use crate::attachment::Attachments;
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::{CallError, StartError};
 use crate::notifier::{NotifierActor, Subscribers};
+use crate::refresh::Refresh;
 use crate::registry::RegistryActor;
 use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
@@ -69,6 +70,7 @@ pub(crate) struct Doors {
     pub(crate) notifier: SlotRef<NotifierActor>,
     pub(crate) subscribers: Subscribers,
     pub(crate) attachments: Attachments,
+    pub(crate) refresh: Refresh,
 }
 
 pub(crate) struct Root {
@@ -127,6 +129,7 @@ impl Root {
             notifier: self.notifier.reference(),
             subscribers: self.subscribers.clone(),
             attachments: self.world.attachments.clone(),
+            refresh: self.world.refresh.clone(),
         }
     }
 
@@ -187,6 +190,7 @@ impl Root {
             tracing::warn!("the store did not close in time");
         }
         self.subscribers.end();
+        self.world.refresh.end();
     }
 
     async fn child_ended(&mut self, report: Report) -> Result<(), GaveUp> {
@@ -288,9 +292,10 @@ impl Root {
         let subscribers = self.subscribers.clone();
         let registry = self.registry.reference();
         let notifier = self.notifier.clone();
+        let world = self.world.clone();
         let build = move |context: &mut actix::Context<NotifierActor>| {
             notifier.put(context.address());
-            NotifierActor::new(subscribers, registry)
+            NotifierActor::new(subscribers, registry, world)
         };
         let reports = self.reports.clone();
         let report = move |exit| {

@@ -6,6 +6,7 @@ use std::thread;
 
 use actix::System;
 use actix_rt::Arbiter;
+use longhaul_engine::launch::LaunchRules;
 #[cfg(test)]
 use tokio::sync::oneshot;
 use tokio::sync::{mpsc, watch};
@@ -34,7 +35,8 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
     let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
-    let run = move || control(directory, workers, inbox, &ready, &stop);
+    let rules = options.launch_rules;
+    let run = move || control(directory, workers, rules, inbox, &ready, &stop);
     thread::Builder::new()
         .name("longhaul".to_owned())
         .spawn(run)
@@ -60,6 +62,7 @@ type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
 fn control(
     directory: StateDir,
     workers: usize,
+    rules: LaunchRules,
     inbox: mpsc::UnboundedReceiver<Request>,
     ready: &Ready,
     stop: &watch::Sender<Option<Stopped>>,
@@ -68,6 +71,7 @@ fn control(
     let (arbiters, reason) = system.block_on(async {
         let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
         let world = world(&directory, &arbiters);
+        world.refresh.lock().rules = rules;
         let reason = serve(world, inbox, ready).await;
         (arbiters, reason)
     });

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::attachment::Attachments;
 use crate::blocks::Blocks;
 use crate::child::Place;
+use crate::desktop::Desktop;
 use crate::intake::Intake;
 use crate::net::Dial;
+use crate::refresh::Refresh;
 use crate::time::Clock;
 
 /// Makes the way to the network for the arbiter that calls it.
@@ -30,6 +32,8 @@ pub(crate) struct World {
     pub(crate) blocks: Blocks,
     pub(crate) intake: Intake,
     pub(crate) attachments: Attachments,
+    pub(crate) refresh: Refresh,
+    pub(crate) desktop: Desktop,
 }
 
 /// A worker, by its number.
@@ -63,6 +67,8 @@ impl World {
             blocks: Blocks::default(),
             intake: Intake::default(),
             attachments: Attachments::default(),
+            refresh: Refresh::default(),
+            desktop: Desktop::default(),
         }
     }
 

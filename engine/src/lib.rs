@@ -14,6 +14,7 @@ pub mod event;
 pub mod failure;
 pub mod http;
 pub mod id;
+pub mod launch;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;

@@ -4,6 +4,7 @@ use longhaul_engine::checkpoint::{Checkpoint, Part};
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::metrics::TaskMetrics;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Spec};
@@ -83,6 +84,13 @@ pub enum Change {
         session: SessionId,
         /// The task.
         task: TaskId,
+    },
+    /// Replaces what is known of a session's calls of its app. Answers [`Effect::Done`].
+    PutLaunches {
+        /// The session, which must exist.
+        session: SessionId,
+        /// Its calls.
+        log: Box<LaunchLog>,
     },
     /// Drops a session with all its ended tasks and its facts. A later session of this name starts
     /// its log anew. Answers [`Effect::Forgotten`].

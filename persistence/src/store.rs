@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Spec, Task};
 use longhaul_engine::time::Timestamp;
@@ -16,9 +17,10 @@ use crate::change::{Change, Effect, Refusal, TaskSummary};
 use crate::commit;
 use crate::error::{StoreError, Trouble};
 use crate::open;
-use crate::records::{CheckpointV1, FactV1, SessionV1, StateV1, TaskV1, Unusable};
+use crate::records::{CheckpointV1, FactV1, LaunchV1, SessionV1, StateV1, TaskV1, Unusable};
 use crate::tables::{
-    self, CHECKPOINTS, EVENTS, SESSIONS, STATES, TASKS, bad_row, decode_row, number_key, numbered,
+    self, CHECKPOINTS, EVENTS, LAUNCHES, SESSIONS, STATES, TASKS, bad_row, decode_row, number_key,
+    numbered,
 };
 
 /// What the engine remembers. One file, which one `Store` at a time has open; dropping it closes
@@ -217,6 +219,22 @@ impl Store {
                 });
             }
             Ok(facts)
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// How often the app of a session was called back; empty when it never was.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn launches(&self, session: &SessionId) -> Result<LaunchLog, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let launches = self.database().begin_read()?.open_table(LAUNCHES)?;
+            let Some(row) = launches.get(session.as_str().as_bytes())? else {
+                return Ok(LaunchLog::default());
+            };
+            let record: LaunchV1 = decode_row(row.value(), LAUNCHES, || session.to_string())?;
+            Ok(record.into())
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }

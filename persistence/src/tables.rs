@@ -31,6 +31,9 @@ pub(crate) const TARGETS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::n
 /// Facts that nobody has acknowledged.
 pub(crate) const EVENTS: TableDefinition<'_, NumberKey, Bytes> = TableDefinition::new("events-1");
 
+/// Session identifier: how often its app was called back.
+pub(crate) const LAUNCHES: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("launches-1");
+
 /// In [`META`]: the layout of all tables together.
 pub(crate) const SCHEMA: &[u8] = b"schema";
 /// In [`META`]: how often the store was opened.
@@ -57,6 +60,7 @@ pub(crate) struct WriteTables<'txn> {
     pub(crate) checkpoints: Table<'txn, NumberKey, Bytes>,
     pub(crate) targets: Table<'txn, Bytes, Bytes>,
     pub(crate) events: Table<'txn, NumberKey, Bytes>,
+    pub(crate) launches: Table<'txn, Bytes, Bytes>,
 }
 
 impl<'txn> WriteTables<'txn> {
@@ -70,6 +74,7 @@ impl<'txn> WriteTables<'txn> {
             checkpoints: transaction.open_table(CHECKPOINTS)?,
             targets: transaction.open_table(TARGETS)?,
             events: transaction.open_table(EVENTS)?,
+            launches: transaction.open_table(LAUNCHES)?,
         })
     }
 }

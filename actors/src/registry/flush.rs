@@ -260,6 +260,7 @@ const fn session_of(change: &Change) -> &SessionId {
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }
         | Change::Forget { session, .. }
+        | Change::PutLaunches { session, .. }
         | Change::RemoveSession { session } => session,
     }
 }

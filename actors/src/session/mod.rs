@@ -1,6 +1,7 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
 mod ahead;
+mod calls;
 mod children;
 mod commands;
 mod queries;
@@ -64,6 +65,8 @@ pub(crate) struct SessionActor {
     next_launch: u64,
     finishing: usize,
     ahead: Ahead,
+    /// Tasks that have not ended.
+    live: usize,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -123,6 +126,7 @@ impl SessionActor {
             next_launch: 0,
             finishing: 0,
             ahead: Ahead::default(),
+            live: 0,
             quiesce: None,
         };
         for task in tasks {
@@ -177,6 +181,7 @@ impl SessionActor {
             | State::Suspended
             | State::Ended => {}
         }
+        self.live += usize::from(state != State::Ended);
         self.tasks.insert(
             task,
             Entry {
@@ -200,8 +205,9 @@ impl SessionActor {
         if let State::Waiting(at) = entry.state {
             self.wakes.remove(&(at, task));
         }
-        entry.state = next;
+        let before = std::mem::replace(&mut entry.state, next);
         let host = Arc::clone(&entry.host);
+        self.may_call_app(before, next);
         match command {
             Command::None => {
                 if let State::Waiting(at) = next {
@@ -285,6 +291,7 @@ impl Actor for SessionActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("session.started");
+        self.call_app_for_the_past();
         let cancelled: Vec<TaskId> = self
             .tasks
             .iter()

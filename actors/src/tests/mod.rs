@@ -5,6 +5,7 @@ mod downloads;
 mod facts;
 mod limits;
 mod matrix;
+mod refresh;
 mod restarts;
 mod server;
 mod taking_over;

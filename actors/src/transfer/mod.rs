@@ -4,11 +4,13 @@ mod disk;
 mod files;
 mod live;
 mod names;
+mod notice;
 mod pump;
 mod requests;
 mod worker;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +22,12 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
+use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
 use tokio::sync::oneshot;
 
+use crate::desktop::Notice;
 use crate::fault;
 use crate::file::part::PartFile;
 use crate::intake::Write;
@@ -79,6 +82,8 @@ struct Running {
     timer: Option<(Timestamp, SpawnHandle)>,
     /// What an earlier transfer may have left without a record.
     past: Option<Past>,
+    /// What a person is told of the end.
+    notice: Option<Box<(NotificationTitles, PathBuf)>>,
 }
 
 /// A task that was begun before: it may have a part file that no record names.
@@ -153,6 +158,7 @@ impl TransferActor {
                 return self.close_at_once(generation, Outcome::Failed(failure), context);
             }
         };
+        let notice = Notice::wanted(&task.spec);
         let spec = match task.spec {
             Spec::Download(spec) => spec,
             Spec::Upload(_) => {
@@ -184,6 +190,7 @@ impl TransferActor {
             tails: HashMap::new(),
             timer: None,
             past,
+            notice,
         });
         self.perform_all(context);
     }
@@ -273,7 +280,10 @@ impl TransferActor {
         self.write(generation, change, context, |actor, answer, context| {
             fault::point("transfer.closed");
             match answer {
-                Ok(_) => actor.feed(Input::Closed(outcome), context),
+                Ok(_) => {
+                    actor.tell_person(&outcome);
+                    actor.feed(Input::Closed(outcome), context);
+                }
                 Err(NotStored::Refused(Refusal::Ended(earlier))) => {
                     actor.feed(Input::Closed(*earlier), context);
                 }

@@ -109,6 +109,7 @@ impl Batch<'_> {
         let counter = next_fact(session);
         self.tables.meta.remove(counter.as_slice())?;
         self.counters.remove(&counter);
+        self.tables.launches.remove(session.as_str().as_bytes())?;
         self.tables.sessions.remove(session.as_str().as_bytes())?;
         Ok(Effect::Forgotten(Forgotten { tasks, parts }))
     }

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod event;
+mod launch;
 mod meta;
 mod metrics;
 mod options;
@@ -26,6 +27,7 @@ use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 
 pub(crate) use checkpoint::CheckpointV1;
 pub(crate) use event::FactV1;
+pub(crate) use launch::LaunchV1;
 pub(crate) use meta::CounterV1;
 pub(crate) use session::SessionV1;
 pub(crate) use state::{EndedV1, StateV1};

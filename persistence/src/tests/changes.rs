@@ -4,11 +4,12 @@ use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Desired, Outcome};
 
 use super::samples::{
-    CREATED_AT, acknowledge, close, finished, full_checkpoint, full_rules, full_spec, one,
-    put_session, record, register, registered, session, spec, store_in,
+    CREATED_AT, acknowledge, close, finished, full_checkpoint, full_rules, full_spec, launches,
+    one, put_session, record, register, registered, session, spec, store_in,
 };
 use super::scenario::{check, image};
 use crate::{Change, Effect, Forgotten, Refusal, Store, TaskSummary};
@@ -58,6 +59,31 @@ fn fact(sequence: u64, task: TaskId, outcome: Outcome) -> NumberedFact {
             metrics: None,
         },
     }
+}
+
+#[test]
+fn the_calls_of_an_app_are_kept_until_its_session_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    assert_eq!(store.launches(&id).unwrap(), LaunchLog::default());
+    let put = |session: &SessionId| Change::PutLaunches {
+        session: session.clone(),
+        log: Box::new(launches()),
+    };
+    one(&mut store, put(&id)).unwrap();
+    drop(store);
+    let mut store = Store::open(&directory.path().join("store.redb")).unwrap();
+    assert_eq!(store.launches(&id).unwrap(), launches());
+    let stranger = session("b");
+    assert_eq!(
+        one(&mut store, put(&stranger)),
+        Err(Refusal::NoSuchSession(stranger.clone()))
+    );
+    let remove = Change::RemoveSession {
+        session: id.clone(),
+    };
+    one(&mut store, remove).unwrap();
+    assert_eq!(store.launches(&id).unwrap(), LaunchLog::default());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod life;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,13 +14,14 @@ use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
-use longhaul_persistence::{Change, Effect};
+use longhaul_persistence::{Change, Effect, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
-use crate::registry::Apply;
+use crate::ownership::Owner;
+use crate::registry::{Apply, NotStored};
 use crate::root::{Doors, Request, ToOpen};
 use crate::session::{
     Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
@@ -33,6 +36,8 @@ pub struct EngineOptions {
     pub state_dir: PathBuf,
     /// Threads that run transfers; at least 2 are used.
     pub workers: usize,
+    /// Keep a damaged store under another name and make a new one, instead of failing.
+    pub recreate_damaged_store: bool,
 }
 
 /// Why an engine could not start.
@@ -65,6 +70,12 @@ pub enum CallError {
         /// Why, when it was not its owner's wish.
         reason: Option<String>,
     },
+    /// A handle of this session is alive in this process.
+    #[error("the session \"{0}\" is open already")]
+    SessionInUse(SessionId),
+    /// The session has ended, and its end was acknowledged.
+    #[error("the session \"{0}\" was invalidated")]
+    Invalidated(SessionId),
     /// The store refused: there is no such task.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
@@ -87,6 +98,9 @@ pub enum RefusedStart {
         /// The other task.
         task: TaskId,
     },
+    /// The session is being invalidated and takes no new tasks.
+    #[error("the session \"{0}\" is being invalidated and takes no new tasks")]
+    Invalidated(SessionId),
     /// The request can not be made.
     #[error("{0}")]
     Invalid(String),
@@ -125,12 +139,14 @@ pub(crate) struct Stopped {
     pub(crate) reason: Option<String>,
 }
 
-/// An open session.
+/// An open session. All handles of it, and of its tasks and subscriptions, are one owner: while one
+/// of them lives the session can not be opened again.
 #[derive(Clone)]
 pub struct SessionHandle {
     engine: EngineHandle,
     id: SessionId,
     slot: SlotRef<SessionActor>,
+    owner: Arc<Owner>,
 }
 
 /// A stream of events; see [`Subscription::poll_next`].
@@ -185,11 +201,12 @@ impl EngineHandle {
         }
     }
 
-    /// Opens a session, making it when it does not exist, and starts what was left running in it. A
-    /// session that is open already is given as it is: its rules are frozen.
+    /// Opens a session, making it when it does not exist, and starts what was left running in it. One
+    /// that this engine had open before is given as it runs, with the rules of then: they are frozen
+    /// until the engine stops. One that is being invalidated stays so.
     ///
     /// # Errors
-    /// When the engine has stopped, or the store fails.
+    /// When a handle of it is alive, the engine has stopped, or the store fails.
     pub async fn open_session(
         &self,
         id: SessionId,
@@ -204,13 +221,15 @@ impl EngineHandle {
         let request = Request::OpenSession(wanted);
         // Without a root the request is dropped, and the reply with it.
         let _ = self.requests.send(request);
-        let Ok(slot) = answer.await else {
+        let Ok(opened) = answer.await else {
             return Err(self.gone().await);
         };
+        let (slot, owner) = opened?;
         Ok(SessionHandle {
             engine: self.clone(),
             id,
-            slot: slot?,
+            slot,
+            owner,
         })
     }
 
@@ -258,6 +277,15 @@ impl SessionHandle {
         specs: Vec<impl Into<Spec>>,
         adopt: bool,
     ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
+        self.make_tasks(specs, Desired::Running, adopt).await
+    }
+
+    async fn make_tasks(
+        &self,
+        specs: Vec<impl Into<Spec>>,
+        desired: Desired,
+        adopt: bool,
+    ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
@@ -266,6 +294,7 @@ impl SessionHandle {
             let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
             StartTasks {
                 specs: specs.clone(),
+                desired,
                 adopt,
             }
         };
@@ -282,6 +311,7 @@ impl SessionHandle {
     {
         match self.slot.call(make).await {
             Ok(answer) => answer,
+            Err(Gone) if self.owner.is_over() => Err(CallError::Invalidated(self.id.clone())),
             Err(Gone) => Err(self.engine.gone().await),
         }
     }
@@ -330,6 +360,9 @@ impl SessionHandle {
         }
         let feed = Feed::new(task);
         self.engine.doors.subscribers.add(&self.id, &feed);
+        if self.owner.is_over() {
+            feed.end();
+        }
         Ok(Subscription {
             session: self.clone(),
             feed,
@@ -343,11 +376,16 @@ impl SessionHandle {
     }
 
     /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
-    /// terminal fact is among them are forgotten. Answers after the commit.
+    /// terminal fact is among them are forgotten; with the last fact of an invalidated session the
+    /// session is, and its name is free. Answers after the commit.
     ///
     /// # Errors
     /// When the engine has stopped or the store fails.
     pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
+        if self.owner.is_over() {
+            // Everything of it was acknowledged, and the name may be another session's by now.
+            return Ok(());
+        }
         let change = Change::Acknowledge {
             session: self.id.clone(),
             up_to,
@@ -364,6 +402,8 @@ impl SessionHandle {
                 Ok(())
             }
             Some(Ok(_)) | None => Ok(()),
+            // It was gone before: the answer to an earlier asking was lost.
+            Some(Err(NotStored::Refused(Refusal::NoSuchSession(_)))) => Ok(()),
             Some(Err(error)) => Err(CallError::Store(error.to_string())),
         }
     }

@@ -18,6 +18,7 @@ pub mod handle;
 mod limiter;
 pub mod net;
 mod notifier;
+mod ownership;
 mod registry;
 mod root;
 mod session;

@@ -7,7 +7,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::session::{SessionRules, SessionState};
 use longhaul_engine::task::{Outcome, Task};
 use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
 use tokio::sync::oneshot;
@@ -47,6 +47,8 @@ pub(crate) enum NotStored {
 pub(crate) struct RegistryActor {
     store: Store,
     notifier: SlotRef<NotifierActor>,
+    /// Told of each session that the store does not know any more.
+    gone: Box<dyn Fn(SessionId) + Send>,
     /// The generation of the transfer that may write, per running task.
     fences: HashMap<TaskId, Generation>,
     next_generation: u64,
@@ -68,11 +70,16 @@ impl std::fmt::Debug for RegistryActor {
 }
 
 impl RegistryActor {
-    pub(crate) fn new(store: Store, notifier: SlotRef<NotifierActor>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        notifier: SlotRef<NotifierActor>,
+        gone: Box<dyn Fn(SessionId) + Send>,
+    ) -> Self {
         let next_generation = store.epoch() << EPOCH_SHIFT;
         Self {
             store,
             notifier,
+            gone,
             fences: HashMap::new(),
             next_generation,
             pending: Vec::new(),
@@ -234,7 +241,18 @@ impl RegistryActor {
     fn tell(&mut self, sessions: &[SessionId], answers: &[Answer]) {
         let mut facts = Vec::new();
         for (session, answer) in sessions.iter().zip(answers) {
-            if let Ok(Effect::Closed(fact)) = answer {
+            let new = match answer {
+                Ok(Effect::Closed(facts)) => facts.as_slice(),
+                Ok(Effect::Invalidated(fact)) => fact.as_slice(),
+                Ok(Effect::Forgotten(forgotten)) => {
+                    if forgotten.session_is_gone {
+                        (self.gone)(session.clone());
+                    }
+                    &[]
+                }
+                Ok(Effect::Done | Effect::Registered(_) | Effect::Adopted { .. }) | Err(_) => &[],
+            };
+            for fact in new {
                 if let Some(task) = fact.fact.task() {
                     self.fences.remove(&task);
                 }
@@ -256,6 +274,7 @@ const fn session_of(change: &Change) -> &SessionId {
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }
         | Change::Forget { session, .. }
+        | Change::Invalidate { session, .. }
         | Change::RemoveSession { session } => session,
     }
 }
@@ -324,7 +343,43 @@ impl Handler<ReadTask> for RegistryActor {
     }
 }
 
-/// A page of a session's tasks.
+/// Where a session is in its life; `None` when the store does not know it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<SessionState>, NotStored>")]
+pub(crate) struct ReadState(pub(crate) SessionId);
+
+impl Handler<ReadState> for RegistryActor {
+    type Result = Result<Option<SessionState>, NotStored>;
+
+    fn handle(&mut self, ReadState(id): ReadState, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_state");
+        let found = self.store.session_state(&id);
+        self.read(found, context)
+    }
+}
+
+/// A page of a session's tasks with all that is known of each, as they were at one moment.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<(Task, Option<Checkpoint>)>, NotStored>")]
+pub(crate) struct ReadTasks {
+    pub(crate) session: SessionId,
+    pub(crate) after: Option<TaskId>,
+    pub(crate) limit: usize,
+}
+
+impl Handler<ReadTasks> for RegistryActor {
+    type Result = Result<Vec<(Task, Option<Checkpoint>)>, NotStored>;
+
+    fn handle(&mut self, message: ReadTasks, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_tasks");
+        let found = self
+            .store
+            .full_tasks(&message.session, message.after, message.limit);
+        self.read(found, context)
+    }
+}
+
+/// A page of a session's tasks, each as its queue needs it.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<TaskSummary>, NotStored>")]
 pub(crate) struct ListTasks {

@@ -33,8 +33,7 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (requests, inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
-    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
-    let run = move || control(directory, workers, inbox, &ready, &stop);
+    let run = move || control(directory, &options, inbox, &ready, &stop);
     thread::Builder::new()
         .name("longhaul".to_owned())
         .spawn(run)
@@ -59,15 +58,17 @@ type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
 /// The control thread, from the start of the system to its end.
 fn control(
     directory: StateDir,
-    workers: usize,
+    options: &EngineOptions,
     inbox: mpsc::UnboundedReceiver<Request>,
     ready: &Ready,
     stop: &watch::Sender<Option<Stopped>>,
 ) {
+    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
     let system = System::new();
     let (arbiters, reason) = system.block_on(async {
         let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
-        let world = world(&directory, &arbiters);
+        let mut world = world(&directory, &arbiters);
+        world.recreates_store = options.recreate_damaged_store;
         let reason = serve(world, inbox, ready).await;
         (arbiters, reason)
     });

@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) make_dial: MakeDial,
     pub(crate) blocks: Blocks,
     pub(crate) attachments: Attachments,
+    /// A damaged store is put aside and made anew when the engine starts.
+    pub(crate) recreates_store: bool,
 }
 
 /// What a world is made of.
@@ -56,6 +58,7 @@ impl World {
             make_dial: parts.make_dial,
             blocks: Blocks::default(),
             attachments: Attachments::default(),
+            recreates_store: false,
         }
     }
 

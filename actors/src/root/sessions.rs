@@ -12,7 +12,7 @@ use super::{GaveUp, Report, Root, ToOpen, is_current};
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::CallError;
 use crate::limiter::Limiter;
-use crate::registry::{ListTasks, RegistryActor, put_session};
+use crate::registry::{ListTasks, ReadState, RegistryActor, put_session};
 use crate::session::{SessionActor, SessionParts};
 use crate::slot::{Slot, SlotRef};
 
@@ -40,13 +40,23 @@ impl Root {
     /// Opens a session, or finds it open, and answers; or keeps the request until the registry runs
     /// again.
     pub(super) async fn open_session(&mut self, wanted: ToOpen) {
-        let answer = match self.try_open(&wanted.id, &wanted.rules).await {
-            Ok(slot) => Ok(slot),
-            Err(NotDone::Lost) => return self.postponed.push(wanted),
-            Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
+        let answer = match self.owners.claim(&wanted.id) {
+            // The store is being opened again, and may not know the session any more.
+            None if self.is_starting(&wanted.id) => return self.postponed.push(wanted),
+            None => Err(CallError::SessionInUse(wanted.id)),
+            Some(owner) => match self.try_open(&wanted.id, &wanted.rules).await {
+                Ok(slot) => Ok((slot, owner)),
+                Err(NotDone::Lost) => return self.postponed.push(wanted),
+                Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
+            },
         };
         // Who asked may be gone.
         let _ = wanted.reply.send(answer);
+    }
+
+    fn is_starting(&self, id: &SessionId) -> bool {
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| session.child.is_none())
     }
 
     async fn try_open(
@@ -78,6 +88,16 @@ impl Root {
             self.sessions.remove(id);
         }
         started.map(|()| slot)
+    }
+
+    /// The store does not know a session any more: its actor ends, and what listens to it; then its
+    /// name is free.
+    pub(super) fn session_is_gone(&mut self, id: &SessionId) {
+        tracing::info!(session = %id, "a session was invalidated and is gone");
+        self.owners.end(id);
+        self.sessions.remove(id);
+        self.subscribers.end_session(id);
+        self.owners.free(id);
     }
 
     /// Starts every session on a new registry, and opens those that waited for it.
@@ -121,8 +141,17 @@ impl Root {
         }
     }
 
-    /// Reads a session's tasks and starts its actor with them.
+    /// Reads a session's tasks and starts its actor with them; or learns that it is gone, when nobody
+    /// came to say so.
     async fn start_session(&mut self, id: &SessionId) -> Result<(), NotDone> {
+        let state = self.ask_registry(|| ReadState(id.clone())).await?;
+        if state
+            .map_err(|error| NotDone::Failed(error.to_string()))?
+            .is_none()
+        {
+            self.session_is_gone(id);
+            return Ok(());
+        }
         let mut tasks = Vec::new();
         loop {
             let after = tasks.last().map(|task: &TaskSummary| task.id);

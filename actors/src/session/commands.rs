@@ -16,11 +16,12 @@ use crate::handle::{CallError, RefusedStart};
 use crate::registry::{Answer, Apply, NotStored};
 use crate::transfer::Want;
 
-/// Makes and starts tasks; answered after the commit.
+/// Makes tasks, running or suspended; answered after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Result<TaskId, RefusedStart>>, CallError>")]
 pub(crate) struct StartTasks {
     pub(crate) specs: Vec<Spec>,
+    pub(crate) desired: Desired,
     pub(crate) adopt: bool,
 }
 
@@ -30,7 +31,11 @@ impl Handler<StartTasks> for SessionActor {
     fn handle(&mut self, message: StartTasks, _: &mut Self::Context) -> Self::Result {
         fault::point("session.start");
         let created_at = self.parts.world.clock.now();
-        let StartTasks { specs, adopt } = message;
+        let StartTasks {
+            specs,
+            desired,
+            adopt,
+        } = message;
         let hosts: Vec<String> = specs.iter().map(|spec| host_key(spec.url())).collect();
         let session = self.parts.id.clone();
         let changes: Vec<Change> = specs
@@ -38,7 +43,7 @@ impl Handler<StartTasks> for SessionActor {
             .map(|spec| Change::Register {
                 session: session.clone(),
                 spec: Box::new(spec),
-                desired: Desired::Running,
+                desired,
                 created_at,
                 adopt,
             })
@@ -56,7 +61,7 @@ impl Handler<StartTasks> for SessionActor {
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
                     let mut started = Vec::with_capacity(answers.len());
                     for (answer, host) in answers.into_iter().zip(&hosts) {
-                        started.push(session.registered(answer, host, context)?);
+                        started.push(session.registered(answer, host, desired, context)?);
                     }
                     session.maintain(context);
                     Ok(started)
@@ -70,13 +75,24 @@ impl SessionActor {
         &mut self,
         answer: Answer,
         host: &str,
+        desired: Desired,
         context: &mut Context<Self>,
     ) -> Result<Result<TaskId, RefusedStart>, CallError> {
         match answer {
             Ok(Effect::Registered(task)) => {
-                self.insert(task, host, State::Queued);
+                let state = match desired {
+                    Desired::Running => State::Queued,
+                    Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable => {
+                        State::Suspended
+                    }
+                };
+                self.insert(task, host, state);
                 if let Some(entry) = self.tasks.get_mut(&task) {
                     entry.is_new = true;
+                }
+                if self.is_cancelled {
+                    // It was registered just before all were cancelled.
+                    self.happened(task, Event::Want(Desired::Cancelled), context);
                 }
                 Ok(Ok(task))
             }
@@ -85,15 +101,20 @@ impl SessionActor {
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {
-                    self.happened(task, Event::Want(Desired::Running), context);
+                    self.happened(task, Event::Want(desired), context);
                 }
                 Ok(Ok(task))
             }
             Err(NotStored::Refused(Refusal::TargetInUse { session, task })) => {
                 Ok(Err(RefusedStart::TargetInUse { session, task }))
             }
+            Err(NotStored::Refused(Refusal::Invalidated(session))) => {
+                Ok(Err(RefusedStart::Invalidated(session)))
+            }
             Err(NotStored::Refused(refusal)) => Ok(Err(RefusedStart::Invalid(refusal.to_string()))),
-            Ok(Effect::Done | Effect::Closed(_) | Effect::Forgotten(_))
+            Ok(
+                Effect::Done | Effect::Closed(_) | Effect::Invalidated(_) | Effect::Forgotten(_),
+            )
             | Err(NotStored::Fenced) => Err(CallError::Store(
                 "the store gave an answer to another question".to_owned(),
             )),

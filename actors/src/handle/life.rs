@@ -1,0 +1,51 @@
+//! What the owner of a session does with the session itself: tasks that are made and not started, its
+//! state, its end.
+
+use longhaul_engine::id::TaskId;
+use longhaul_engine::session::{Invalidation, SessionState};
+use longhaul_engine::task::{Desired, Spec};
+
+use super::{CallError, RefusedStart, SessionHandle};
+use crate::registry::ReadState;
+use crate::session::Invalidate;
+
+impl SessionHandle {
+    /// Makes tasks as [`SessionHandle::start`] does, and leaves them suspended until they are wanted
+    /// to run. One that is adopted is suspended too.
+    ///
+    /// # Errors
+    /// When the engine has stopped or the store fails; then none was made.
+    pub async fn create(
+        &self,
+        specs: Vec<impl Into<Spec>>,
+        adopt: bool,
+    ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
+        self.make_tasks(specs, Desired::Suspended, adopt).await
+    }
+
+    /// Lets the session take no new tasks and end with the last that it has. Answers after the
+    /// commit: it survives a restart from then on. Harmless to repeat.
+    ///
+    /// # Errors
+    /// When its end was acknowledged already, the engine has stopped, or the store fails.
+    pub async fn invalidate(&self, how: Invalidation) -> Result<(), CallError> {
+        self.ask(|| Invalidate(how)).await
+    }
+
+    /// Where it is in its life.
+    ///
+    /// # Errors
+    /// When its end was acknowledged already, the engine has stopped, or the store fails.
+    pub async fn state(&self) -> Result<SessionState, CallError> {
+        let gone = || CallError::Invalidated(self.id.clone());
+        if self.owner.is_over() {
+            return Err(gone());
+        }
+        let ask = || ReadState(self.id.clone());
+        let Ok(state) = self.engine.doors.registry.call(ask).await else {
+            return Err(self.engine.gone().await);
+        };
+        let state = state.map_err(|error| CallError::Store(error.to_string()))?;
+        state.ok_or_else(gone)
+    }
+}

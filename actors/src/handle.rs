@@ -1,5 +1,6 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod facts;
 mod life;
 
 use std::fmt;
@@ -11,21 +12,17 @@ use std::task::{self, Poll};
 use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
-use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
-use longhaul_persistence::{Change, Effect, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
 use crate::ownership::Owner;
-use crate::registry::{Apply, NotStored};
 use crate::root::{Doors, Request, ToOpen};
-use crate::session::{
-    Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
-};
+use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks};
 use crate::slot::{Gone, SlotRef};
 use crate::threads;
 
@@ -309,9 +306,12 @@ impl SessionHandle {
         SessionActor: Handler<M>,
         Context<SessionActor>: ToEnvelope<SessionActor, M>,
     {
+        if self.owner.is_over() {
+            return Err(self.invalidated());
+        }
         match self.slot.call(make).await {
             Ok(answer) => answer,
-            Err(Gone) if self.owner.is_over() => Err(CallError::Invalidated(self.id.clone())),
+            Err(Gone) if self.owner.is_over() => Err(self.invalidated()),
             Err(Gone) => Err(self.engine.gone().await),
         }
     }
@@ -350,62 +350,10 @@ impl SessionHandle {
         self.ask(|| GetOutcome(task)).await
     }
 
-    /// Events from now on, and every fact that was not acknowledged; of one task or of all.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
-        if self.engine.stopped.borrow().is_some() {
-            return Err(self.engine.gone().await);
-        }
-        let feed = Feed::new(task);
-        self.engine.doors.subscribers.add(&self.id, &feed);
-        if self.owner.is_over() {
-            feed.end();
-        }
-        Ok(Subscription {
-            session: self.clone(),
-            feed,
-        })
-    }
-
     /// Says that a delegate of this session is there, for as long as the answer lives. A session
     /// without one belongs to an app that is away.
     pub fn attach(&self) -> Attachment {
         self.engine.doors.attachments.attach(&self.id)
-    }
-
-    /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
-    /// terminal fact is among them are forgotten; with the last fact of an invalidated session the
-    /// session is, and its name is free. Answers after the commit.
-    ///
-    /// # Errors
-    /// When the engine has stopped or the store fails.
-    pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
-        if self.owner.is_over() {
-            // Everything of it was acknowledged, and the name may be another session's by now.
-            return Ok(());
-        }
-        let change = Change::Acknowledge {
-            session: self.id.clone(),
-            up_to,
-        };
-        let make = || Apply(vec![change.clone()]);
-        let Ok(answers) = self.engine.doors.registry.call(make).await else {
-            return Err(self.engine.gone().await);
-        };
-        match answers.into_iter().next() {
-            Some(Ok(Effect::Forgotten(forgotten))) => {
-                if let Some(session) = self.slot.current() {
-                    session.do_send(Forgotten(forgotten.tasks));
-                }
-                Ok(())
-            }
-            Some(Ok(_)) | None => Ok(()),
-            // It was gone before: the answer to an earlier asking was lost.
-            Some(Err(NotStored::Refused(Refusal::NoSuchSession(_)))) => Ok(()),
-            Some(Err(error)) => Err(CallError::Store(error.to_string())),
-        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Owners {
     pub(crate) fn end(&self, session: &SessionId) {
         let owner = self.lock().get(session).and_then(Weak::upgrade);
         if let Some(owner) = owner {
-            owner.is_over.store(true, Ordering::Release);
+            owner.end();
         }
     }
 
@@ -57,6 +57,11 @@ impl Owners {
 }
 
 impl Owner {
+    /// The session is no more, and its handles are of no use.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
     /// The session has ended and was acknowledged: another one may have its name.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)

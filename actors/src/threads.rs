@@ -34,13 +34,19 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
     let run = move || control(directory, &options, inbox, &ready, &stop);
-    thread::Builder::new()
+    let control = thread::Builder::new()
         .name("longhaul".to_owned())
         .spawn(run)
         .map_err(|error| StartError::Threads(error.to_string()))?;
     let gone = || StartError::Threads("the control thread ended while it started".to_owned());
-    let doors = opened.recv().map_err(|_| gone())??;
-    Ok(EngineHandle::new(requests, doors, stopped))
+    match opened.recv().unwrap_or_else(|_| Err(gone())) {
+        Ok(doors) => Ok(EngineHandle::new(requests, doors, stopped)),
+        Err(error) => {
+            // When it answers, the directory is free again; whatever the thread's end was.
+            let _ = control.join();
+            Err(error)
+        }
+    }
 }
 
 fn not_acquired(error: AcquireError) -> StartError {

@@ -37,15 +37,19 @@ impl SessionHandle {
     /// # Errors
     /// When its end was acknowledged already, the engine has stopped, or the store fails.
     pub async fn state(&self) -> Result<SessionState, CallError> {
-        let gone = || CallError::Invalidated(self.id.clone());
         if self.owner.is_over() {
-            return Err(gone());
+            return Err(self.invalidated());
         }
         let ask = || ReadState(self.id.clone());
         let Ok(state) = self.engine.doors.registry.call(ask).await else {
             return Err(self.engine.gone().await);
         };
         let state = state.map_err(|error| CallError::Store(error.to_string()))?;
-        state.ok_or_else(gone)
+        state.ok_or_else(|| self.invalidated())
+    }
+
+    /// Why a handle is of no more use.
+    pub(super) fn invalidated(&self) -> CallError {
+        CallError::Invalidated(self.id.clone())
     }
 }

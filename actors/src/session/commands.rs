@@ -80,19 +80,9 @@ impl SessionActor {
     ) -> Result<Result<TaskId, RefusedStart>, CallError> {
         match answer {
             Ok(Effect::Registered(task)) => {
-                let state = match desired {
-                    Desired::Running => State::Queued,
-                    Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable => {
-                        State::Suspended
-                    }
-                };
-                self.insert(task, host, state);
+                self.take_in_new(task, host, desired, context);
                 if let Some(entry) = self.tasks.get_mut(&task) {
                     entry.is_new = true;
-                }
-                if self.is_cancelled {
-                    // It was registered just before all were cancelled.
-                    self.happened(task, Event::Want(Desired::Cancelled), context);
                 }
                 Ok(Ok(task))
             }
@@ -102,6 +92,9 @@ impl SessionActor {
                 }
                 if self.tasks.contains_key(&task) {
                     self.happened(task, Event::Want(desired), context);
+                } else {
+                    // It was registered while this actor was being started, and is not in its list.
+                    self.take_in_new(task, host, desired, context);
                 }
                 Ok(Ok(task))
             }
@@ -119,6 +112,28 @@ impl SessionActor {
                 "the store gave an answer to another question".to_owned(),
             )),
             Err(NotStored::Failed(why)) => Err(CallError::Store(why)),
+        }
+    }
+}
+
+impl SessionActor {
+    fn take_in_new(
+        &mut self,
+        task: TaskId,
+        host: &str,
+        desired: Desired,
+        context: &mut Context<Self>,
+    ) {
+        let state = match desired {
+            Desired::Running => State::Queued,
+            Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable => {
+                State::Suspended
+            }
+        };
+        self.insert(task, host, state);
+        if self.is_cancelled {
+            // It was registered just before all were cancelled.
+            self.happened(task, Event::Want(Desired::Cancelled), context);
         }
     }
 }

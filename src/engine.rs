@@ -37,6 +37,7 @@ pub struct EngineBuilder {
     state_dir: PathBuf,
     worker_threads: usize,
     launch_rules: LaunchRules,
+    recreate_damaged_store: bool,
 }
 
 /// A session that was opened with downloads by [`Engine::session_with`].
@@ -60,14 +61,21 @@ impl Engine {
             state_dir,
             worker_threads: WORKER_THREADS_DEFAULT,
             launch_rules: LaunchRules::default(),
+            recreate_damaged_store: false,
         }
     }
 
     /// Opens the session of this name, making it when it is not there, and lets its unfinished
-    /// tasks go on.
+    /// tasks go on. It has one owner: the answer and everything made from it.
+    ///
+    /// The configuration is copied and frozen. A session that an earlier process left takes the one
+    /// given now; one that this engine had open before, and whose handles were dropped, still runs
+    /// and keeps the one that it has until the engine stops. One that is being invalidated stays so,
+    /// under either: see [`Session::state`].
     ///
     /// # Errors
-    /// [`Error::Stopped`] or [`Error::Store`].
+    /// [`Error::SessionInUse`] while a handle of it is alive in this process, [`Error::Stopped`] or
+    /// [`Error::Store`].
     pub async fn session(&self, configuration: SessionConfiguration) -> Result<Session, Error> {
         let SessionConfiguration { id, rules } = configuration;
         Ok(Session::new(self.handle.open_session(id, rules).await?))
@@ -137,6 +145,17 @@ impl EngineBuilder {
         self
     }
 
+    /// What to do about a damaged store. Without this, or with `false`, [`EngineBuilder::start`] fails
+    /// and names the file. With `true` it reads the whole store, some 10 µs for each task, and when
+    /// anything in it is damaged it keeps the file as `store.redb.damaged-1` (the next free number)
+    /// and makes a new store. Every session that is opened in that one for the first time hears
+    /// [`Fact::StateLost`](crate::Fact::StateLost) as its first fact: its tasks are lost, their part
+    /// files are left behind.
+    pub const fn recreate_damaged_store(mut self, recreate: bool) -> Self {
+        self.recreate_damaged_store = recreate;
+        self
+    }
+
     /// Starts the engine and returns when its store is open. It blocks for that time, some
     /// milliseconds, and may be called from anywhere, also within a tokio runtime.
     ///
@@ -154,6 +173,7 @@ impl EngineBuilder {
             state_dir,
             workers: self.worker_threads,
             launch_rules: self.launch_rules,
+            recreate_damaged_store: self.recreate_damaged_store,
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

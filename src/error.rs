@@ -29,6 +29,23 @@ pub enum Error {
         /// The other task.
         task: TaskId,
     },
+    /// The session is open already: a handle of it, of one of its tasks or of its events is alive in
+    /// this process. One owner at a time; clone the session that is there.
+    #[error(
+        "the session \"{session}\" is open already; use that one, or drop all handles of it and of its tasks first"
+    )]
+    SessionInUse {
+        /// The session.
+        session: String,
+    },
+    /// The session is being invalidated and takes no new tasks, or has ended.
+    #[error(
+        "the session \"{session}\" was invalidated; acknowledge its last fact, BecameInvalid, then open it anew"
+    )]
+    Invalidated {
+        /// The session.
+        session: String,
+    },
     /// The session has no such task, or has forgotten it because its end was acknowledged.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
@@ -80,6 +97,12 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Stopped { reason } => Self::Stopped { reason },
+            CallError::SessionInUse(session) => Self::SessionInUse {
+                session: session.as_str().to_owned(),
+            },
+            CallError::Invalidated(session) => Self::Invalidated {
+                session: session.as_str().to_owned(),
+            },
             CallError::NoSuchTask(task) => Self::NoSuchTask(task),
             CallError::Store(text) => Self::Store(text),
             CallError::RefreshExpired => Self::RefreshExpired,
@@ -94,6 +117,9 @@ impl From<RefusedStart> for Error {
             RefusedStart::TargetInUse { session, task } => Self::TargetInUse {
                 session: session.as_str().to_owned(),
                 task,
+            },
+            RefusedStart::Invalidated(session) => Self::Invalidated {
+                session: session.as_str().to_owned(),
             },
             RefusedStart::Invalid(text) => Self::Invalid(text),
             other => Self::Invalid(other.to_string()),

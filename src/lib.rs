@@ -36,6 +36,10 @@
 //! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
 //! in this process or in a later one.
 //!
+//! A session has one owner at a time, and lives on without any. It ends when its owner says so:
+//! [`Session::finish_tasks_and_invalidate`] or [`Session::invalidate_and_cancel`], then
+//! [`Fact::BecameInvalid`] as its last fact, then its name is free.
+//!
 //! # Events
 //!
 //! [`Session::events`] tells two kinds of things. A [`Fact`] is committed before it is told, carries
@@ -85,7 +89,7 @@ pub use error::Error;
 pub use events::Events;
 pub use refresh::RefreshTask;
 pub use request::DownloadRequest;
-pub use session::Session;
+pub use session::{AnyTask, Session};
 pub use task::{DownloadTask, TaskSnapshot};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
@@ -98,7 +102,7 @@ pub use longhaul_engine::launch::{LaunchReason, LaunchRules};
 pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 pub use longhaul_engine::resume_data::{ResumeData, ResumeDataTooLong};
 pub use longhaul_engine::safe_url::HttpUrl;
-pub use longhaul_engine::session::Durability;
+pub use longhaul_engine::session::{Durability, SessionState};
 pub use longhaul_engine::task::{
     Collision, Constraint, Destination, Finished, NotificationTitles, Outcome, Phase, Priority,
     Progress, QueueReason, TaskState, Uploaded,
@@ -128,6 +132,7 @@ mod tests {
         fn is_sent<T: Send + Unpin + futures_core::Stream<Item = Event>>() {}
         is_shared::<Engine>();
         is_shared::<Session>();
+        is_shared::<AnyTask>();
         is_shared::<DownloadTask>();
         is_shared::<TaskSnapshot>();
         is_shared::<Error>();
@@ -146,6 +151,8 @@ mod tests {
         });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
         is_sent(|_, session, _| async { session.snapshot().await });
+        is_sent(|_, session, _| async { session.get_all_tasks().await });
+        is_sent(|_, session, _| async { session.invalidate_and_cancel().await });
         is_sent(|_, session, _| async { session.events().await });
         is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });
         is_sent(|_, _, task| async { task.events().await });

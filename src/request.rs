@@ -7,7 +7,7 @@ use longhaul_engine::checksum::Digest;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::limits::CONNECTIONS_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, TaskOptions};
+use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, TaskOptions};
 
 use crate::{Error, header};
 
@@ -228,6 +228,7 @@ impl From<DownloadRequest> for StartRequest {
         Self {
             spec: spec.into(),
             adopts,
+            desired: Desired::Running,
         }
     }
 }

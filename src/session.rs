@@ -1,11 +1,15 @@
 //! A session: a named group of tasks, found again by its name.
 
+mod life;
+
 use longhaul_actors::handle::{SessionHandle, StartRequest, Starts};
 use longhaul_engine::id::Sequence;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::Destination;
 
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
+
+pub use life::AnyTask;
 
 /// What a handle shows of its task.
 pub(crate) type Named = (HttpUrl, Destination);
@@ -17,6 +21,11 @@ pub(crate) fn named(requests: &[DownloadRequest]) -> Vec<Named> {
 }
 
 /// An open session. Cloning gives another handle of the same session.
+///
+/// A session has one owner. While this handle lives, or a clone of it, or a handle of one of its
+/// tasks or its events, opening it again fails with [`Error::SessionInUse`]. Dropping all of them frees
+/// it and changes nothing else: its tasks go on, and what they do is told to the one who opens it
+/// next.
 #[derive(Clone, Debug)]
 pub struct Session {
     handle: SessionHandle,
@@ -38,7 +47,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::TargetInUse`] when a live task writes the same target, [`Error::Invalid`],
-    /// [`Error::Stopped`] or [`Error::Store`].
+    /// [`Error::Invalidated`], [`Error::Stopped`] or [`Error::Store`].
     pub async fn start_download(&self, request: DownloadRequest) -> Result<DownloadTask, Error> {
         let mut results = self.start_downloads(vec![request]).await?;
         results
@@ -107,16 +116,21 @@ impl Session {
     }
 
     /// The events of all tasks: every fact that was not acknowledged, also from earlier processes,
-    /// then whatever happens from now on. The stream ends when the engine stops.
+    /// then whatever happens from now on. The stream ends when the engine stops, and after
+    /// [`Fact::BecameInvalid`](crate::Fact::BecameInvalid).
     ///
     /// # Errors
-    /// [`Error::Stopped`] or [`Error::Store`].
+    /// [`Error::Invalidated`] once the session's end was acknowledged, [`Error::Stopped`] or
+    /// [`Error::Store`].
     pub async fn events(&self) -> Result<Events, Error> {
         Ok(Events::new(self.handle.subscribe(None).await?))
     }
 
     /// Says that the facts up to and including this one were taken care of: they are not told
-    /// again, and tasks that ended in one of them are forgotten. It answers after the commit.
+    /// again, and tasks that ended in one of them are forgotten. With
+    /// [`Fact::BecameInvalid`](crate::Fact::BecameInvalid) the session is forgotten too: from then on
+    /// its handles answer [`Error::Invalidated`], and its name is free for a new session. It answers
+    /// after the commit.
     ///
     /// # Errors
     /// [`Error::Stopped`] or [`Error::Store`].

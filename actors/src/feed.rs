@@ -126,14 +126,7 @@ impl Feed {
                 Event::Fact(_) => state.facts -= 1,
                 _ => state.news -= 1,
             }
-            let is_terminal = matches!(
-                &event,
-                Event::Fact(NumberedFact {
-                    fact: Fact::Completed { .. },
-                    ..
-                })
-            ) && self.task.is_some();
-            if is_terminal {
+            if self.is_last(&event) {
                 state.is_over = true;
                 state.events.clear();
             }
@@ -149,6 +142,18 @@ impl Feed {
             return Polled::Behind(state.last);
         }
         Polled::Pending
+    }
+
+    /// Whether nothing follows this event here.
+    fn is_last(&self, event: &Event) -> bool {
+        let Event::Fact(NumberedFact { fact, .. }) = event else {
+            return false;
+        };
+        match fact {
+            Fact::Completed { .. } => self.task.is_some(),
+            Fact::BecameInvalid => true,
+            Fact::Challenged { .. } | Fact::StateLost => false,
+        }
     }
 
     fn take_in(&self, state: &mut State, fact: &NumberedFact) {

@@ -1,5 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod facts;
+mod life;
 mod opening;
 mod refresh;
 
@@ -12,21 +14,18 @@ use std::task::{self, Poll};
 use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
-use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::launch::LaunchRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
-use longhaul_persistence::{Change, Effect};
 use tokio::sync::{mpsc, watch};
 
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
+use crate::ownership::Owner;
 pub use crate::refresh::RefreshTask;
-use crate::registry::Apply;
 use crate::root::{Doors, Request};
-use crate::session::{
-    Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
-};
+use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks};
 use crate::slot::{Gone, SlotRef};
 use crate::starting::adopt_all;
 use crate::threads;
@@ -43,6 +42,8 @@ pub struct EngineOptions {
     pub workers: usize,
     /// How often an app that is away may be called.
     pub launch_rules: LaunchRules,
+    /// Keep a damaged store under another name and make a new one, instead of failing.
+    pub recreate_damaged_store: bool,
 }
 
 /// Why an engine could not start.
@@ -75,6 +76,12 @@ pub enum CallError {
         /// Why, when it was not its owner's wish.
         reason: Option<String>,
     },
+    /// A handle of this session is alive in this process.
+    #[error("the session \"{0}\" is open already")]
+    SessionInUse(SessionId),
+    /// The session has ended, and its end was acknowledged.
+    #[error("the session \"{0}\" was invalidated")]
+    Invalidated(SessionId),
     /// The store refused: there is no such task.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
@@ -100,6 +107,9 @@ pub enum RefusedStart {
         /// The other task.
         task: TaskId,
     },
+    /// The session is being invalidated and takes no new tasks.
+    #[error("the session \"{0}\" is being invalidated and takes no new tasks")]
+    Invalidated(SessionId),
     /// The request can not be made.
     #[error("{0}")]
     Invalid(String),
@@ -138,12 +148,14 @@ pub(crate) struct Stopped {
     pub(crate) reason: Option<String>,
 }
 
-/// An open session.
+/// An open session. All handles of it, and of its tasks and subscriptions, are one owner: while one
+/// of them lives the session can not be opened again.
 #[derive(Clone)]
 pub struct SessionHandle {
     engine: EngineHandle,
     id: SessionId,
     slot: SlotRef<SessionActor>,
+    owner: Arc<Owner>,
 }
 
 /// A stream of events; see [`Subscription::poll_next`].
@@ -257,8 +269,12 @@ impl SessionHandle {
         SessionActor: Handler<M>,
         Context<SessionActor>: ToEnvelope<SessionActor, M>,
     {
+        if self.owner.is_over() {
+            return Err(self.invalidated());
+        }
         match self.slot.call(make).await {
             Ok(answer) => answer,
+            Err(Gone) if self.owner.is_over() => Err(self.invalidated()),
             Err(Gone) => Err(self.engine.gone().await),
         }
     }
@@ -297,52 +313,10 @@ impl SessionHandle {
         self.ask(|| GetOutcome(task)).await
     }
 
-    /// Events from now on, and every fact that was not acknowledged; of one task or of all.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
-        if self.engine.stopped.borrow().is_some() {
-            return Err(self.engine.gone().await);
-        }
-        let feed = Feed::new(task);
-        self.engine.doors.subscribers.add(&self.id, &feed);
-        Ok(Subscription {
-            session: self.clone(),
-            feed,
-        })
-    }
-
     /// Says that a delegate of this session is there, for as long as the answer lives. A session
     /// without one belongs to an app that is away.
     pub fn attach(&self) -> Attachment {
         self.engine.doors.attachments.attach(&self.id)
-    }
-
-    /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
-    /// terminal fact is among them are forgotten. Answers after the commit.
-    ///
-    /// # Errors
-    /// When the engine has stopped or the store fails.
-    pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
-        let change = Change::Acknowledge {
-            session: self.id.clone(),
-            up_to,
-        };
-        let make = || Apply(vec![change.clone()]);
-        let Ok(answers) = self.engine.doors.registry.call(make).await else {
-            return Err(self.engine.gone().await);
-        };
-        match answers.into_iter().next() {
-            Some(Ok(Effect::Forgotten(forgotten))) => {
-                if let Some(session) = self.slot.current() {
-                    session.do_send(Forgotten(forgotten.tasks));
-                }
-                Ok(())
-            }
-            Some(Ok(_)) | None => Ok(()),
-            Some(Err(error)) => Err(CallError::Store(error.to_string())),
-        }
     }
 }
 

@@ -20,6 +20,7 @@ mod intake;
 mod limiter;
 pub mod net;
 mod notifier;
+mod ownership;
 mod refresh;
 mod registry;
 mod root;

@@ -57,6 +57,18 @@ impl Subscribers {
         }
     }
 
+    /// Ends the feeds of a session that is no more.
+    pub(crate) fn end_session(&self, session: &SessionId) {
+        let feeds = self.lock().sessions.remove(session);
+        for feed in feeds
+            .into_iter()
+            .flatten()
+            .filter_map(|feed| feed.upgrade())
+        {
+            feed.end();
+        }
+    }
+
     /// Calls `tell` with every live feed of a session and forgets the dead ones.
     fn each(&self, session: &SessionId, mut tell: impl FnMut(&Feed)) {
         let mut listeners = self.lock();

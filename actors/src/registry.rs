@@ -2,14 +2,14 @@
 
 mod fences;
 mod flush;
+mod reading;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
-use longhaul_engine::event::NumberedFact;
-use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
+use longhaul_engine::id::{Generation, SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Outcome, Task};
-use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
+use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError};
 
 use crate::fault;
 use crate::notifier::NotifierActor;
@@ -17,6 +17,8 @@ use crate::slot::{Later, SlotRef};
 use crate::world::World;
 use fences::Fences;
 use flush::Commits;
+
+pub(crate) use reading::{ListTasks, ReadFacts, ReadState, ReadTask, ReadTasks};
 
 /// Bits of a generation that count within one opening of the store; the rest is the store's epoch.
 const EPOCH_SHIFT: u32 = 32;
@@ -43,6 +45,8 @@ pub(crate) enum NotStored {
 pub(crate) struct RegistryActor {
     store: Store,
     notifier: SlotRef<NotifierActor>,
+    /// Told of each session that the store does not know any more.
+    gone: Box<dyn Fn(SessionId) + Send>,
     /// Which transfer may write, per running task.
     fences: Fences,
     next_generation: u64,
@@ -59,11 +63,17 @@ impl std::fmt::Debug for RegistryActor {
 }
 
 impl RegistryActor {
-    pub(crate) fn new(store: Store, notifier: SlotRef<NotifierActor>, world: World) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        notifier: SlotRef<NotifierActor>,
+        gone: Box<dyn Fn(SessionId) + Send>,
+        world: World,
+    ) -> Self {
         let next_generation = store.epoch() << EPOCH_SHIFT;
         Self {
             store,
             notifier,
+            gone,
             fences: Fences::default(),
             next_generation,
             commits: Commits::default(),
@@ -189,65 +199,5 @@ impl RegistryActor {
                 Begun::Live(Box::new(live), generation)
             }
         })
-    }
-}
-
-/// One task with its progress.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Option<(Task, Option<Checkpoint>)>, NotStored>")]
-pub(crate) struct ReadTask {
-    pub(crate) session: SessionId,
-    pub(crate) task: TaskId,
-}
-
-impl Handler<ReadTask> for RegistryActor {
-    type Result = Result<Option<(Task, Option<Checkpoint>)>, NotStored>;
-
-    fn handle(&mut self, message: ReadTask, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.read_task");
-        let found = self.store.task(&message.session, message.task);
-        self.read(found, context)
-    }
-}
-
-/// A page of a session's tasks.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<TaskSummary>, NotStored>")]
-pub(crate) struct ListTasks {
-    pub(crate) session: SessionId,
-    pub(crate) after: Option<TaskId>,
-    pub(crate) limit: usize,
-}
-
-impl Handler<ListTasks> for RegistryActor {
-    type Result = Result<Vec<TaskSummary>, NotStored>;
-
-    fn handle(&mut self, message: ListTasks, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.list");
-        let found = self
-            .store
-            .tasks(&message.session, message.after, message.limit);
-        self.read(found, context)
-    }
-}
-
-/// Facts that nobody has acknowledged.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<NumberedFact>, NotStored>")]
-pub(crate) struct ReadFacts {
-    pub(crate) session: SessionId,
-    pub(crate) after: Sequence,
-    pub(crate) limit: usize,
-}
-
-impl Handler<ReadFacts> for RegistryActor {
-    type Result = Result<Vec<NumberedFact>, NotStored>;
-
-    fn handle(&mut self, message: ReadFacts, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.read_facts");
-        let found = self
-            .store
-            .facts(&message.session, message.after, message.limit);
-        self.read(found, context)
     }
 }

@@ -17,6 +17,8 @@ pub struct StartRequest {
     /// kept, its options become those of `spec`. One that has ended is taken over when its end is the
     /// one that `spec` would have had; otherwise the task is a new one.
     pub adopts: bool,
+    /// Whether it runs at once or waits, suspended.
+    pub desired: Desired,
 }
 
 /// One answer for each request: the task, or why there is none.
@@ -55,7 +57,7 @@ pub(crate) fn change_of(request: StartRequest, session: &SessionId, now: Timesta
     Change::Register {
         session: session.clone(),
         spec: Box::new(request.spec),
-        desired: Desired::Running,
+        desired: request.desired,
         created_at: now,
         adopt: request.adopts,
     }
@@ -72,12 +74,14 @@ pub(crate) fn started(answer: Answer) -> Result<Result<Started, RefusedStart>, C
         Err(NotStored::Refused(Refusal::TargetInUse { session, task })) => {
             Ok(Err(RefusedStart::TargetInUse { session, task }))
         }
-        Err(NotStored::Refused(refusal)) => Ok(Err(RefusedStart::Invalid(refusal.to_string()))),
-        Ok(Effect::Done | Effect::Closed(_) | Effect::Forgotten(_)) | Err(NotStored::Fenced) => {
-            Err(CallError::Store(
-                "the store gave an answer to another question".to_owned(),
-            ))
+        Err(NotStored::Refused(Refusal::Invalidated(session))) => {
+            Ok(Err(RefusedStart::Invalidated(session)))
         }
+        Err(NotStored::Refused(refusal)) => Ok(Err(RefusedStart::Invalid(refusal.to_string()))),
+        Ok(Effect::Done | Effect::Closed(_) | Effect::Invalidated(_) | Effect::Forgotten(_))
+        | Err(NotStored::Fenced) => Err(CallError::Store(
+            "the store gave an answer to another question".to_owned(),
+        )),
         Err(NotStored::Failed(why)) => Err(CallError::Store(why)),
     }
 }

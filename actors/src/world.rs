@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) attachments: Attachments,
     pub(crate) refresh: Refresh,
     pub(crate) desktop: Desktop,
+    /// A damaged store is put aside and made anew when the engine starts.
+    pub(crate) recreates_store: bool,
 }
 
 /// A worker, by its number.
@@ -69,6 +71,7 @@ impl World {
             attachments: Attachments::default(),
             refresh: Refresh::default(),
             desktop: Desktop::default(),
+            recreates_store: false,
         }
     }
 

@@ -6,7 +6,7 @@ use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::metrics::TaskMetrics;
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::session::{Invalidation, SessionRules};
 use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 
@@ -14,7 +14,9 @@ use longhaul_engine::time::Timestamp;
 /// durable at once and answers each by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Makes a session, or replaces the configuration of one. Answers [`Effect::Done`].
+    /// Makes a session, or replaces the configuration of one, whatever its state. A session that is
+    /// new in a store that had to be made anew begins with
+    /// [`Fact::StateLost`](longhaul_engine::event::Fact::StateLost). Answers [`Effect::Done`].
     PutSession {
         /// Its name.
         id: SessionId,
@@ -22,7 +24,8 @@ pub enum Change {
         rules: Box<SessionRules>,
     },
     /// Makes a task and claims its destination. Answers [`Effect::Registered`], or
-    /// [`Effect::Adopted`] when `adopt` found one.
+    /// [`Effect::Adopted`] when `adopt` found one. A session that is being invalidated gets no new
+    /// task.
     Register {
         /// Its session, which must exist.
         session: SessionId,
@@ -58,7 +61,8 @@ pub enum Change {
         checkpoint: Box<Checkpoint>,
     },
     /// Ends a task: its outcome is set, its progress and its claim are dropped and a fact is added
-    /// to the session's log, all or nothing. Answers [`Effect::Closed`].
+    /// to the session's log, all or nothing. With the last task of a session that is being
+    /// invalidated the session ends too. Answers [`Effect::Closed`].
     Close {
         /// The task's session.
         session: SessionId,
@@ -69,7 +73,8 @@ pub enum Change {
         /// What it took.
         metrics: Option<Box<TaskMetrics>>,
     },
-    /// Drops the facts up to a number, and the tasks that they ended. Doing it again changes
+    /// Drops the facts up to a number, and the tasks that they ended; with the fact that the session
+    /// became invalid, the session as [`Change::RemoveSession`] does. Doing it again changes
     /// nothing. Answers [`Effect::Forgotten`].
     Acknowledge {
         /// The session.
@@ -91,6 +96,15 @@ pub enum Change {
         session: SessionId,
         /// Its calls.
         log: Box<LaunchLog>,
+    },
+    /// Lets a session take no new tasks, and end with the last one that it has: at once when it has
+    /// none. Doing it again changes nothing but that `how` may cancel now what it did not before.
+    /// Answers [`Effect::Invalidated`].
+    Invalidate {
+        /// The session.
+        session: SessionId,
+        /// What becomes of its tasks.
+        how: Invalidation,
     },
     /// Drops a session with all its ended tasks and its facts. A later session of this name starts
     /// its log anew. Answers [`Effect::Forgotten`].
@@ -115,19 +129,23 @@ pub enum Effect {
         /// has ended.
         is_changed: bool,
     },
-    /// The task has ended; this fact says so.
-    Closed(NumberedFact),
+    /// The task has ended. The first fact says so; a second one says that its session ended with it.
+    Closed(Vec<NumberedFact>),
+    /// The session takes no new tasks. The fact says that it has ended, when it did so just now.
+    Invalidated(Option<NumberedFact>),
     /// What is gone.
     Forgotten(Forgotten),
 }
 
-/// Tasks that the store does not know any more.
+/// What the store does not know any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Their numbers, in the order of their facts or numbers.
+    /// Tasks, in the order of their facts or numbers.
     pub tasks: Vec<TaskId>,
     /// The part files that failed tasks among them had kept: nobody else will remove them.
     pub parts: Vec<Part>,
+    /// Their session is gone too: its name is free.
+    pub session_is_gone: bool,
 }
 
 /// Why a change was not made. Nothing of it is stored; the other changes of its commit are.
@@ -137,6 +155,9 @@ pub enum Refusal {
     /// There is no session of this name.
     #[error("there is no session \"{0}\"; open it first")]
     NoSuchSession(SessionId),
+    /// The session is being invalidated and gets no new task.
+    #[error("the session \"{0}\" is being invalidated and takes no new tasks")]
+    Invalidated(SessionId),
     /// There is no such task: it never was, or its end was acknowledged.
     #[error("there is no such task; it may have ended and been acknowledged")]
     NoSuchTask,

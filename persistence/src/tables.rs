@@ -41,6 +41,21 @@ pub(crate) const EPOCH: &[u8] = b"epoch";
 /// In [`META`]: the number of the next task.
 pub(crate) const NEXT_TASK: &[u8] = b"next-task";
 
+/// In [`META`]: the store was made anew after an earlier one was damaged, so often.
+pub(crate) const RECREATED: &[u8] = b"recreated";
+
+/// In [`META`]: `session` is being invalidated; the value is how many of its tasks live. At 0 it is
+/// invalid.
+pub(crate) fn invalidated(session: &SessionId) -> Vec<u8> {
+    [b"invalidated/", session.as_str().as_bytes()].concat()
+}
+
+/// In [`META`]: `session` was told that an earlier store is lost. It outlives the session, so that
+/// the next one of this name does not hear it again.
+pub(crate) fn loss_told(session: &SessionId) -> Vec<u8> {
+    [b"loss-told/", session.as_str().as_bytes()].concat()
+}
+
 /// In [`META`]: the number of the next fact of `session`.
 pub(crate) fn next_fact(session: &SessionId) -> Vec<u8> {
     [b"next-fact/", session.as_str().as_bytes()].concat()

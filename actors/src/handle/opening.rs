@@ -23,11 +23,12 @@ pub struct OpenSession {
 }
 
 impl EngineHandle {
-    /// Opens a session, making it when it does not exist, and starts what was left running in it. A
-    /// session that is open already is given as it is: its rules are frozen.
+    /// Opens a session, making it when it does not exist, and starts what was left running in it. One
+    /// that this engine had open before is given as it runs, with the rules of then: they are frozen
+    /// until the engine stops. One that is being invalidated stays so.
     ///
     /// # Errors
-    /// When the engine has stopped, or the store fails.
+    /// When a handle of it is alive, the engine has stopped, or the store fails.
     pub async fn open_session(
         &self,
         id: SessionId,
@@ -81,11 +82,16 @@ impl EngineHandle {
         let Ok(opened) = answer.await else {
             return Err(self.gone().await);
         };
-        let Opened { slot, started } = opened?;
+        let Opened {
+            slot,
+            owner,
+            started,
+        } = opened?;
         let session = SessionHandle {
             engine: self.clone(),
             id,
             slot,
+            owner,
         };
         let started = match started {
             Ok(started) => started,

@@ -147,7 +147,18 @@ impl RegistryActor {
     fn tell(&mut self, changes: &[Change], answers: &[Answer]) {
         let mut facts = Vec::new();
         for (change, answer) in changes.iter().zip(answers) {
-            if let Ok(Effect::Closed(fact)) = answer {
+            let new = match answer {
+                Ok(Effect::Closed(facts)) => facts.as_slice(),
+                Ok(Effect::Invalidated(fact)) => fact.as_slice(),
+                Ok(Effect::Forgotten(forgotten)) => {
+                    if forgotten.session_is_gone {
+                        (self.gone)(session_of(change).clone());
+                    }
+                    &[]
+                }
+                Ok(Effect::Done | Effect::Registered(_) | Effect::Adopted { .. }) | Err(_) => &[],
+            };
+            for fact in new {
                 if let Some(task) = fact.fact.task() {
                     self.fences.lower(task);
                 }
@@ -260,6 +271,7 @@ const fn session_of(change: &Change) -> &SessionId {
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }
         | Change::Forget { session, .. }
+        | Change::Invalidate { session, .. }
         | Change::PutLaunches { session, .. }
         | Change::RemoveSession { session } => session,
     }

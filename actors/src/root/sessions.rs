@@ -12,7 +12,8 @@ use super::{GaveUp, Opened, Report, Root, ToOpen, is_current};
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::CallError;
 use crate::limiter::Limiter;
-use crate::registry::{Apply, ListTasks, RegistryActor};
+use crate::ownership::Owner;
+use crate::registry::{Apply, ListTasks, ReadState, RegistryActor};
 use crate::session::{SessionActor, SessionParts};
 use crate::slot::Slot;
 use crate::starting::{Started, adopt_all, change_of, started};
@@ -41,31 +42,44 @@ impl Root {
     /// Opens a session, or finds it open, and answers; or keeps the request until the registry runs
     /// again.
     pub(super) async fn open_session(&mut self, mut wanted: ToOpen) {
-        if let Some(open) = self.sessions.get(&wanted.id) {
-            let opened = Opened {
-                slot: open.slot.reference(),
-                started: Err(wanted.requests),
-            };
-            // Who asked may be gone.
-            let _ = wanted.reply.send(Ok(opened));
-            return;
-        }
-        let answer = match self.try_open(&wanted).await {
-            Ok(opened) => Ok(opened),
-            Err(NotDone::Lost) => {
-                // The commit may have been made.
-                adopt_all(&mut wanted.requests);
-                return self.postponed.push(wanted);
-            }
-            Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
+        let answer = match self.owners.claim(&wanted.id) {
+            // The store is being opened again, and may not know the session any more.
+            None if self.is_starting(&wanted.id) => return self.postponed.push(wanted),
+            None => Err(CallError::SessionInUse(wanted.id)),
+            Some(owner) => match self.try_open(&mut wanted, owner).await {
+                Ok(opened) => Ok(opened),
+                Err(NotDone::Lost) => {
+                    // The commit may have been made.
+                    adopt_all(&mut wanted.requests);
+                    return self.postponed.push(wanted);
+                }
+                Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
+            },
         };
         // Who asked may be gone.
         let _ = wanted.reply.send(answer);
     }
 
-    /// Commits the session and what shall be started in it, and only then lets its tasks go on.
-    async fn try_open(&mut self, wanted: &ToOpen) -> Result<Opened, NotDone> {
-        let ToOpen { id, rules, .. } = wanted;
+    fn is_starting(&self, id: &SessionId) -> bool {
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| session.child.is_none())
+    }
+
+    /// Commits the session and what shall be started in it, and only then lets its tasks go on. One
+    /// that runs is left as it is.
+    async fn try_open(
+        &mut self,
+        wanted: &mut ToOpen,
+        owner: Arc<Owner>,
+    ) -> Result<Opened, NotDone> {
+        if let Some(open) = self.sessions.get(&wanted.id) {
+            return Ok(Opened {
+                slot: open.slot.reference(),
+                owner,
+                started: Err(std::mem::take(&mut wanted.requests)),
+            });
+        }
+        let ToOpen { id, rules, .. } = &*wanted;
         let now = self.world.clock.now();
         let requests = wanted.requests.iter().cloned();
         let mut changes = vec![Change::PutSession {
@@ -104,8 +118,19 @@ impl Root {
         }
         Ok(Opened {
             slot,
+            owner,
             started: Ok(starts),
         })
+    }
+
+    /// The store does not know a session any more: its actor ends, and what listens to it; then its
+    /// name is free.
+    pub(super) fn session_is_gone(&mut self, id: &SessionId) {
+        tracing::info!(session = %id, "a session was invalidated and is gone");
+        self.owners.end(id);
+        self.sessions.remove(id);
+        self.subscribers.end_session(id);
+        self.owners.free(id);
     }
 
     /// Starts every session on a new registry, and opens those that waited for it.
@@ -149,12 +174,21 @@ impl Root {
         }
     }
 
-    /// Reads a session's tasks and starts its actor with them, and with what it is opened with.
+    /// Reads a session's tasks and starts its actor with them, and with what it is opened with; or
+    /// learns that it is gone, when nobody came to say so.
     async fn start_session(
         &mut self,
         id: &SessionId,
         opened_with: HashMap<TaskId, Started>,
     ) -> Result<(), NotDone> {
+        let state = self.ask_registry(ReadState(id.clone())).await?;
+        if state
+            .map_err(|error| NotDone::Failed(error.to_string()))?
+            .is_none()
+        {
+            self.session_is_gone(id);
+            return Ok(());
+        }
         let mut tasks = Vec::new();
         loop {
             let after = tasks.last().map(|task: &TaskSummary| task.id);

@@ -108,7 +108,8 @@ impl SessionActor {
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
-            Some(PlaceHeld::None) | None => {}
+            Some(PlaceHeld::Discarding) => self.discarding -= 1,
+            None => {}
         }
         if self.quiesce.is_some() {
             if let Some(Exit::Ended(outcome)) = exit {

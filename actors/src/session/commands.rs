@@ -17,7 +17,7 @@ use crate::registry::{Apply, NotStored};
 use crate::starting::{StartRequest, Started, Starts, change_of, started};
 use crate::transfer::Want;
 
-/// Makes and starts tasks; answered after the commit.
+/// Makes tasks, running or suspended; answered after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Starts, CallError>")]
 pub(crate) struct StartTasks(pub(crate) Vec<StartRequest>);
@@ -28,9 +28,9 @@ impl Handler<StartTasks> for SessionActor {
     fn handle(&mut self, StartTasks(requests): StartTasks, _: &mut Self::Context) -> Self::Result {
         fault::point("session.start");
         let now = self.parts.world.clock.now();
-        let hosts: Vec<String> = requests
+        let wanted: Vec<(String, Desired)> = requests
             .iter()
-            .map(|request| host_key(request.spec.url()))
+            .map(|request| (host_key(request.spec.url()), request.desired))
             .collect();
         let session = self.parts.id.clone();
         let changes: Vec<Change> = requests
@@ -49,10 +49,10 @@ impl Handler<StartTasks> for SessionActor {
                     fault::point("session.registered");
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
                     let mut starts = Vec::with_capacity(answers.len());
-                    for (answer, host) in answers.into_iter().zip(&hosts) {
+                    for (answer, (host, desired)) in answers.into_iter().zip(&wanted) {
                         let answer = started(answer)?;
                         if let Ok(started) = answer {
-                            session.registered(started, host, context);
+                            session.registered(started, host, *desired, context);
                         }
                         starts.push(answer.map(Started::task));
                     }
@@ -64,10 +64,16 @@ impl Handler<StartTasks> for SessionActor {
 }
 
 impl SessionActor {
-    fn registered(&mut self, started: Started, host: &str, context: &mut Context<Self>) {
+    fn registered(
+        &mut self,
+        started: Started,
+        host: &str,
+        desired: Desired,
+        context: &mut Context<Self>,
+    ) {
         match started {
             Started::New(task) => {
-                self.insert(task, host, State::Queued);
+                self.take_in_new(task, host, desired, context);
                 self.mark_new(task);
             }
             Started::Adopted { task, is_changed } => {
@@ -76,9 +82,34 @@ impl SessionActor {
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {
-                    self.happened(task, Event::Want(Desired::Running), context);
+                    self.happened(task, Event::Want(desired), context);
+                } else {
+                    // It was registered while this actor was being started, and is not in its list.
+                    self.take_in_new(task, host, desired, context);
                 }
             }
+        }
+    }
+}
+
+impl SessionActor {
+    fn take_in_new(
+        &mut self,
+        task: TaskId,
+        host: &str,
+        desired: Desired,
+        context: &mut Context<Self>,
+    ) {
+        let state = match desired {
+            Desired::Running => State::Queued,
+            Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable => {
+                State::Suspended
+            }
+        };
+        self.insert(task, host, state);
+        if self.is_cancelled {
+            // It was registered just before all were cancelled.
+            self.happened(task, Event::Want(Desired::Cancelled), context);
         }
     }
 }

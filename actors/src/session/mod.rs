@@ -4,9 +4,10 @@ mod ahead;
 mod calls;
 mod children;
 mod commands;
+mod invalidating;
 mod queries;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
@@ -34,6 +35,7 @@ use crate::world::World;
 use ahead::Ahead;
 pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
+pub(crate) use invalidating::Invalidate;
 pub(crate) use queries::{GetOutcome, GetView, ListViews};
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
@@ -67,6 +69,11 @@ pub(crate) struct SessionActor {
     ahead: Ahead,
     /// Tasks that have not ended.
     live: usize,
+    /// Cancelled tasks whose transfers that discard wait for a place.
+    discards: VecDeque<TaskId>,
+    discarding: usize,
+    /// All tasks were cancelled for good: one that turns up is too.
+    is_cancelled: bool,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -101,8 +108,8 @@ enum PlaceHeld {
     Running,
     /// It gave its place back and only finishes.
     Finishing,
-    /// It never had one: it only discards.
-    None,
+    /// It never had one: it only discards, and counts among those.
+    Discarding,
 }
 
 impl SessionActor {
@@ -127,6 +134,9 @@ impl SessionActor {
             finishing: 0,
             ahead: Ahead::default(),
             live: 0,
+            discards: VecDeque::new(),
+            discarding: 0,
+            is_cancelled: false,
             quiesce: None,
         };
         for task in tasks {
@@ -221,10 +231,10 @@ impl SessionActor {
             }
             Command::DequeueAndDiscard => {
                 self.queue.remove(&host, task);
-                self.launch(task, Desired::Cancelled, PlaceHeld::None, context);
+                self.discard(task);
             }
             Command::Launch => self.launch(task, Desired::Running, PlaceHeld::Running, context),
-            Command::Discard => self.launch(task, Desired::Cancelled, PlaceHeld::None, context),
+            Command::Discard => self.discard(task),
             Command::Tell(desired) => self.tell(task, desired),
             Command::WakeAt(at) => {
                 self.wakes.insert((at, task));
@@ -237,6 +247,7 @@ impl SessionActor {
     /// What must be true after every message: free places are given out, and the timer is set for
     /// the first task that waits for a time.
     fn maintain(&mut self, context: &mut Context<Self>) {
+        self.start_discards(context);
         let places = usize::try_from(self.parts.rules.tasks_max).unwrap_or(usize::MAX);
         let finishing_max = places.saturating_mul(FINISHING_PER_PLACE);
         while self.quiesce.is_none() && self.finishing < finishing_max {
@@ -298,9 +309,7 @@ impl Actor for SessionActor {
             .filter(|(_, entry)| entry.state == State::Cancelling)
             .map(|(task, _)| *task)
             .collect();
-        for task in cancelled {
-            self.launch(task, Desired::Cancelled, PlaceHeld::None, context);
-        }
+        self.discards.extend(cancelled);
         self.maintain(context);
     }
 }

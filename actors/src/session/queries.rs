@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::SessionActor;
 use crate::fault;
 use crate::handle::{CallError, TaskView};
-use crate::registry::{ListTasks, ReadTask};
+use crate::registry::{ReadTask, ReadTasks};
 use crate::slot::Later;
 
 /// Rows of one read while all tasks are listed, so that writers get their turn.
@@ -105,7 +105,7 @@ impl Handler<ListViews> for SessionActor {
             let mut found = Vec::new();
             let mut after = None;
             loop {
-                let ask = || ListTasks {
+                let ask = || ReadTasks {
                     session: session.clone(),
                     after,
                     limit: LIST_PAGE,
@@ -113,17 +113,9 @@ impl Handler<ListViews> for SessionActor {
                 let page = registry.call(ask).await;
                 let page = page.map_err(|_| CallError::Stopped { reason: None })?;
                 let page = page.map_err(|error| CallError::Store(error.to_string()))?;
-                after = page.last().map(|task| task.id);
+                after = page.last().map(|(task, _)| task.id);
                 let is_last = page.len() < LIST_PAGE;
-                for summary in page {
-                    let ask = || ReadTask {
-                        session: session.clone(),
-                        task: summary.id,
-                    };
-                    if let Ok(Ok(Some(task))) = registry.call(ask).await {
-                        found.push(task);
-                    }
-                }
+                found.extend(page);
                 if is_last {
                     return Ok(found);
                 }

@@ -12,7 +12,9 @@ use longhaul_engine::event::{Event, Fact, NumberedFact};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome, TaskOptions};
+use longhaul_engine::task::{
+    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, TaskOptions,
+};
 use longhaul_engine::time::Timestamp;
 use tokio::time::Instant;
 
@@ -221,6 +223,7 @@ pub(super) fn requests(specs: Vec<DownloadSpec>, adopts: bool) -> Vec<StartReque
     let request = |spec: DownloadSpec| StartRequest {
         spec: spec.into(),
         adopts,
+        desired: Desired::Running,
     };
     specs.into_iter().map(request).collect()
 }

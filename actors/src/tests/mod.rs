@@ -8,5 +8,6 @@ mod matrix;
 mod refresh;
 mod restarts;
 mod server;
+mod sessions;
 mod taking_over;
 mod wishes;

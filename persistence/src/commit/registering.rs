@@ -79,6 +79,7 @@ impl Batch<'_> {
     }
 
     fn create(&mut self, asked: &TaskV1, request: &Registration<'_>) -> Step {
+        self.check_open(request.session)?;
         let number = self.next_number(NEXT_TASK)?;
         let row = encoded(asked)?;
         let state = encoded(&StateV1 {

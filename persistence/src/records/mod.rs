@@ -30,7 +30,7 @@ pub(crate) use event::FactV1;
 pub(crate) use launch::LaunchV1;
 pub(crate) use meta::CounterV1;
 pub(crate) use session::SessionV1;
-pub(crate) use state::{EndedV1, StateV1};
+pub(crate) use state::{DesiredV1, EndedV1, StateV1};
 pub(crate) use target::{TargetV1, target_key};
 pub(crate) use task::TaskV1;
 

@@ -214,6 +214,7 @@ fn a_failed_task_that_is_forgotten_names_the_part_that_it_had_kept() {
         let forgotten = Forgotten {
             tasks: vec![task],
             parts,
+            ..Forgotten::default()
         };
         let answer = one(&mut store, acknowledge(&id, u64::MAX));
         assert_eq!(answer, Ok(Effect::Forgotten(forgotten)), "{kind:?}");

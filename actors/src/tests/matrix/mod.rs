@@ -2,6 +2,7 @@
 //! judges what is left.
 
 mod budgets;
+mod ends;
 mod oracle;
 mod scenarios;
 
@@ -65,6 +66,22 @@ fn careful_finishes_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "careful finishes",
         play: || Box::pin(scenarios::careful()),
+    });
+}
+
+#[test]
+fn the_end_of_a_session_survives_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "finishing session",
+        play: || Box::pin(ends::finishing()),
+    });
+}
+
+#[test]
+fn a_cancelled_session_and_its_successor_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "cancelled session",
+        play: || Box::pin(ends::cancelled()),
     });
 }
 

@@ -16,7 +16,7 @@ use crate::tests::bench::{
 };
 use crate::tests::server::Answer;
 
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Two downloads, one of them over two connections, one cut by the server once; a subscriber, an
 /// acknowledgement, questions after the end.
@@ -233,7 +233,7 @@ pub(super) async fn careful() -> Story {
     }
 }
 
-fn finishes(
+pub(super) fn finishes(
     bench: &Bench,
     task: TaskId,
     at: &'static str,
@@ -261,7 +261,7 @@ async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
     session.view(task).await.expect("a view").phase
 }
 
-async fn stop(engine: &EngineHandle) {
+pub(super) async fn stop(engine: &EngineHandle) {
     engine.shutdown().await;
     assert_eq!(engine.stopped().await, None, "the engine did not give up");
 }

@@ -1,5 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod drained;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ use crate::world::World;
 
 pub(crate) use children::{ChildStarted, PlaceReleased};
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
-pub(crate) use queries::{GetOutcome, GetView, ListViews};
+pub(crate) use queries::{GetOutcome, GetView, ListViews, NextLive};
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.

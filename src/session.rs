@@ -4,17 +4,23 @@ use longhaul_actors::handle::SessionHandle;
 use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_engine::task::DownloadSpec;
 
+use crate::link::SessionLink;
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
 
 /// An open session. Cloning gives another handle of the same session.
 #[derive(Clone, Debug)]
 pub struct Session {
-    handle: SessionHandle,
+    handle: SessionLink,
 }
 
 impl Session {
-    pub(crate) const fn new(handle: SessionHandle) -> Self {
+    pub(crate) fn new(handle: SessionHandle) -> Self {
+        let handle = SessionLink::new(handle);
         Self { handle }
+    }
+
+    pub(crate) const fn link(&self) -> &SessionLink {
+        &self.handle
     }
 
     /// The name under which it is found again.

@@ -75,7 +75,7 @@ enum Step {
 enum Ear {
     /// Nobody asked for it.
     Closed,
-    Open(Incoming),
+    Open(Box<Incoming>),
     /// The engine has stopped.
     Deaf,
 }
@@ -140,7 +140,8 @@ impl Callbacks {
                 Step::Progressed(task, progress) => self.call_progressed(task, progress),
                 Step::Listen => {
                     let heard = session.subscribe(None).await;
-                    ear = heard.map_or(Ear::Deaf, |heard| Ear::Open(Incoming::new(heard)));
+                    ear =
+                        heard.map_or(Ear::Deaf, |heard| Ear::Open(Box::new(Incoming::new(heard))));
                 }
                 Step::Rest => return,
             }

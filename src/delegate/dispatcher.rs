@@ -300,3 +300,6 @@ impl Caller {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use longhaul_actors::handle::{EngineHandle, EngineOptions};
+use longhaul_actors::handle::{EngineHandle, EngineOptions, StartRequest};
 
-use crate::{Error, Session, SessionConfiguration};
+use crate::session::named;
+use crate::{DownloadRequest, DownloadTask, Error, Events, Session, SessionConfiguration};
 
 /// Threads that run transfers when the caller names no number: two keep a loopback or a 10 Gbit/s
 /// link busy, and more cost memory in every small program.
@@ -36,6 +37,18 @@ pub struct EngineBuilder {
     worker_threads: usize,
 }
 
+/// A session that was opened with downloads by [`Engine::session_with`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OpenedSession {
+    /// The session.
+    pub session: Session,
+    /// What [`Session::events`] gives, with the news of the first moment too.
+    pub events: Events,
+    /// One result for each request, in their order.
+    pub tasks: Vec<Result<DownloadTask, Error>>,
+}
+
 impl Engine {
     /// Describes an engine over `state_dir`, which is made with mode 0700 when it is missing. One
     /// engine at a time owns a directory.
@@ -55,6 +68,33 @@ impl Engine {
     pub async fn session(&self, configuration: SessionConfiguration) -> Result<Session, Error> {
         let SessionConfiguration { id, rules } = configuration;
         Ok(Session::new(self.handle.open_session(id, rules).await?))
+    }
+
+    /// Opens a session and starts downloads in it as one step, which is how a program goes on that
+    /// asks for the same again after it was killed: what was left running goes on with the options of
+    /// the request that [takes it over](DownloadRequest::adopt_existing) from its first moment, so
+    /// that it never ends with the checksum of before. It answers after the commit, which holds the
+    /// session and all requests; each has its result. In a session that is open already it is
+    /// [`Session::start_downloads`].
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] or [`Error::Store`]: then it is not known which tasks were made, and the
+    /// same call with requests that adopt is the way on.
+    pub async fn session_with(
+        &self,
+        configuration: SessionConfiguration,
+        requests: Vec<DownloadRequest>,
+    ) -> Result<OpenedSession, Error> {
+        let SessionConfiguration { id, rules } = configuration;
+        let named = named(&requests);
+        let requests = requests.into_iter().map(StartRequest::from).collect();
+        let opened = self.handle.open_session_with(id, rules, requests).await?;
+        let session = Session::new(opened.session);
+        Ok(OpenedSession {
+            tasks: session.tasks_of(named, opened.started),
+            events: Events::new(opened.events),
+            session,
+        })
     }
 
     /// Records how far every transfer is, stops them all, closes the store and frees the state

@@ -88,7 +88,7 @@ mod task;
 
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
 pub use delegate::{Delegate, DelegateGuard};
-pub use engine::{Engine, EngineBuilder};
+pub use engine::{Engine, EngineBuilder, OpenedSession};
 pub use error::Error;
 pub use events::Events;
 pub use request::DownloadRequest;
@@ -148,6 +148,10 @@ mod tests {
         is_sent(|engine, _, _| async { engine.shutdown().await });
         is_sent(|engine, _, _| async { engine.stopped().await });
         is_sent(|engine, _, _| async { engine.session(SessionConfiguration::new("x")?).await });
+        is_sent(|engine, _, _| async {
+            let configuration = SessionConfiguration::new("x")?;
+            engine.session_with(configuration, Vec::new()).await
+        });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
         is_sent(|_, session, _| async { session.snapshot().await });
         is_sent(|_, session, _| async { session.events().await });

@@ -1,11 +1,21 @@
 //! A session: a named group of tasks, found again by its name.
 
-use longhaul_actors::handle::SessionHandle;
-use longhaul_engine::id::{Sequence, TaskId};
-use longhaul_engine::task::DownloadSpec;
+use longhaul_actors::handle::{SessionHandle, StartRequest, Starts};
+use longhaul_engine::id::Sequence;
+use longhaul_engine::safe_url::HttpUrl;
+use longhaul_engine::task::Destination;
 
 use crate::link::SessionLink;
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
+
+/// What a handle shows of its task.
+pub(crate) type Named = (HttpUrl, Destination);
+
+/// What the handles of the tasks of these requests will show.
+pub(crate) fn named(requests: &[DownloadRequest]) -> Vec<Named> {
+    let named = |request: &DownloadRequest| (request.url().clone(), request.destination().clone());
+    requests.iter().map(named).collect()
+}
 
 /// An open session. Cloning gives another handle of the same session.
 #[derive(Clone, Debug)]
@@ -44,7 +54,7 @@ impl Session {
 
     /// Makes and starts many tasks in one transaction, which costs little more than one of them.
     /// There is one result for each request, in their order; a refused one does not hinder the
-    /// others. Those that [adopt](DownloadRequest::adopt_existing) are a transaction of their own.
+    /// others.
     ///
     /// # Errors
     /// [`Error::Stopped`] or [`Error::Store`]: then it is not known which tasks were made, and
@@ -53,53 +63,27 @@ impl Session {
         &self,
         requests: Vec<DownloadRequest>,
     ) -> Result<Vec<Result<DownloadTask, Error>>, Error> {
-        let mut results = Vec::new();
-        results.resize_with(requests.len(), || None);
-        let mut groups = [(true, Vec::new()), (false, Vec::new())];
-        for (place, request) in requests.into_iter().enumerate() {
-            let group = usize::from(!request.adopts);
-            groups[group].1.push((place, request.spec));
-        }
-        for (adopts, group) in groups {
-            for (place, result) in self.start_group(group, adopts).await? {
-                results[place] = Some(result);
-            }
-        }
-        let missing = || Err(Error::Store("it gave no answer for one task".to_owned()));
-        Ok(results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(missing))
-            .collect())
+        let named = named(&requests);
+        let requests = requests.into_iter().map(StartRequest::from).collect();
+        let starts = self.handle.start(requests).await?;
+        Ok(self.tasks_of(named, starts))
     }
 
-    async fn start_group(
+    /// The handles of tasks that were started.
+    pub(crate) fn tasks_of(
         &self,
-        group: Vec<(usize, DownloadSpec)>,
-        adopts: bool,
-    ) -> Result<Vec<(usize, Result<DownloadTask, Error>)>, Error> {
-        if group.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut named = Vec::with_capacity(group.len());
-        let mut specs = Vec::with_capacity(group.len());
-        for (place, spec) in group {
-            named.push((place, spec.url.clone(), spec.destination.clone()));
-            specs.push(spec);
-        }
-        let answers = self.handle.start(specs, adopts).await?;
-        let task = |(place, url, destination), answer: Result<TaskId, _>| {
-            let result = answer.map_err(Error::from);
-            let handle = self.handle.clone();
-            (
-                place,
-                result.map(|id| DownloadTask::new(handle, id, url, destination)),
-            )
+        named: Vec<Named>,
+        starts: Starts,
+    ) -> Vec<Result<DownloadTask, Error>> {
+        let task = |((url, destination), id): (Named, Result<_, _>)| {
+            Ok(DownloadTask::new(
+                self.handle.clone(),
+                id?,
+                url,
+                destination,
+            ))
         };
-        Ok(named
-            .into_iter()
-            .zip(answers)
-            .map(|(named, answer)| task(named, answer))
-            .collect())
+        named.into_iter().zip(starts).map(task).collect()
     }
 
     /// Every task of the session that is not forgotten, in the order of their numbers: also those

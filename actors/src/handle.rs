@@ -1,6 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
 mod drained;
+mod opening;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,21 +13,24 @@ use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 use longhaul_persistence::{Change, Effect};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
 use crate::registry::Apply;
-use crate::root::{Doors, Request, ToOpen};
+use crate::root::{Doors, Request};
 use crate::session::{
     Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
 };
 use crate::slot::{Gone, SlotRef};
+use crate::starting::adopt_all;
 use crate::threads;
+
+pub use self::opening::OpenSession;
+pub use crate::starting::{StartRequest, Starts};
 
 /// How an engine is started.
 #[derive(Clone, Debug)]
@@ -187,35 +191,6 @@ impl EngineHandle {
         }
     }
 
-    /// Opens a session, making it when it does not exist, and starts what was left running in it. A
-    /// session that is open already is given as it is: its rules are frozen.
-    ///
-    /// # Errors
-    /// When the engine has stopped, or the store fails.
-    pub async fn open_session(
-        &self,
-        id: SessionId,
-        rules: SessionRules,
-    ) -> Result<SessionHandle, CallError> {
-        let (reply, answer) = oneshot::channel();
-        let wanted = ToOpen {
-            id: id.clone(),
-            rules: Box::new(rules),
-            reply,
-        };
-        let request = Request::OpenSession(wanted);
-        // Without a root the request is dropped, and the reply with it.
-        let _ = self.requests.send(request);
-        let Ok(slot) = answer.await else {
-            return Err(self.gone().await);
-        };
-        Ok(SessionHandle {
-            engine: self.clone(),
-            id,
-            slot: slot?,
-        })
-    }
-
     /// Records every transfer's progress, stops all and frees the state directory; within 2 s.
     pub async fn shutdown(&self) {
         // An engine that has stopped already takes no request, and that is what was asked.
@@ -249,27 +224,20 @@ impl SessionHandle {
         &self.id
     }
 
-    /// Makes and starts tasks, all in one transaction; answers after the commit. With `adopt`
-    /// an existing task of the same target and URL is taken over: its options are replaced, its
-    /// bytes kept.
+    /// Makes and starts downloads, all in one transaction; answers after the commit.
     ///
     /// # Errors
-    /// When the engine has stopped or the store fails; then none was started.
-    pub async fn start(
-        &self,
-        specs: Vec<impl Into<Spec>>,
-        adopt: bool,
-    ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
+    /// When the engine has stopped or the store fails; then it is not known which were started.
+    pub async fn start(&self, requests: Vec<StartRequest>) -> Result<Starts, CallError> {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
-        let specs: Vec<Spec> = specs.into_iter().map(Into::into).collect();
         let make = || {
-            let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
-            StartTasks {
-                specs: specs.clone(),
-                adopt,
+            let mut requests = requests.clone();
+            if is_repeated.swap(true, Ordering::Relaxed) {
+                adopt_all(&mut requests);
             }
+            StartTasks(requests)
         };
         self.ask(make).await
     }

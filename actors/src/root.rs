@@ -19,6 +19,7 @@ use crate::notifier::{NotifierActor, Subscribers};
 use crate::registry::RegistryActor;
 use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
+use crate::starting::{StartRequest, Starts};
 use crate::world::World;
 use sessions::OpenSession;
 
@@ -40,7 +41,17 @@ pub(crate) enum Request {
 pub(crate) struct ToOpen {
     pub(crate) id: SessionId,
     pub(crate) rules: Box<SessionRules>,
-    pub(crate) reply: oneshot::Sender<Result<SlotRef<SessionActor>, CallError>>,
+    /// What to start in it.
+    pub(crate) requests: Vec<StartRequest>,
+    pub(crate) reply: oneshot::Sender<Result<Opened, CallError>>,
+}
+
+/// A session that somebody waited for.
+pub(crate) struct Opened {
+    pub(crate) slot: SlotRef<SessionActor>,
+    /// What became of the requests; or they themselves, when the session was open already: it is
+    /// asked then.
+    pub(crate) started: Result<Starts, Vec<StartRequest>>,
 }
 
 /// What a child's end looks like to the root. The number is that of the incarnation.
@@ -252,20 +263,21 @@ impl Root {
     async fn start_registry(&mut self, store: Store) {
         let number = self.next_number();
         let notifier = self.notifier.reference();
+        let world = self.world.clone();
         let registry = self.registry.clone();
         let (built, is_built) = oneshot::channel();
         let build = move |context: &mut actix::Context<RegistryActor>| {
             registry.put(context.address());
             // The root waits right below.
             let _ = built.send(());
-            RegistryActor::new(store, notifier)
+            RegistryActor::new(store, notifier, world)
         };
         let reports = self.reports.clone();
         let report = move |exit| {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Registry(number, exit));
         };
-        let guard = spawn_child(&self.world.registry_place, build, report);
+        let (_, guard) = spawn_child(&self.world.registry_place, build, report);
         self.registry_child = Some((number, guard));
         // When it never ran its report comes next, and starts another.
         let _ = is_built.await;
@@ -285,7 +297,7 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Notifier(number, exit));
         };
-        let guard = spawn_child(&Place::Here, build, report);
+        let (_, guard) = spawn_child(&Place::Here, build, report);
         self.notifier_child = Some((number, guard));
     }
 

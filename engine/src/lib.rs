@@ -4,6 +4,7 @@
 //! are inputs, and everything to be done in the world is an action that the caller performs. So each
 //! rule can be tested in microseconds, and a whole transfer replayed from one seed.
 
+pub mod adoption;
 pub mod authorization_challenge;
 pub mod budget;
 pub mod checkpoint;

@@ -31,10 +31,11 @@ pub enum Change {
         desired: Desired,
         /// The time of the request.
         created_at: Timestamp,
-        /// Take the task of this session that claimed the same destination last, running or ended,
-        /// when it is for the same URL: its progress and its age stay, all other options become
-        /// those of `spec`, and `desired` too unless it has ended. One that failed is not taken: a
-        /// new task gets its progress.
+        /// Take the task of this session that claimed the same destination last, when it is for the
+        /// same URL: its progress and its age stay, all other options become those of `spec`, and
+        /// `desired` too. One that has ended stays as it is, and is taken only when its end is the
+        /// one that `spec` would have had ([`adoption`](longhaul_engine::adoption)); of one that
+        /// failed a new task gets the progress.
         adopt: bool,
     },
     /// Sets what the owner of a task wants of it. Answers [`Effect::Done`].
@@ -102,7 +103,8 @@ pub enum Effect {
     Adopted {
         /// Its number.
         task: TaskId,
-        /// Its options are others now: what runs for it runs with the old ones.
+        /// Its options are others now: what runs for it runs with the old ones. Never of one that
+        /// has ended.
         is_changed: bool,
     },
     /// The task has ended; this fact says so.

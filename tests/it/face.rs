@@ -1,6 +1,8 @@
 //! The library as an app uses it: from plain threads and within a runtime, across restarts of the
 //! engine, with facts that are told until they are acknowledged.
 
+mod expectations;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;

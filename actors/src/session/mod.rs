@@ -1,5 +1,6 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
+mod ahead;
 mod children;
 mod commands;
 mod queries;
@@ -25,16 +26,18 @@ use crate::limiter::Limiter;
 use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
 use crate::slot::SlotRef;
+use crate::starting::Started;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
-pub(crate) use children::{ChildStarted, PlaceReleased};
+use ahead::Ahead;
+pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use queries::{GetOutcome, GetView, ListViews, NextLive};
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.
-const FINISHING_PER_PLACE: usize = 4;
+const FINISHING_PER_PLACE: usize = 16;
 
 /// What a session is made of.
 #[derive(Clone)]
@@ -60,6 +63,7 @@ pub(crate) struct SessionActor {
     closing: BTreeSet<TaskId>,
     next_launch: u64,
     finishing: usize,
+    ahead: Ahead,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -79,7 +83,7 @@ struct Entry {
 /// A running transfer.
 struct Child {
     launch: u64,
-    address: Option<actix::Addr<TransferActor>>,
+    address: actix::Addr<TransferActor>,
     live: Arc<Live>,
     /// What it was last told, or started with.
     told: Desired,
@@ -99,8 +103,13 @@ enum PlaceHeld {
 }
 
 impl SessionActor {
-    /// A session with the tasks that the store knows of it.
-    pub(crate) fn new(parts: SessionParts, tasks: Vec<TaskSummary>) -> Self {
+    /// A session with the tasks that the store knows of it. Those that it was opened with do not wait
+    /// any longer, whatever they waited for: who asks for a file wants it now.
+    pub(crate) fn new(
+        parts: SessionParts,
+        tasks: Vec<TaskSummary>,
+        opened_with: &HashMap<TaskId, Started>,
+    ) -> Self {
         let queue = RunQueue::new(parts.rules.tasks_max, parts.rules.tasks_per_host_max);
         let mut session = Self {
             parts,
@@ -113,20 +122,22 @@ impl SessionActor {
             closing: BTreeSet::new(),
             next_launch: 0,
             finishing: 0,
+            ahead: Ahead::default(),
             quiesce: None,
         };
         for task in tasks {
-            session.take_in(&task);
+            session.take_in(&task, opened_with.get(&task.id).copied());
         }
         session
     }
 
-    fn take_in(&mut self, task: &TaskSummary) {
+    fn take_in(&mut self, task: &TaskSummary, started: Option<Started>) {
         let state = match (task.ended, task.desired, &task.retry) {
             (true, _, _) => State::Ended,
             // Its transfer that discards everything starts when the actor does.
             (false, Desired::Cancelled | Desired::CancelledResumable, _) => State::Cancelling,
             (false, Desired::Suspended, _) => State::Suspended,
+            (false, Desired::Running, _) if started.is_some() => State::Queued,
             (false, Desired::Running, _) if task.awaiting_authorization => {
                 State::AwaitingAuthorization
             }
@@ -134,6 +145,15 @@ impl SessionActor {
             (false, Desired::Running, None) => State::Queued,
         };
         self.insert(task.id, &task.host, state);
+        if let Some(Started::New(task)) = started {
+            self.mark_new(task);
+        }
+    }
+
+    fn mark_new(&mut self, task: TaskId) {
+        if let Some(entry) = self.tasks.get_mut(&task) {
+            entry.is_new = true;
+        }
     }
 
     fn insert(&mut self, task: TaskId, host: &str, state: State) {
@@ -190,6 +210,7 @@ impl SessionActor {
             }
             Command::Enqueue => self.queue.push(&host, task),
             Command::Dequeue => {
+                self.ahead.forget(task);
                 self.queue.remove(&host, task);
             }
             Command::DequeueAndDiscard => {
@@ -226,6 +247,7 @@ impl SessionActor {
                 self.queue.release(&host);
             }
         }
+        self.look_ahead(context);
         self.set_wake_timer(context);
     }
 

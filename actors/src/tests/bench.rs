@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::server::Server;
 use crate::child::Place;
-use crate::handle::{EngineHandle, SessionHandle, Subscription};
+use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
 use crate::threads::start_here;
 use crate::time::Clock;
 use crate::transfer::forget_clients;
@@ -198,9 +198,39 @@ pub(super) async fn session_with(
     engine.open_session(id, rules).await.expect("a session")
 }
 
+/// The same with downloads that begin with it.
+pub(super) async fn session_with_requests(
+    engine: &EngineHandle,
+    name: &str,
+    rules: SessionRules,
+    requests: Vec<StartRequest>,
+) -> (SessionHandle, Heard, Vec<TaskId>) {
+    let id = SessionId::new(name).expect("a name");
+    let opened = engine.open_session_with(id, rules, requests).await;
+    let opened = opened.expect("a session");
+    let tasks = opened.started.into_iter();
+    (
+        opened.session,
+        Heard::from(opened.events),
+        tasks.map(|task| task.expect("a task")).collect(),
+    )
+}
+
+/// Requests for downloads, which all adopt or all do not.
+pub(super) fn requests(specs: Vec<DownloadSpec>, adopts: bool) -> Vec<StartRequest> {
+    let request = |spec: DownloadSpec| StartRequest {
+        spec: spec.into(),
+        adopts,
+    };
+    specs.into_iter().map(request).collect()
+}
+
 /// Starts downloads that nothing speaks against.
 pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> Vec<TaskId> {
-    let started = session.start(specs, false).await.expect("an answer");
+    let started = session
+        .start(requests(specs, false))
+        .await
+        .expect("an answer");
     started
         .into_iter()
         .map(|task| task.expect("a task"))

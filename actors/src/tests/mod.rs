@@ -7,4 +7,5 @@ mod limits;
 mod matrix;
 mod restarts;
 mod server;
+mod taking_over;
 mod wishes;

@@ -23,13 +23,16 @@ use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
+use tokio::sync::oneshot;
 
 use crate::fault;
 use crate::file::part::PartFile;
+use crate::intake::Write;
 use crate::notifier::TaskNews;
-use crate::registry::{Begin, Begun, NotStored, Write};
-use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
+use crate::registry::{Begin, Begun, NotStored};
+use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
+use crate::world::Worker;
 pub(crate) use live::Live;
 use requests::Line;
 #[cfg(test)]
@@ -44,9 +47,13 @@ pub(crate) struct TransferParts {
     pub(crate) session: SessionParts,
     pub(crate) task: TaskId,
     pub(crate) launch: u64,
+    /// Where it runs.
+    pub(crate) worker: Worker,
     pub(crate) desired: Desired,
     /// No transfer ever ran for the task.
     pub(crate) is_first: bool,
+    /// What the registry has said of the task, if it was asked before.
+    pub(crate) begun: Option<Begun>,
     pub(crate) live: Arc<Live>,
     pub(crate) parent: Addr<SessionActor>,
 }
@@ -92,7 +99,10 @@ impl TransferActor {
         }
     }
 
-    fn begin(&self, context: &mut Context<Self>) {
+    fn begin(&mut self, context: &mut Context<Self>) {
+        if let Some(begun) = self.parts.begun.take() {
+            return self.begun(begun, context);
+        }
         let registry = self.parts.session.registry.clone();
         let (session, task) = (self.parts.session.id.clone(), self.parts.task);
         let ask = async move {
@@ -100,21 +110,13 @@ impl TransferActor {
             registry
                 .call(|| Begin {
                     session: session.clone(),
-                    task,
+                    tasks: vec![task],
                 })
                 .await
         };
         context.spawn(ask.into_actor(self).map(|begun, actor, context| {
-            fault::point("transfer.begun");
-            match begun {
-                Ok(Ok(Begun::Live(live, generation))) => {
-                    let (task, checkpoint) = *live;
-                    actor.run(task, checkpoint, generation, context);
-                }
-                Ok(Ok(Begun::Ended(outcome))) => actor.exit(Exit::Ended(outcome), context),
-                Ok(Ok(Begun::Unknown)) => {
-                    actor.exit(Exit::Ended(Outcome::Cancelled), context);
-                }
+            match begun.map(|begun| begun.map(|begun| begun.into_iter().next())) {
+                Ok(Ok(begun)) => actor.begun(begun.unwrap_or(Begun::Unknown), context),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "a transfer could not begin");
                     actor.exit(Exit::Fenced, context);
@@ -122,6 +124,18 @@ impl TransferActor {
                 Err(_) => context.stop(),
             }
         }));
+    }
+
+    fn begun(&mut self, begun: Begun, context: &mut Context<Self>) {
+        fault::point("transfer.begun");
+        match begun {
+            Begun::Live(live, generation) => {
+                let (task, checkpoint) = *live;
+                self.run(task, checkpoint, generation, context);
+            }
+            Begun::Ended(outcome) => self.exit(Exit::Ended(outcome), context),
+            Begun::Unknown => self.exit(Exit::Ended(Outcome::Cancelled), context),
+        }
     }
 
     fn run(
@@ -284,20 +298,22 @@ impl TransferActor {
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Result<Effect, NotStored>, &mut Context<Self>) + 'static,
     ) {
-        let registry = self.parts.session.registry.clone();
-        let task = self.parts.task;
+        fault::point("transfer.writing");
+        let (reply, answer) = oneshot::channel();
+        let write = Write {
+            task: self.parts.task,
+            generation,
+            change,
+            worker: self.parts.worker,
+            reply,
+        };
+        let session = &self.parts.session;
+        session.world.intake.put(write, &session.registry);
         let write = async move {
-            let make = || Write {
-                task,
-                generation,
-                change: change.clone(),
-            };
-            let gone = |_| NotStored::Failed("the engine has stopped".to_owned());
-            fault::point("transfer.writing");
-            let answers = registry.call(make).await.map_err(gone)?;
+            let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
+            let answer = answer.await.map_err(gone)?;
             fault::point("transfer.written");
-            let none = || NotStored::Failed("the store gave no answer".to_owned());
-            answers.into_iter().next().ok_or_else(none)?
+            answer
         };
         context.spawn(
             write
@@ -376,12 +392,6 @@ impl Actor for TransferActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("transfer.started");
-        self.parts.parent.do_send(ChildStarted {
-            task: self.parts.task,
-            launch: self.parts.launch,
-            desired: self.desired,
-            address: context.address(),
-        });
         self.begin(context);
     }
 }

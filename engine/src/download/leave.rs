@@ -51,6 +51,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Checking(_)
                 | Step::Discarding(_)
                 | Step::Closing
                 | Step::Gone,
@@ -140,6 +141,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Checking(_)
                 | Step::Closing
                 | Step::Gone,
                 _,

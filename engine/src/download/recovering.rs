@@ -3,6 +3,7 @@
 use crate::checkpoint::{Checkpoint, Stage};
 use crate::download::{Download, Leave, Step};
 use crate::recovery::{self, Found};
+use crate::resume;
 use crate::span::Spans;
 use crate::task::Desired;
 
@@ -27,25 +28,24 @@ impl Download {
             return self.leave(Leave::Cancel);
         }
         let survivors = recovery::survivors(&checkpoint, found);
-        let can_continue = checkpoint.validator.if_range().is_some()
-            || (self.spec.allow_unvalidated_resume && checkpoint.total.is_some());
-        match survivors {
-            Some(spans) if can_continue || spans.is_complete() => {
-                self.hold(&checkpoint, found, spans);
-                match &checkpoint.stage {
-                    Stage::Finishing(target) if self.spans.is_complete() => {
-                        self.publish(target.clone());
-                    }
-                    Stage::Finishing(_) | Stage::Transferring | Stage::AwaitingAuthorization => {
-                        self.fetch();
-                    }
-                }
-            }
-            Some(_) | None => {
-                // Whatever lies there is replaced when the first byte of a fresh answer comes.
-                self.fetch();
-            }
+        if let Some(spans) = survivors.filter(|spans| self.may_use(&checkpoint, spans)) {
+            self.hold(&checkpoint, found, spans);
         }
+        // What is complete is verified again, because the owner may expect other digests by now.
+        // What may not be used is replaced when the first byte of a fresh answer comes.
+        self.fetch();
+    }
+
+    fn may_use(&self, checkpoint: &Checkpoint, spans: &Spans) -> bool {
+        if checkpoint.status.is_some_and(resume::is_error) {
+            // An error is an answer of its time: its body may be finished, but not gone on with.
+            return self.spec.accept_error_status
+                && matches!(checkpoint.stage, Stage::Finishing(_))
+                && spans.is_complete();
+        }
+        spans.is_complete()
+            || checkpoint.validator.if_range().is_some()
+            || (self.spec.allow_unvalidated_resume && checkpoint.total.is_some())
     }
 
     fn hold(&mut self, checkpoint: &Checkpoint, found: &Found, spans: Spans) {

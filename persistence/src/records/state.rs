@@ -19,19 +19,6 @@ pub(crate) struct StateV1 {
     pub(crate) ended: Option<EndedV1>,
 }
 
-impl StateV1 {
-    /// Whether the task has ended in failure.
-    pub(crate) const fn has_failed(&self) -> bool {
-        matches!(
-            &self.ended,
-            Some(EndedV1 {
-                outcome: OutcomeV1::Failed(_),
-                ..
-            })
-        )
-    }
-}
-
 /// How a task ended, and the number of the fact that says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EndedV1 {

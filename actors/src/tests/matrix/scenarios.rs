@@ -11,7 +11,9 @@ use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outco
 
 use super::oracle::{Story, Told};
 use crate::handle::{EngineHandle, SessionHandle};
-use crate::tests::bench::{Bench, Heard, content, ending, session_with, start, until};
+use crate::tests::bench::{
+    Bench, Heard, content, ending, requests, session_with, session_with_requests, start, until,
+};
 use crate::tests::server::Answer;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -132,7 +134,8 @@ pub(super) async fn wishes() -> Story {
     }
 }
 
-/// The engine stops with tasks of every kind and begins again; all end there.
+/// A session is opened with its downloads; the engine stops with tasks of every kind, and another
+/// opens the session with the same downloads; all end there.
 pub(super) async fn restart() -> Story {
     let bench = Bench::new();
     let (runs, quick) = (content(1_500_000, 5), content(50_000, 6));
@@ -146,18 +149,18 @@ pub(super) async fn restart() -> Story {
         tasks_max: 1,
         ..SessionRules::default()
     };
-    let engine = bench.engine().await;
-    let first = session_with(&engine, "s", rules.clone()).await;
-    let early = Heard::from(first.subscribe(None).await.expect("a subscription"));
     let ats = ["a/done", "a/later", "a/runs", "a/queued"];
-    let tasks = start(&first, ats.map(|at| bench.spec(at)).to_vec()).await;
+    let asked = |adopts| requests(ats.map(|at| bench.spec(at)).to_vec(), adopts);
+    let engine = bench.engine().await;
+    let (first, early, tasks) =
+        session_with_requests(&engine, "s", rules.clone(), asked(false)).await;
     let mut outcomes = outcomes_of(&first, &tasks[..1]).await;
     until(async || bench.server.sent_bytes("a/runs") > 700_000).await;
     stop(&engine).await;
 
     let engine = bench.engine().await;
-    let second = session_with(&engine, "s", rules).await;
-    let late = Heard::from(second.subscribe(None).await.expect("a subscription"));
+    let (second, late, found) = session_with_requests(&engine, "s", rules, asked(true)).await;
+    assert_eq!(found, tasks, "every task is found again");
     outcomes.extend(outcomes_of(&second, &tasks).await);
     let facts: Vec<NumberedFact> = late.until_facts(4).await;
     let acknowledged = facts[3].sequence;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The steps in which a machine can be told to stop.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "recovering",
     "asking",
     "streaming",
@@ -11,6 +11,7 @@ const STEPS: [&str; 8] = [
     "verifying",
     "announcing",
     "publishing",
+    "checking",
     "closing",
 ];
 
@@ -29,6 +30,15 @@ fn in_step(step: &str) -> (Driver, Option<ConnId>) {
     if step == "recovering" {
         let (driver, _) = Driver::start(spec(), SessionRules::default(), Some(checkpoint()));
         return (driver, None);
+    }
+    if step == "checking" {
+        let stage = Stage::Finishing(PathBuf::from("/d/f"));
+        let saved = Checkpoint {
+            stage,
+            ..checkpoint()
+        };
+        let published = Found::Published(token(1));
+        return (Driver::recovered(digests(), saved, published).0, None);
     }
     let (mut driver, actions) = Driver::recovered(digests(), checkpoint(), found(1));
     let conn = sole_ask(&actions).conn;
@@ -95,6 +105,7 @@ fn told(step: &str, desired: Desired) -> (Exit, Vec<&'static str>) {
         "announcing" => Some(Input::Recorded(Ok(()))),
         "forgetting" => Some(Input::Recorded(Ok(()))),
         "publishing" => Some(Input::Published(Ok(()))),
+        "checking" => Some(Input::Verified(Ok(()))),
         "closing" => Some(Input::Closed(Outcome::Cancelled)),
         _ => None,
     };

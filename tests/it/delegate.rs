@@ -200,12 +200,21 @@ fn a_delegate_that_comes_back_hears_what_it_missed_and_once_told_it_is_forgotten
 
 #[test]
 fn an_end_is_acknowledged_only_when_the_last_method_for_it_has_returned() {
-    /// Does not return from `did_complete` until it is let go.
-    struct Lingers(Sender<TaskId>, Mutex<Receiver<()>>);
-    impl Delegate for Lingers {
-        fn did_complete(&self, task: TaskId, _: &Outcome) {
+    /// Does not return from these methods until it is let go.
+    struct Lingers(Sender<Option<TaskId>>, Mutex<Receiver<()>>);
+    impl Lingers {
+        fn linger(&self, task: Option<TaskId>) {
             self.0.send(task).unwrap();
             self.1.lock().unwrap().recv().unwrap();
+        }
+    }
+    impl Delegate for Lingers {
+        fn did_complete(&self, task: TaskId, _: &Outcome) {
+            self.linger(Some(task));
+        }
+
+        fn session_finished_events(&self) {
+            self.linger(None);
         }
     }
     let (bench, server) = (Bench::new(), serve([]));
@@ -216,7 +225,11 @@ fn an_end_is_acknowledged_only_when_the_last_method_for_it_has_returned() {
         let lingers = Lingers(entered, Mutex::new(is_let_go));
         let guard = session.set_delegate(Arc::new(lingers)).await.unwrap();
         let task = start(&session, &bench, &server.url(PATH), "a.bin").await;
-        assert_eq!(has_entered.recv_timeout(PATIENCE), Ok(task.id()));
+        assert_eq!(has_entered.recv_timeout(PATIENCE), Ok(Some(task.id())));
+        assert!(task.snapshot().await.unwrap().outcome.is_some());
+        let_go.send(()).unwrap();
+        // That this was the last one is told first too, so that a kill now has both told again.
+        assert_eq!(has_entered.recv_timeout(PATIENCE), Ok(None));
         assert!(task.snapshot().await.unwrap().outcome.is_some());
         // The engine does not wait for a delegate, and what it was told is not lost.
         engine.shutdown().await;

@@ -49,6 +49,9 @@ pub enum Error {
     /// The session has no such task, or has forgotten it because its end was acknowledged.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
+    /// The session has a delegate already.
+    #[error("the session has a delegate already; detach its guard first")]
+    DelegateInUse,
     /// Another process owns the state directory.
     #[error(
         "the state directory {path} is in use by process {pid}; stop it, or use another directory",
@@ -64,8 +67,8 @@ pub enum Error {
     /// The state directory, or the store in it, can not be used; the text names the file.
     #[error("{0}")]
     State(String),
-    /// The engine's threads could not be started.
-    #[error("the engine's threads could not be started: {0}")]
+    /// The threads of the engine, or the one for a delegate or callbacks, could not be started.
+    #[error("a thread could not be started: {0}")]
     Threads(String),
     /// The store failed to answer one call; the engine opens it again by itself.
     #[error("the store failed: {0}")]

@@ -46,6 +46,9 @@
 //! a [`Sequence`], and is told again after a restart until [`Session::acknowledge`]; each task has
 //! exactly one terminal fact. Progress and changes of phase are news, and a slow reader misses some.
 //!
+//! An app that would rather be called than read a stream sets a [`Delegate`] for the whole session,
+//! which acknowledges by itself, or callbacks for one task, such as [`DownloadTask::on_complete`].
+//!
 //! # Surviving restarts
 //!
 //! After a kill, what had reached the file is not fetched again, up to one recording interval (1 MiB
@@ -72,11 +75,16 @@ compile_error!(
      remove `panic = \"abort\"` from the profile"
 );
 
+mod blocking;
+mod callbacks;
 mod configuration;
+mod delegate;
 mod engine;
 mod error;
 mod events;
 mod header;
+mod incoming;
+mod link;
 mod proxy;
 mod refresh;
 mod request;
@@ -84,6 +92,7 @@ mod session;
 mod task;
 
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
+pub use delegate::{Delegate, DelegateGuard};
 pub use engine::{Engine, EngineBuilder, OpenedSession};
 pub use error::Error;
 pub use events::Events;
@@ -94,6 +103,7 @@ pub use task::{DownloadTask, TaskSnapshot};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
 pub use longhaul_engine::http::authorization::Credentials;
@@ -136,6 +146,7 @@ mod tests {
         is_shared::<DownloadTask>();
         is_shared::<TaskSnapshot>();
         is_shared::<Error>();
+        is_shared::<DelegateGuard>();
         is_sent::<Events>();
     }
 
@@ -155,7 +166,13 @@ mod tests {
         is_sent(|_, session, _| async { session.invalidate_and_cancel().await });
         is_sent(|_, session, _| async { session.events().await });
         is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });
+        is_sent(|_, session, _| async {
+            struct Default;
+            impl Delegate for Default {}
+            session.set_delegate(std::sync::Arc::new(Default)).await
+        });
         is_sent(|_, _, task| async { task.events().await });
+        is_sent(|_, _, task| async { task.on_complete(|_| ()).await });
         is_sent(|_, _, task| async { task.cancel().await });
         is_sent(|_, _, task| task.clone().into_future());
     }

@@ -7,6 +7,7 @@ use longhaul_engine::id::Sequence;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::Destination;
 
+use crate::link::SessionLink;
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
 
 pub use life::AnyTask;
@@ -28,12 +29,17 @@ pub(crate) fn named(requests: &[DownloadRequest]) -> Vec<Named> {
 /// next.
 #[derive(Clone, Debug)]
 pub struct Session {
-    handle: SessionHandle,
+    handle: SessionLink,
 }
 
 impl Session {
-    pub(crate) const fn new(handle: SessionHandle) -> Self {
+    pub(crate) fn new(handle: SessionHandle) -> Self {
+        let handle = SessionLink::new(handle);
         Self { handle }
+    }
+
+    pub(crate) const fn link(&self) -> &SessionLink {
+        &self.handle
     }
 
     /// The name under which it is found again.

@@ -1,5 +1,6 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod drained;
 mod facts;
 mod life;
 mod opening;

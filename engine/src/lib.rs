@@ -9,6 +9,7 @@ pub mod authorization_challenge;
 pub mod budget;
 pub mod checkpoint;
 pub mod checksum;
+pub mod delayed_request;
 pub mod download;
 pub mod event;
 pub mod failure;

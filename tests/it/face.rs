@@ -28,7 +28,7 @@ const PATH: &str = "/a.bin";
 const CONTENT: Content = Content::new(101, 4 * MIB + 9);
 
 /// What an app with a thread and nothing else waits with.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -45,7 +45,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-async fn open(state: &Path) -> (Engine, Session) {
+pub(crate) async fn open(state: &Path) -> (Engine, Session) {
     let engine = Engine::builder(state).start().unwrap();
     let configuration = SessionConfiguration::new("com.example.test").unwrap();
     let second = Duration::from_secs(1);

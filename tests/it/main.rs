@@ -10,6 +10,7 @@
 
 mod bench;
 mod commands;
+mod delegate;
 mod face;
 mod hostile;
 mod kill;

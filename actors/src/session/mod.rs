@@ -36,7 +36,7 @@ use ahead::Ahead;
 pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use invalidating::Invalidate;
-pub(crate) use queries::{GetOutcome, GetView, ListViews};
+pub(crate) use queries::{GetOutcome, GetView, ListViews, NextLive};
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.

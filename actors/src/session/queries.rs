@@ -1,5 +1,7 @@
 //! What the owner of a session asks about its tasks.
 
+use std::ops::Bound;
+
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
 use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::id::TaskId;
@@ -7,7 +9,7 @@ use longhaul_engine::lifecycle::State;
 use longhaul_engine::task::{Outcome, Phase, Progress, QueueReason, Task};
 use tokio::sync::oneshot;
 
-use super::SessionActor;
+use super::{Entry, SessionActor};
 use crate::fault;
 use crate::handle::{CallError, TaskView};
 use crate::registry::{ReadTask, ReadTasks};
@@ -128,6 +130,28 @@ impl Handler<ListViews> for SessionActor {
                 .map(|(t, c)| session.view(t, c.as_ref()))
                 .collect())
         }))
+    }
+}
+
+/// The first task after this number that has not ended, as far as the session knows: it hears of an
+/// end a moment after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<TaskId>, CallError>")]
+pub(crate) struct NextLive {
+    pub(crate) after: TaskId,
+}
+
+impl Handler<NextLive> for SessionActor {
+    type Result = Result<Option<TaskId>, CallError>;
+
+    fn handle(&mut self, NextLive { after }: NextLive, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.next_live");
+        let later = (Bound::Excluded(after), Bound::Unbounded);
+        let mut later = self.tasks.range(later);
+        let is_live = |(task, entry): &(&TaskId, &Entry)| {
+            entry.state != State::Ended || self.closing.contains(task)
+        };
+        Ok(later.find(is_live).map(|(task, _)| *task))
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) async fn two_downloads() -> Story {
     let mut outcomes = outcomes_of(&session, &tasks).await;
     let facts = heard.until_facts(2).await;
     let acknowledged = facts[0].sequence;
+    assert_eq!(session.is_drained(acknowledged).await, Ok(false));
+    assert_eq!(session.is_drained(facts[1].sequence).await, Ok(true));
     session.acknowledge(acknowledged).await.expect("an answer");
     assert_eq!(session.tasks().await.map(|tasks| tasks.len()), Ok(1));
     let (left, _) = ending(&facts[1]);

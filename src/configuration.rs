@@ -17,8 +17,8 @@ pub const CA_CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest timeout and delay: ten years. Longer ones are typing errors, and overflow.
 const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// What every task of a session shares. The engine copies it when the session is opened; for a
-/// session that is open already another configuration changes nothing.
+/// What every task of a session shares. The engine copies it when the session is opened
+/// ([`Engine::session`](crate::Engine::session) says what holds for one that runs already).
 ///
 /// Names and defaults follow Foundation's `URLSessionConfiguration`. `Debug` shows no value that may
 /// be a secret.
@@ -338,6 +338,7 @@ mod tests {
             .map(|c| c.is_discretionary(true).session_sends_launch_events(false))
             .map(|c| c.allows_expensive_network_access(false))
             .map(|c| c.allows_constrained_network_access(false))
+            .map(|c| c.resume_data_on_failure(true))
             .unwrap();
         // Written out in full: a new field must be looked at here.
         let expected = SessionRules {
@@ -360,6 +361,7 @@ mod tests {
             allows_expensive_network_access: false,
             allows_constrained_network_access: false,
             session_sends_launch_events: false,
+            resume_data_on_failure: true,
         };
         assert!(set.rules == expected, "{set:?}");
     }

@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use longhaul_actors::handle::{EngineHandle, EngineOptions};
+use longhaul_actors::handle::{EngineHandle, EngineOptions, StartRequest};
+use longhaul_engine::launch::LaunchRules;
 
-use crate::{Error, Session, SessionConfiguration};
+use crate::session::named;
+use crate::{DownloadRequest, DownloadTask, Error, Events, Session, SessionConfiguration};
 
 /// Threads that run transfers when the caller names no number: two keep a loopback or a 10 Gbit/s
 /// link busy, and more cost memory in every small program.
@@ -25,7 +27,7 @@ const WORKER_THREADS_MAX: usize = 64;
 /// directory goes on from the last record.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    handle: EngineHandle,
+    pub(crate) handle: EngineHandle,
 }
 
 /// How an engine is to be started; made by [`Engine::builder`].
@@ -34,6 +36,20 @@ pub struct Engine {
 pub struct EngineBuilder {
     state_dir: PathBuf,
     worker_threads: usize,
+    launch_rules: LaunchRules,
+    recreate_damaged_store: bool,
+}
+
+/// A session that was opened with downloads by [`Engine::session_with`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OpenedSession {
+    /// The session.
+    pub session: Session,
+    /// What [`Session::events`] gives, with the news of the first moment too.
+    pub events: Events,
+    /// One result for each request, in their order.
+    pub tasks: Vec<Result<DownloadTask, Error>>,
 }
 
 impl Engine {
@@ -44,17 +60,52 @@ impl Engine {
         EngineBuilder {
             state_dir,
             worker_threads: WORKER_THREADS_DEFAULT,
+            launch_rules: LaunchRules::default(),
+            recreate_damaged_store: false,
         }
     }
 
     /// Opens the session of this name, making it when it is not there, and lets its unfinished
-    /// tasks go on.
+    /// tasks go on. It has one owner: the answer and everything made from it.
+    ///
+    /// The configuration is copied and frozen. A session that an earlier process left takes the one
+    /// given now; one that this engine had open before, and whose handles were dropped, still runs
+    /// and keeps the one that it has until the engine stops. One that is being invalidated stays so,
+    /// under either: see [`Session::state`].
     ///
     /// # Errors
-    /// [`Error::Stopped`] or [`Error::Store`].
+    /// [`Error::SessionInUse`] while a handle of it is alive in this process, [`Error::Stopped`] or
+    /// [`Error::Store`].
     pub async fn session(&self, configuration: SessionConfiguration) -> Result<Session, Error> {
         let SessionConfiguration { id, rules } = configuration;
         Ok(Session::new(self.handle.open_session(id, rules).await?))
+    }
+
+    /// Opens a session and starts downloads in it as one step, which is how a program goes on that
+    /// asks for the same again after it was killed: what was left running goes on with the options of
+    /// the request that [takes it over](DownloadRequest::adopt_existing) from its first moment, so
+    /// that it never ends with the checksum of before. It answers after the commit, which holds the
+    /// session and all requests; each has its result. In a session that is open already it is
+    /// [`Session::start_downloads`].
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] or [`Error::Store`]: then it is not known which tasks were made, and the
+    /// same call with requests that adopt is the way on.
+    pub async fn session_with(
+        &self,
+        configuration: SessionConfiguration,
+        requests: Vec<DownloadRequest>,
+    ) -> Result<OpenedSession, Error> {
+        let SessionConfiguration { id, rules } = configuration;
+        let named = named(&requests);
+        let requests = requests.into_iter().map(StartRequest::from).collect();
+        let opened = self.handle.open_session_with(id, rules, requests).await?;
+        let session = Session::new(opened.session);
+        Ok(OpenedSession {
+            tasks: session.tasks_of(named, opened.started),
+            events: Events::new(opened.events),
+            session,
+        })
     }
 
     /// Records how far every transfer is, stops them all, closes the store and frees the state
@@ -88,6 +139,23 @@ impl EngineBuilder {
         self
     }
 
+    /// How often an app that is away may be called; see [`Engine::next_refresh_task`].
+    pub const fn launch_rules(mut self, rules: LaunchRules) -> Self {
+        self.launch_rules = rules;
+        self
+    }
+
+    /// What to do about a damaged store. Without this, or with `false`, [`EngineBuilder::start`] fails
+    /// and names the file. With `true` it reads the whole store, some 10 µs for each task, and when
+    /// anything in it is damaged it keeps the file as `store.redb.damaged-1` (the next free number)
+    /// and makes a new store. Every session that is opened in that one for the first time hears
+    /// [`Fact::StateLost`](crate::Fact::StateLost) as its first fact: its tasks are lost, their part
+    /// files are left behind.
+    pub const fn recreate_damaged_store(mut self, recreate: bool) -> Self {
+        self.recreate_damaged_store = recreate;
+        self
+    }
+
     /// Starts the engine and returns when its store is open. It blocks for that time, some
     /// milliseconds, and may be called from anywhere, also within a tokio runtime.
     ///
@@ -104,6 +172,8 @@ impl EngineBuilder {
         let options = EngineOptions {
             state_dir,
             workers: self.worker_threads,
+            launch_rules: self.launch_rules,
+            recreate_damaged_store: self.recreate_damaged_store,
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

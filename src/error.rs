@@ -33,9 +33,29 @@ pub enum Error {
     /// The resume data is of no use; nothing was changed.
     #[error(transparent)]
     ResumeData(#[from] ResumeDataError),
+    /// The session is open already: a handle of it, of one of its tasks or of its events is alive in
+    /// this process. One owner at a time; clone the session that is there.
+    #[error(
+        "the session \"{session}\" is open already; use that one, or drop all handles of it and of its tasks first"
+    )]
+    SessionInUse {
+        /// The session.
+        session: String,
+    },
+    /// The session is being invalidated and takes no new tasks, or has ended.
+    #[error(
+        "the session \"{session}\" was invalidated; acknowledge its last fact, BecameInvalid, then open it anew"
+    )]
+    Invalidated {
+        /// The session.
+        session: String,
+    },
     /// The session has no such task, or has forgotten it because its end was acknowledged.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
+    /// The session has a delegate already.
+    #[error("the session has a delegate already; detach its guard first")]
+    DelegateInUse,
     /// Another process owns the state directory.
     #[error(
         "the state directory {path} is in use by process {pid}; stop it, or use another directory",
@@ -51,8 +71,8 @@ pub enum Error {
     /// The state directory, or the store in it, can not be used; the text names the file.
     #[error("{0}")]
     State(String),
-    /// The engine's threads could not be started.
-    #[error("the engine's threads could not be started: {0}")]
+    /// The threads of the engine, or the one for a delegate or callbacks, could not be started.
+    #[error("a thread could not be started: {0}")]
     Threads(String),
     /// The store failed to answer one call; the engine opens it again by itself.
     #[error("the store failed: {0}")]
@@ -64,6 +84,9 @@ pub enum Error {
         /// Why, when it was not its owner's wish.
         reason: Option<String>,
     },
+    /// A refresh task was completed too late: the app is called again.
+    #[error("the refresh task has expired; the app is called again, complete that one in time")]
+    RefreshExpired,
 }
 
 impl From<StartError> for Error {
@@ -81,8 +104,15 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Stopped { reason } => Self::Stopped { reason },
+            CallError::SessionInUse(session) => Self::SessionInUse {
+                session: session.as_str().to_owned(),
+            },
+            CallError::Invalidated(session) => Self::Invalidated {
+                session: session.as_str().to_owned(),
+            },
             CallError::NoSuchTask(task) => Self::NoSuchTask(task),
             CallError::Store(text) => Self::Store(text),
+            CallError::RefreshExpired => Self::RefreshExpired,
             other => Self::Store(other.to_string()),
         }
     }
@@ -94,6 +124,9 @@ impl From<RefusedStart> for Error {
             RefusedStart::TargetInUse { session, task } => Self::TargetInUse {
                 session: session.as_str().to_owned(),
                 task,
+            },
+            RefusedStart::Invalidated(session) => Self::Invalidated {
+                session: session.as_str().to_owned(),
             },
             RefusedStart::Invalid(text) => Self::Invalid(text),
             RefusedStart::ResumeData(error) => Self::ResumeData(error),

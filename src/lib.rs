@@ -36,11 +36,18 @@
 //! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
 //! in this process or in a later one.
 //!
+//! A session has one owner at a time, and lives on without any. It ends when its owner says so:
+//! [`Session::finish_tasks_and_invalidate`] or [`Session::invalidate_and_cancel`], then
+//! [`Fact::BecameInvalid`] as its last fact, then its name is free.
+//!
 //! # Events
 //!
 //! [`Session::events`] tells two kinds of things. A [`Fact`] is committed before it is told, carries
 //! a [`Sequence`], and is told again after a restart until [`Session::acknowledge`]; each task has
 //! exactly one terminal fact. Progress and changes of phase are news, and a slow reader misses some.
+//!
+//! An app that would rather be called than read a stream sets a [`Delegate`] for the whole session,
+//! which acknowledges by itself, or callbacks for one task, such as [`DownloadTask::on_complete`].
 //!
 //! # Surviving restarts
 //!
@@ -77,34 +84,44 @@ compile_error!(
      remove `panic = \"abort\"` from the profile"
 );
 
+mod blocking;
+mod callbacks;
 mod configuration;
+mod delegate;
 mod engine;
 mod error;
 mod events;
 mod header;
+mod incoming;
+mod link;
 mod proxy;
+mod refresh;
 mod request;
 mod session;
 mod task;
 
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
-pub use engine::{Engine, EngineBuilder};
+pub use delegate::{Delegate, DelegateGuard};
+pub use engine::{Engine, EngineBuilder, OpenedSession};
 pub use error::Error;
 pub use events::Events;
+pub use refresh::RefreshTask;
 pub use request::DownloadRequest;
-pub use session::{ResumeRequest, Session};
+pub use session::{AnyTask, ResumeRequest, Session};
 pub use task::{DownloadTask, TaskSnapshot};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
 pub use longhaul_engine::http::authorization::Credentials;
 pub use longhaul_engine::id::{Sequence, TaskId};
+pub use longhaul_engine::launch::{LaunchReason, LaunchRules};
 pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 pub use longhaul_engine::resume_data::{ResumeData, ResumeDataError, ResumeDataTooLong};
 pub use longhaul_engine::safe_url::HttpUrl;
-pub use longhaul_engine::session::Durability;
+pub use longhaul_engine::session::{Durability, SessionState};
 pub use longhaul_engine::task::{
     Collision, Constraint, Destination, Finished, NotificationTitles, Outcome, Phase, Priority,
     Progress, QueueReason, TaskState, Uploaded,
@@ -134,9 +151,11 @@ mod tests {
         fn is_sent<T: Send + Unpin + futures_core::Stream<Item = Event>>() {}
         is_shared::<Engine>();
         is_shared::<Session>();
+        is_shared::<AnyTask>();
         is_shared::<DownloadTask>();
         is_shared::<TaskSnapshot>();
         is_shared::<Error>();
+        is_shared::<DelegateGuard>();
         is_sent::<Events>();
     }
 
@@ -146,11 +165,23 @@ mod tests {
         is_sent(|engine, _, _| async { engine.shutdown().await });
         is_sent(|engine, _, _| async { engine.stopped().await });
         is_sent(|engine, _, _| async { engine.session(SessionConfiguration::new("x")?).await });
+        is_sent(|engine, _, _| async {
+            let configuration = SessionConfiguration::new("x")?;
+            engine.session_with(configuration, Vec::new()).await
+        });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
         is_sent(|_, session, _| async { session.snapshot().await });
+        is_sent(|_, session, _| async { session.get_all_tasks().await });
+        is_sent(|_, session, _| async { session.invalidate_and_cancel().await });
         is_sent(|_, session, _| async { session.events().await });
         is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });
+        is_sent(|_, session, _| async {
+            struct Default;
+            impl Delegate for Default {}
+            session.set_delegate(std::sync::Arc::new(Default)).await
+        });
         is_sent(|_, _, task| async { task.events().await });
+        is_sent(|_, _, task| async { task.on_complete(|_| ()).await });
         is_sent(|_, _, task| async { task.cancel().await });
         is_sent(|_, _, task| async { task.cancel_by_producing_resume_data().await });
         is_sent(|_, session, _| async {

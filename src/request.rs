@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use longhaul_actors::handle::StartRequest;
 use longhaul_engine::checksum::Digest;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::limits::CONNECTIONS_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, TaskOptions};
+use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, TaskOptions};
 
 use crate::{Error, header};
 
@@ -182,8 +183,19 @@ impl DownloadRequest {
         self
     }
 
+    /// Delivers the body of an error status (400 and above) as the file, as Foundation does, instead
+    /// of failing with it; [`Finished::status`](crate::Finished::status) tells the two apart. Off by
+    /// default. What is tried again, and 401 and 407, which wait for credentials, is not delivered.
+    #[must_use]
+    pub const fn deliver_error_body(mut self, delivers: bool) -> Self {
+        self.spec.accept_error_status = delivers;
+        self
+    }
+
     /// Takes over the session's existing task of the same URL and destination, with its bytes and
-    /// with the options of this request, instead of failing with [`Error::TargetInUse`].
+    /// with the options of this request, instead of failing with [`Error::TargetInUse`]. Of one that
+    /// failed a new task takes over the bytes. One that ended otherwise is the answer when its end is
+    /// the one that this request would have had, its checksums verified; else a new task is made.
     #[must_use]
     pub const fn adopt_existing(mut self, adopts: bool) -> Self {
         self.adopts = adopts;
@@ -200,6 +212,17 @@ impl DownloadRequest {
     #[must_use]
     pub const fn destination(&self) -> &Destination {
         &self.spec.destination
+    }
+}
+
+impl From<DownloadRequest> for StartRequest {
+    fn from(request: DownloadRequest) -> Self {
+        let DownloadRequest { spec, adopts } = request;
+        Self {
+            spec: spec.into(),
+            adopts,
+            desired: Desired::Running,
+        }
     }
 }
 

@@ -1,23 +1,47 @@
 //! A session: a named group of tasks, found again by its name.
 
+mod life;
 mod resuming;
 
-use longhaul_actors::handle::SessionHandle;
-use longhaul_engine::id::{Sequence, TaskId};
-use longhaul_engine::task::DownloadSpec;
+use longhaul_actors::handle::{SessionHandle, StartRequest, Starts};
+use longhaul_engine::id::Sequence;
+use longhaul_engine::safe_url::HttpUrl;
+use longhaul_engine::task::Destination;
 
+use crate::link::SessionLink;
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
+
+pub use life::AnyTask;
 pub use resuming::ResumeRequest;
 
+/// What a handle shows of its task.
+pub(crate) type Named = (HttpUrl, Destination);
+
+/// What the handles of the tasks of these requests will show.
+pub(crate) fn named(requests: &[DownloadRequest]) -> Vec<Named> {
+    let named = |request: &DownloadRequest| (request.url().clone(), request.destination().clone());
+    requests.iter().map(named).collect()
+}
+
 /// An open session. Cloning gives another handle of the same session.
+///
+/// A session has one owner. While this handle lives, or a clone of it, or a handle of one of its
+/// tasks or its events, opening it again fails with [`Error::SessionInUse`]. Dropping all of them frees
+/// it and changes nothing else: its tasks go on, and what they do is told to the one who opens it
+/// next.
 #[derive(Clone, Debug)]
 pub struct Session {
-    handle: SessionHandle,
+    handle: SessionLink,
 }
 
 impl Session {
-    pub(crate) const fn new(handle: SessionHandle) -> Self {
+    pub(crate) fn new(handle: SessionHandle) -> Self {
+        let handle = SessionLink::new(handle);
         Self { handle }
+    }
+
+    pub(crate) const fn link(&self) -> &SessionLink {
+        &self.handle
     }
 
     /// The name under which it is found again.
@@ -31,7 +55,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::TargetInUse`] when a live task writes the same target, [`Error::Invalid`],
-    /// [`Error::Stopped`] or [`Error::Store`].
+    /// [`Error::Invalidated`], [`Error::Stopped`] or [`Error::Store`].
     pub async fn start_download(&self, request: DownloadRequest) -> Result<DownloadTask, Error> {
         let mut results = self.start_downloads(vec![request]).await?;
         results
@@ -41,7 +65,7 @@ impl Session {
 
     /// Makes and starts many tasks in one transaction, which costs little more than one of them.
     /// There is one result for each request, in their order; a refused one does not hinder the
-    /// others. Those that [adopt](DownloadRequest::adopt_existing) are a transaction of their own.
+    /// others.
     ///
     /// # Errors
     /// [`Error::Stopped`] or [`Error::Store`]: then it is not known which tasks were made, and
@@ -50,53 +74,27 @@ impl Session {
         &self,
         requests: Vec<DownloadRequest>,
     ) -> Result<Vec<Result<DownloadTask, Error>>, Error> {
-        let mut results = Vec::new();
-        results.resize_with(requests.len(), || None);
-        let mut groups = [(true, Vec::new()), (false, Vec::new())];
-        for (place, request) in requests.into_iter().enumerate() {
-            let group = usize::from(!request.adopts);
-            groups[group].1.push((place, request.spec));
-        }
-        for (adopts, group) in groups {
-            for (place, result) in self.start_group(group, adopts).await? {
-                results[place] = Some(result);
-            }
-        }
-        let missing = || Err(Error::Store("it gave no answer for one task".to_owned()));
-        Ok(results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(missing))
-            .collect())
+        let named = named(&requests);
+        let requests = requests.into_iter().map(StartRequest::from).collect();
+        let starts = self.handle.start(requests).await?;
+        Ok(self.tasks_of(named, starts))
     }
 
-    async fn start_group(
+    /// The handles of tasks that were started.
+    pub(crate) fn tasks_of(
         &self,
-        group: Vec<(usize, DownloadSpec)>,
-        adopts: bool,
-    ) -> Result<Vec<(usize, Result<DownloadTask, Error>)>, Error> {
-        if group.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut named = Vec::with_capacity(group.len());
-        let mut specs = Vec::with_capacity(group.len());
-        for (place, spec) in group {
-            named.push((place, spec.url.clone(), spec.destination.clone()));
-            specs.push(spec);
-        }
-        let answers = self.handle.start(specs, adopts).await?;
-        let task = |(place, url, destination), answer: Result<TaskId, _>| {
-            let result = answer.map_err(Error::from);
-            let handle = self.handle.clone();
-            (
-                place,
-                result.map(|id| DownloadTask::new(handle, id, url, destination)),
-            )
+        named: Vec<Named>,
+        starts: Starts,
+    ) -> Vec<Result<DownloadTask, Error>> {
+        let task = |((url, destination), id): (Named, Result<_, _>)| {
+            Ok(DownloadTask::new(
+                self.handle.clone(),
+                id?,
+                url,
+                destination,
+            ))
         };
-        Ok(named
-            .into_iter()
-            .zip(answers)
-            .map(|(named, answer)| task(named, answer))
-            .collect())
+        named.into_iter().zip(starts).map(task).collect()
     }
 
     /// Every task of the session that is not forgotten, in the order of their numbers: also those
@@ -126,16 +124,21 @@ impl Session {
     }
 
     /// The events of all tasks: every fact that was not acknowledged, also from earlier processes,
-    /// then whatever happens from now on. The stream ends when the engine stops.
+    /// then whatever happens from now on. The stream ends when the engine stops, and after
+    /// [`Fact::BecameInvalid`](crate::Fact::BecameInvalid).
     ///
     /// # Errors
-    /// [`Error::Stopped`] or [`Error::Store`].
+    /// [`Error::Invalidated`] once the session's end was acknowledged, [`Error::Stopped`] or
+    /// [`Error::Store`].
     pub async fn events(&self) -> Result<Events, Error> {
         Ok(Events::new(self.handle.subscribe(None).await?))
     }
 
     /// Says that the facts up to and including this one were taken care of: they are not told
-    /// again, and tasks that ended in one of them are forgotten. It answers after the commit.
+    /// again, and tasks that ended in one of them are forgotten. With
+    /// [`Fact::BecameInvalid`](crate::Fact::BecameInvalid) the session is forgotten too: from then on
+    /// its handles answer [`Error::Invalidated`], and its name is free for a new session. It answers
+    /// after the commit.
     ///
     /// # Errors
     /// [`Error::Stopped`] or [`Error::Store`].

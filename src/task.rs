@@ -1,16 +1,18 @@
 //! The handle of one task, and a task as it was at one moment.
 
+mod callbacks;
 mod resuming;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use longhaul_actors::handle::{SessionHandle, TaskView};
+use longhaul_actors::handle::TaskView;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Desired, Destination, Outcome, Phase, Progress, TaskState};
 
+use crate::link::SessionLink;
 use crate::{Error, Events};
 
 /// The handle of one download. Dropping it changes nothing: the task goes on, and
@@ -24,7 +26,7 @@ pub struct DownloadTask {
 
 #[derive(Debug)]
 struct Inner {
-    session: SessionHandle,
+    session: SessionLink,
     id: TaskId,
     url: HttpUrl,
     destination: Destination,
@@ -48,7 +50,7 @@ pub struct TaskSnapshot {
 
 impl DownloadTask {
     pub(crate) fn new(
-        session: SessionHandle,
+        session: SessionLink,
         id: TaskId,
         url: HttpUrl,
         destination: Destination,
@@ -176,7 +178,7 @@ impl IntoFuture for DownloadTask {
 
 impl TaskSnapshot {
     /// The snapshot of a download; `None` when the view is of an upload.
-    pub(crate) fn of_download(session: &SessionHandle, view: TaskView) -> Option<Self> {
+    pub(crate) fn of_download(session: &SessionLink, view: TaskView) -> Option<Self> {
         let destination = view.spec.destination()?.clone();
         let url = view.spec.url().clone();
         let task = DownloadTask::new(session.clone(), view.id, url, destination);

@@ -18,6 +18,10 @@ pub(crate) const BLOCK_BYTES_MIN: usize = 16 * 1024;
 /// Free blocks that are kept of each size class.
 const FREE_MAX: usize = 4;
 
+/// More are kept of a class while they take no more memory than this together, so that many small
+/// files do not ask the system for memory again and again.
+const FREE_BYTES: usize = 1024 * 1024;
+
 /// The size classes: powers of two from [`BLOCK_BYTES_MIN`] to [`BLOCK_BYTES_MAX`].
 const CLASSES: usize = 7;
 
@@ -90,7 +94,8 @@ impl DerefMut for Block {
 impl Drop for Block {
     fn drop(&mut self) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free[self.class].len() < FREE_MAX {
+        let free_max = FREE_MAX.max(FREE_BYTES / self.bytes.len());
+        if free[self.class].len() < free_max {
             free[self.class].push(std::mem::take(&mut self.bytes));
         }
     }

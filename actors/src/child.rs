@@ -6,12 +6,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::{Actor, AsyncContext, Context};
+use actix::dev::channel::channel;
+use actix::{Actor, Addr, Context};
 use actix_rt::ArbiterHandle;
 use tokio::task::AbortHandle;
 
 /// Longest text of a panic that is kept.
 const PANIC_TEXT_CHARS_MAX: usize = 512;
+
+/// Messages in a mailbox from which on senders that wait are held up: what actix itself has.
+const MAILBOX_MESSAGES: usize = 16;
 
 /// Where a child runs.
 #[derive(Clone, Debug)]
@@ -20,6 +24,18 @@ pub(crate) enum Place {
     Here,
     /// On this arbiter.
     Arbiter(ArbiterHandle),
+}
+
+impl Place {
+    /// Runs `work` there. When the arbiter is gone it is dropped.
+    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
+        match self {
+            Self::Here => work(),
+            Self::Arbiter(arbiter) => {
+                let _ = arbiter.spawn_fn(work);
+            }
+        }
+    }
 }
 
 /// How a child ended.
@@ -55,8 +71,9 @@ impl Drop for ChildGuard {
 }
 
 /// Starts a child at `place` and sees to it that `report` is called exactly once when it has ended,
-/// after the actor and all that it owned were dropped.
-pub(crate) fn spawn_child<A, B, R>(place: &Place, build: B, report: R) -> ChildGuard
+/// after the actor and all that it owned were dropped. What is sent to its address before it has
+/// started waits for it.
+pub(crate) fn spawn_child<A, B, R>(place: &Place, build: B, report: R) -> (Addr<A>, ChildGuard)
 where
     A: Actor<Context = Context<A>>,
     B: FnOnce(&mut Context<A>) -> A + Send + 'static,
@@ -65,19 +82,23 @@ where
     let life = Arc::new(Mutex::new(Life::Starting));
     let guard = ChildGuard(Arc::clone(&life));
     let report = Report(Some(Box::new(report)));
-    let run = move || run_child(build, &life, report);
-    match place {
-        Place::Here => run(),
-        // When the arbiter is gone the closure is dropped, and the report with it says so.
-        Place::Arbiter(arbiter) => {
-            let _ = arbiter.spawn_fn(run);
-        }
-    }
-    guard
+    let (sender, receiver) = channel(MAILBOX_MESSAGES);
+    let address = Addr::new(sender);
+    // A context that nobody has the address of ends by itself; ours end when they say so.
+    let kept = address.clone();
+    let run = move || run_child(Context::with_receiver(receiver), kept, build, &life, report);
+    // When the arbiter is gone the closure is dropped, and the report with it says so.
+    place.run(run);
+    (address, guard)
 }
 
-fn run_child<A, B>(build: B, life: &Arc<Mutex<Life>>, report: Report)
-where
+fn run_child<A, B>(
+    mut context: Context<A>,
+    address: Addr<A>,
+    build: B,
+    life: &Arc<Mutex<Life>>,
+    report: Report,
+) where
     A: Actor<Context = Context<A>>,
     B: FnOnce(&mut Context<A>) -> A,
 {
@@ -85,10 +106,7 @@ where
     if matches!(&*life, Life::Over) {
         return;
     }
-    let mut context = Context::new();
     let actor = build(&mut context);
-    // A context that nobody has the address of ends by itself; ours end when they say so.
-    let address = context.address();
     let child = actix_rt::spawn(context.into_future(actor));
     *life = Life::Running(child.abort_handle());
     drop(life);

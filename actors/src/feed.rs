@@ -14,6 +14,10 @@ pub(crate) const FACTS_MAX: usize = 4096;
 /// News that wait for one subscriber; more are dropped.
 const NEWS_MAX: usize = 4096;
 
+/// Ended tasks whose late news are known as such. They were sent before the end and come a moment
+/// after it at most, so these are many more than needed.
+const ENDED_MAX: usize = 1024;
+
 /// One subscriber's queue, shared by the notifier, which fills it, and the stream that empties it.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -26,6 +30,8 @@ struct State {
     events: VecDeque<Event>,
     facts: usize,
     news: usize,
+    /// The tasks that ended last: the end of a task is the last that is told of it.
+    ended: VecDeque<TaskId>,
     /// The last fact that was put in or passed over for good.
     last: Sequence,
     /// Facts after `last` are in the store only.
@@ -94,7 +100,8 @@ impl Feed {
     pub(crate) fn put_news(&self, event: Event) {
         let mut state = self.lock();
         let is_ours = self.task.is_none_or(|task| event.task() == Some(task));
-        if !is_ours || state.news >= NEWS_MAX || state.is_over {
+        let is_late = event.task().is_some_and(|task| state.ended.contains(&task));
+        if !is_ours || is_late || state.news >= NEWS_MAX || state.is_over {
             return;
         }
         state.news += 1;
@@ -126,14 +133,7 @@ impl Feed {
                 Event::Fact(_) => state.facts -= 1,
                 _ => state.news -= 1,
             }
-            let is_terminal = matches!(
-                &event,
-                Event::Fact(NumberedFact {
-                    fact: Fact::Completed { .. },
-                    ..
-                })
-            ) && self.task.is_some();
-            if is_terminal {
+            if self.is_last(&event) {
                 state.is_over = true;
                 state.events.clear();
             }
@@ -151,12 +151,28 @@ impl Feed {
         Polled::Pending
     }
 
+    /// Whether nothing follows this event here.
+    fn is_last(&self, event: &Event) -> bool {
+        let Event::Fact(NumberedFact { fact, .. }) = event else {
+            return false;
+        };
+        match fact {
+            Fact::Completed { .. } => self.task.is_some(),
+            Fact::BecameInvalid => true,
+            Fact::Challenged { .. } | Fact::StateLost => false,
+        }
+    }
+
     fn take_in(&self, state: &mut State, fact: &NumberedFact) {
         state.last = fact.sequence;
         let is_ours = self.task.is_none_or(|task| fact.fact.task() == Some(task));
         if is_ours && !state.is_over {
             state.facts += 1;
             state.events.push_back(Event::Fact(fact.clone()));
+            if let Fact::Completed { task, .. } = fact.fact {
+                state.ended.truncate(ENDED_MAX - 1);
+                state.ended.push_front(task);
+            }
         }
     }
 
@@ -268,6 +284,27 @@ mod tests {
             .collect();
         feed.refill(&rest, true);
         assert_eq!(numbers(&feed).len(), 10_000 - FACTS_MAX);
+    }
+
+    #[test]
+    fn news_that_come_after_the_end_of_their_task_are_not_told() {
+        let feed = Feed::new(None);
+        let context = Context::from_waker(Waker::noop());
+        let news = |task| Event::Progress {
+            task: TaskId::new(task),
+            progress: Progress::default(),
+        };
+        // They were sent before the end was committed, which was read from the store first.
+        feed.refill(&[fact(1, 7)], true);
+        feed.put_news(news(7));
+        feed.put_news(news(8));
+        let told = |task| match feed.poll(&context) {
+            Polled::Ready(Some(event)) => assert_eq!(event.task(), Some(TaskId::new(task))),
+            other => panic!("{other:?}"),
+        };
+        told(7);
+        told(8);
+        assert!(matches!(feed.poll(&context), Polled::Pending));
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod drained;
+mod facts;
+mod life;
+mod opening;
+mod refresh;
 mod resuming;
 
 use std::fmt;
@@ -11,24 +16,26 @@ use std::task::{self, Poll};
 use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
-use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::launch::LaunchRules;
 use longhaul_engine::resume_data::ResumeDataError;
-use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
-use longhaul_persistence::{Change, Effect};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
-use crate::registry::Apply;
-use crate::root::{Doors, Request, ToOpen};
-use crate::session::{
-    Forgotten, GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks,
-};
+use crate::ownership::Owner;
+pub use crate::refresh::RefreshTask;
+use crate::root::{Doors, Request};
+use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks};
 use crate::slot::{Gone, SlotRef};
+use crate::starting::adopt_all;
 use crate::threads;
-pub use resuming::ResumeOptions;
+
+pub use self::opening::OpenSession;
+pub use self::resuming::ResumeOptions;
+pub use crate::starting::{StartRequest, Starts};
 
 /// How an engine is started.
 #[derive(Clone, Debug)]
@@ -37,6 +44,10 @@ pub struct EngineOptions {
     pub state_dir: PathBuf,
     /// Threads that run transfers; at least 2 are used.
     pub workers: usize,
+    /// How often an app that is away may be called.
+    pub launch_rules: LaunchRules,
+    /// Keep a damaged store under another name and make a new one, instead of failing.
+    pub recreate_damaged_store: bool,
 }
 
 /// Why an engine could not start.
@@ -69,9 +80,18 @@ pub enum CallError {
         /// Why, when it was not its owner's wish.
         reason: Option<String>,
     },
+    /// A handle of this session is alive in this process.
+    #[error("the session \"{0}\" is open already")]
+    SessionInUse(SessionId),
+    /// The session has ended, and its end was acknowledged.
+    #[error("the session \"{0}\" was invalidated")]
+    Invalidated(SessionId),
     /// The store refused: there is no such task.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
+    /// A refresh task was completed too late: the app is called again.
+    #[error("the refresh task has expired; the app is called again, complete that one in time")]
+    RefreshExpired,
     /// The store failed; the engine reopens it.
     #[error("the store failed: {0}")]
     Store(String),
@@ -91,6 +111,9 @@ pub enum RefusedStart {
         /// The other task.
         task: TaskId,
     },
+    /// The session is being invalidated and takes no new tasks.
+    #[error("the session \"{0}\" is being invalidated and takes no new tasks")]
+    Invalidated(SessionId),
     /// The request can not be made.
     #[error("{0}")]
     Invalid(String),
@@ -132,12 +155,14 @@ pub(crate) struct Stopped {
     pub(crate) reason: Option<String>,
 }
 
-/// An open session.
+/// An open session. All handles of it, and of its tasks and subscriptions, are one owner: while one
+/// of them lives the session can not be opened again.
 #[derive(Clone)]
 pub struct SessionHandle {
     engine: EngineHandle,
     id: SessionId,
     slot: SlotRef<SessionActor>,
+    owner: Arc<Owner>,
 }
 
 /// A stream of events; see [`Subscription::poll_next`].
@@ -192,35 +217,6 @@ impl EngineHandle {
         }
     }
 
-    /// Opens a session, making it when it does not exist, and starts what was left running in it. A
-    /// session that is open already is given as it is: its rules are frozen.
-    ///
-    /// # Errors
-    /// When the engine has stopped, or the store fails.
-    pub async fn open_session(
-        &self,
-        id: SessionId,
-        rules: SessionRules,
-    ) -> Result<SessionHandle, CallError> {
-        let (reply, answer) = oneshot::channel();
-        let wanted = ToOpen {
-            id: id.clone(),
-            rules: Box::new(rules),
-            reply,
-        };
-        let request = Request::OpenSession(wanted);
-        // Without a root the request is dropped, and the reply with it.
-        let _ = self.requests.send(request);
-        let Ok(slot) = answer.await else {
-            return Err(self.gone().await);
-        };
-        Ok(SessionHandle {
-            engine: self.clone(),
-            id,
-            slot: slot?,
-        })
-    }
-
     /// Records every transfer's progress, stops all and frees the state directory; within 2 s.
     pub async fn shutdown(&self) {
         // An engine that has stopped already takes no request, and that is what was asked.
@@ -254,27 +250,20 @@ impl SessionHandle {
         &self.id
     }
 
-    /// Makes and starts tasks, all in one transaction; answers after the commit. With `adopt`
-    /// an existing task of the same target and URL is taken over: its options are replaced, its
-    /// bytes kept.
+    /// Makes and starts downloads, all in one transaction; answers after the commit.
     ///
     /// # Errors
-    /// When the engine has stopped or the store fails; then none was started.
-    pub async fn start(
-        &self,
-        specs: Vec<impl Into<Spec>>,
-        adopt: bool,
-    ) -> Result<Vec<Result<TaskId, RefusedStart>>, CallError> {
+    /// When the engine has stopped or the store fails; then it is not known which were started.
+    pub async fn start(&self, requests: Vec<StartRequest>) -> Result<Starts, CallError> {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
-        let specs: Vec<Spec> = specs.into_iter().map(Into::into).collect();
         let make = || {
-            let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
-            StartTasks {
-                specs: specs.clone(),
-                adopt,
+            let mut requests = requests.clone();
+            if is_repeated.swap(true, Ordering::Relaxed) {
+                adopt_all(&mut requests);
             }
+            StartTasks(requests)
         };
         self.ask(make).await
     }
@@ -287,8 +276,12 @@ impl SessionHandle {
         SessionActor: Handler<M>,
         Context<SessionActor>: ToEnvelope<SessionActor, M>,
     {
+        if self.owner.is_over() {
+            return Err(self.invalidated());
+        }
         match self.slot.call(make).await {
             Ok(answer) => answer,
+            Err(Gone) if self.owner.is_over() => Err(self.invalidated()),
             Err(Gone) => Err(self.engine.gone().await),
         }
     }
@@ -327,52 +320,10 @@ impl SessionHandle {
         self.ask(|| GetOutcome(task)).await
     }
 
-    /// Events from now on, and every fact that was not acknowledged; of one task or of all.
-    ///
-    /// # Errors
-    /// When the engine has stopped.
-    pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
-        if self.engine.stopped.borrow().is_some() {
-            return Err(self.engine.gone().await);
-        }
-        let feed = Feed::new(task);
-        self.engine.doors.subscribers.add(&self.id, &feed);
-        Ok(Subscription {
-            session: self.clone(),
-            feed,
-        })
-    }
-
     /// Says that a delegate of this session is there, for as long as the answer lives. A session
     /// without one belongs to an app that is away.
     pub fn attach(&self) -> Attachment {
         self.engine.doors.attachments.attach(&self.id)
-    }
-
-    /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
-    /// terminal fact is among them are forgotten. Answers after the commit.
-    ///
-    /// # Errors
-    /// When the engine has stopped or the store fails.
-    pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
-        let change = Change::Acknowledge {
-            session: self.id.clone(),
-            up_to,
-        };
-        let make = || Apply(vec![change.clone()]);
-        let Ok(answers) = self.engine.doors.registry.call(make).await else {
-            return Err(self.engine.gone().await);
-        };
-        match answers.into_iter().next() {
-            Some(Ok(Effect::Forgotten(forgotten))) => {
-                if let Some(session) = self.slot.current() {
-                    session.do_send(Forgotten(forgotten.tasks));
-                }
-                Ok(())
-            }
-            Some(Ok(_)) | None => Ok(()),
-            Some(Err(error)) => Err(CallError::Store(error.to_string())),
-        }
     }
 }
 

@@ -1,9 +1,12 @@
-//! The actor that tells: it hands committed facts and news to those who listen.
+//! The actor that tells: it hands committed facts and news to those who listen, and calls the app of
+//! a session that nobody listens to.
+
+mod calls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use longhaul_engine::download::News;
 use longhaul_engine::event::{Event, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
@@ -12,6 +15,9 @@ use crate::fault;
 use crate::feed::{FACTS_MAX, Feed};
 use crate::registry::{ReadFacts, RegistryActor};
 use crate::slot::SlotRef;
+use crate::world::World;
+
+pub(crate) use calls::{CallApp, CompleteRefresh, PostNotice, Reschedule};
 
 /// Who listens to which session. It outlives the actor, so that a new one finds its subscribers.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +57,18 @@ impl Subscribers {
         }
     }
 
+    /// Ends the feeds of a session that is no more.
+    pub(crate) fn end_session(&self, session: &SessionId) {
+        let feeds = self.lock().sessions.remove(session);
+        for feed in feeds
+            .into_iter()
+            .flatten()
+            .filter_map(|feed| feed.upgrade())
+        {
+            feed.end();
+        }
+    }
+
     /// Calls `tell` with every live feed of a session and forgets the dead ones.
     fn each(&self, session: &SessionId, mut tell: impl FnMut(&Feed)) {
         let mut listeners = self.lock();
@@ -67,6 +85,14 @@ impl Subscribers {
         if feeds.is_empty() {
             listeners.sessions.remove(session);
         }
+    }
+
+    /// Whether anybody listens to this session.
+    fn has(&self, session: &SessionId) -> bool {
+        self.lock()
+            .sessions
+            .get(session)
+            .is_some_and(|feeds| feeds.iter().any(|feed| feed.strong_count() > 0))
     }
 
     fn all_fall_behind(&self) {
@@ -88,17 +114,25 @@ impl Subscribers {
 
 /// One per engine, on the control arbiter. It keeps nothing that can not be lost: facts lie in the
 /// store, and every subscriber notices a gap in their numbers.
-#[derive(Debug)]
 pub(crate) struct NotifierActor {
     subscribers: Subscribers,
     registry: SlotRef<RegistryActor>,
+    world: World,
+    /// The timer of the first call that is due.
+    call_timer: Option<SpawnHandle>,
 }
 
 impl NotifierActor {
-    pub(crate) const fn new(subscribers: Subscribers, registry: SlotRef<RegistryActor>) -> Self {
+    pub(crate) const fn new(
+        subscribers: Subscribers,
+        registry: SlotRef<RegistryActor>,
+        world: World,
+    ) -> Self {
         Self {
             subscribers,
             registry,
+            world,
+            call_timer: None,
         }
     }
 }
@@ -106,10 +140,11 @@ impl NotifierActor {
 impl Actor for NotifierActor {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, context: &mut Self::Context) {
         fault::point("notifier.started");
         // What an earlier incarnation was told and did not pass on is in the store.
         self.subscribers.all_fall_behind();
+        self.set_call_timer(context);
     }
 }
 

@@ -1,30 +1,26 @@
 //! The actor that remembers: the only code that may block on the store.
 
+mod fences;
+mod flush;
+mod reading;
 mod tickets;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
-use longhaul_engine::event::NumberedFact;
-use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::id::{Generation, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Outcome, Task};
-use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError, TaskSummary};
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use longhaul_persistence::{Change, Effect, Refusal, Store, StoreError};
 
 use crate::fault;
-use crate::file::discard::discard;
-use crate::notifier::{Committed, NotifierActor};
+use crate::notifier::NotifierActor;
 use crate::slot::{Later, SlotRef};
-pub(crate) use tickets::{DiscardResumeData, Resume, Resumed, Seal};
+use crate::world::World;
+use fences::Fences;
+use flush::Commits;
 
-/// Commits begin at least this far apart. A commit costs a tenth of a millisecond whatever is in it,
-/// so under load a few milliseconds of waiting make one of dozens; alone, nothing waits.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(3);
+pub(crate) use reading::{ListTasks, ReadFacts, ReadState, ReadTask, ReadTasks};
+pub(crate) use tickets::{DiscardResumeData, Resume, Resumed, Seal};
 
 /// Bits of a generation that count within one opening of the store; the rest is the store's epoch.
 const EPOCH_SHIFT: u32 = 32;
@@ -51,18 +47,13 @@ pub(crate) enum NotStored {
 pub(crate) struct RegistryActor {
     store: Store,
     notifier: SlotRef<NotifierActor>,
-    /// Where parts lie whose target's directory takes none; its path names tickets too.
-    parts_dir: PathBuf,
-    /// The generation of the transfer that may write, per running task.
-    fences: HashMap<TaskId, Generation>,
+    /// Told of each session that the store does not know any more.
+    gone: Box<dyn Fn(SessionId) + Send>,
+    /// Which transfer may write, per running task.
+    fences: Fences,
     next_generation: u64,
-    pending: Vec<Pending>,
-    committed_at: Option<Instant>,
-}
-
-struct Pending {
-    changes: Vec<Change>,
-    reply: oneshot::Sender<Vec<Answer>>,
+    commits: Commits,
+    world: World,
 }
 
 impl std::fmt::Debug for RegistryActor {
@@ -74,40 +65,22 @@ impl std::fmt::Debug for RegistryActor {
 }
 
 impl RegistryActor {
-    pub(crate) fn new(store: Store, notifier: SlotRef<NotifierActor>, parts_dir: PathBuf) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        notifier: SlotRef<NotifierActor>,
+        gone: Box<dyn Fn(SessionId) + Send>,
+        world: World,
+    ) -> Self {
         let next_generation = store.epoch() << EPOCH_SHIFT;
         Self {
             store,
             notifier,
-            parts_dir,
-            fences: HashMap::new(),
+            gone,
+            fences: Fences::default(),
             next_generation,
-            pending: Vec::new(),
-            committed_at: None,
+            commits: Commits::default(),
+            world,
         }
-    }
-
-    /// Takes changes in and sees to it that they are committed once the mailbox is drained.
-    fn enqueue(&mut self, changes: Vec<Change>, context: &mut Context<Self>) -> Later<Vec<Answer>> {
-        let (reply, answer) = oneshot::channel();
-        if self.pending.is_empty() {
-            let since = self.committed_at.map_or(COMMIT_INTERVAL, |at| at.elapsed());
-            match COMMIT_INTERVAL.checked_sub(since) {
-                None | Some(Duration::ZERO) => context.notify(Flush),
-                Some(wait) => {
-                    context.notify_later(Flush, wait);
-                }
-            }
-        }
-        self.pending.push(Pending { changes, reply });
-        Later(answer)
-    }
-
-    fn refuse(why: NotStored) -> Later<Vec<Answer>> {
-        let (reply, answer) = oneshot::channel();
-        // The receiver is right here.
-        let _ = reply.send(vec![Err(why)]);
-        Later(answer)
     }
 
     /// A store that failed is of no more use; the next incarnation opens it again.
@@ -129,8 +102,10 @@ impl RegistryActor {
 impl Actor for RegistryActor {
     type Context = Context<Self>;
 
-    fn started(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, context: &mut Self::Context) {
         fault::point("registry.started");
+        // What was put into the intake while nobody was there to be woken is answered too.
+        self.flush_soon(context);
     }
 }
 
@@ -149,132 +124,32 @@ impl Handler<Apply> for RegistryActor {
     }
 }
 
-/// A transfer writes about its own task: a checkpoint or the end. Refused unless it is of the
-/// generation that was begun last. Answered after the commit.
+/// How often the app of a session was called back.
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<Answer>")]
-pub(crate) struct Write {
-    pub(crate) task: TaskId,
-    pub(crate) generation: Generation,
-    pub(crate) change: Change,
-}
+#[rtype(result = "Result<LaunchLog, NotStored>")]
+pub(crate) struct ReadLaunches(pub(crate) SessionId);
 
-impl Handler<Write> for RegistryActor {
-    type Result = Later<Vec<Answer>>;
+impl Handler<ReadLaunches> for RegistryActor {
+    type Result = Result<LaunchLog, NotStored>;
 
-    fn handle(&mut self, message: Write, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.write");
-        if self.fences.get(&message.task) != Some(&message.generation) {
-            return Self::refuse(NotStored::Fenced);
-        }
-        self.enqueue(vec![message.change], context)
+    fn handle(
+        &mut self,
+        ReadLaunches(session): ReadLaunches,
+        context: &mut Self::Context,
+    ) -> Self::Result {
+        fault::point("registry.launches");
+        let read = self.store.launches(&session);
+        self.read(read, context)
     }
 }
 
-/// Everything that arrived before this is committed in one transaction.
+/// Transfers of these tasks begin: each gets the task, what is known of its progress, and the
+/// generation under which alone it may write. Answered in the same order.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Flush;
-
-impl Handler<Flush> for RegistryActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Flush, context: &mut Self::Context) {
-        fault::point("registry.flush");
-        let pending = std::mem::take(&mut self.pending);
-        self.committed_at = Some(Instant::now());
-        let mut changes = Vec::with_capacity(pending.len());
-        let mut replies = Vec::with_capacity(pending.len());
-        for Pending {
-            changes: own,
-            reply,
-        } in pending
-        {
-            replies.push((own.len(), reply));
-            changes.extend(own);
-        }
-        let sessions: Vec<SessionId> = changes.iter().map(session_of).cloned().collect();
-        match self.store.commit(&changes) {
-            Ok(effects) => {
-                fault::point("registry.committed");
-                let answers: Vec<Answer> = effects
-                    .into_iter()
-                    .map(|e| e.map_err(NotStored::Refused))
-                    .collect();
-                Self::remove_parts(&answers);
-                fault::point("registry.parts_removed");
-                self.tell(&sessions, &answers);
-                fault::point("registry.told");
-                let mut answers = answers.into_iter();
-                for (count, reply) in replies {
-                    // Who asked may be gone; the commit stands.
-                    let _ = reply.send(answers.by_ref().take(count).collect());
-                }
-                fault::point("registry.answered");
-            }
-            Err(error) => {
-                tracing::error!(%error, "a commit failed; the store is opened again");
-                for (count, reply) in replies {
-                    let _ = reply.send(vec![Err(NotStored::Failed(error.to_string())); count]);
-                }
-                context.stop();
-            }
-        }
-    }
-}
-
-impl RegistryActor {
-    /// Removes the part files that failed tasks had kept and that nobody knows any more.
-    fn remove_parts(answers: &[Answer]) {
-        for answer in answers {
-            let Ok(Effect::Forgotten(forgotten)) = answer else {
-                continue;
-            };
-            for part in &forgotten.parts {
-                if let Err(error) = discard(&part.path, part.identity) {
-                    tracing::warn!(%error, "a part file was left behind");
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self, sessions: &[SessionId], answers: &[Answer]) {
-        let mut facts = Vec::new();
-        for (session, answer) in sessions.iter().zip(answers) {
-            if let Ok(Effect::Closed(fact)) = answer {
-                if let Some(task) = fact.fact.task() {
-                    self.fences.remove(&task);
-                }
-                facts.push((session.clone(), fact.clone()));
-            }
-        }
-        if let (false, Some(notifier)) = (facts.is_empty(), self.notifier.current()) {
-            notifier.do_send(Committed(facts));
-        }
-    }
-}
-
-const fn session_of(change: &Change) -> &SessionId {
-    match change {
-        Change::PutSession { id, .. } => id,
-        Change::Register { session, .. }
-        | Change::Resume { session, .. }
-        | Change::SetDesired { session, .. }
-        | Change::Record { session, .. }
-        | Change::Close { session, .. }
-        | Change::Acknowledge { session, .. }
-        | Change::Forget { session, .. }
-        | Change::RemoveSession { session } => session,
-    }
-}
-
-/// A transfer begins: it gets the task, what is known of its progress, and the generation under
-/// which alone it may write.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Begun, NotStored>")]
+#[rtype(result = "Result<Vec<Begun>, NotStored>")]
 pub(crate) struct Begin {
     pub(crate) session: SessionId,
-    pub(crate) task: TaskId,
+    pub(crate) tasks: Vec<TaskId>,
 }
 
 /// What a transfer begins with.
@@ -289,11 +164,26 @@ pub(crate) enum Begun {
 }
 
 impl Handler<Begin> for RegistryActor {
-    type Result = Result<Begun, NotStored>;
+    type Result = Result<Vec<Begun>, NotStored>;
 
     fn handle(&mut self, message: Begin, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.begin");
-        let found = self.store.task(&message.session, message.task);
+        let Begin { session, tasks } = message;
+        tasks
+            .into_iter()
+            .map(|task| self.begin(&session, task, context))
+            .collect()
+    }
+}
+
+impl RegistryActor {
+    fn begin(
+        &mut self,
+        session: &SessionId,
+        task: TaskId,
+        context: &mut Context<Self>,
+    ) -> Result<Begun, NotStored> {
+        let found = self.store.task(session, task);
         Ok(match self.read(found, context)? {
             None => Begun::Unknown,
             Some((
@@ -305,83 +195,14 @@ impl Handler<Begin> for RegistryActor {
             )) => Begun::Ended(outcome),
             Some(live) => {
                 if let Some(checkpoint) = &live.1 {
-                    let task = message.task;
-                    self.remove_void_tickets(&message.session, task, checkpoint, context)?;
+                    self.remove_void_tickets(session, task, checkpoint, context)?;
                 }
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);
-                self.fences.insert(message.task, generation);
+                self.fences.raise(task, generation);
                 fault::point("registry.begun");
                 Begun::Live(Box::new(live), generation)
             }
         })
     }
-}
-
-/// One task with its progress.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Option<(Task, Option<Checkpoint>)>, NotStored>")]
-pub(crate) struct ReadTask {
-    pub(crate) session: SessionId,
-    pub(crate) task: TaskId,
-}
-
-impl Handler<ReadTask> for RegistryActor {
-    type Result = Result<Option<(Task, Option<Checkpoint>)>, NotStored>;
-
-    fn handle(&mut self, message: ReadTask, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.read_task");
-        let found = self.store.task(&message.session, message.task);
-        self.read(found, context)
-    }
-}
-
-/// A page of a session's tasks.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<TaskSummary>, NotStored>")]
-pub(crate) struct ListTasks {
-    pub(crate) session: SessionId,
-    pub(crate) after: Option<TaskId>,
-    pub(crate) limit: usize,
-}
-
-impl Handler<ListTasks> for RegistryActor {
-    type Result = Result<Vec<TaskSummary>, NotStored>;
-
-    fn handle(&mut self, message: ListTasks, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.list");
-        let found = self
-            .store
-            .tasks(&message.session, message.after, message.limit);
-        self.read(found, context)
-    }
-}
-
-/// Facts that nobody has acknowledged.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<NumberedFact>, NotStored>")]
-pub(crate) struct ReadFacts {
-    pub(crate) session: SessionId,
-    pub(crate) after: Sequence,
-    pub(crate) limit: usize,
-}
-
-impl Handler<ReadFacts> for RegistryActor {
-    type Result = Result<Vec<NumberedFact>, NotStored>;
-
-    fn handle(&mut self, message: ReadFacts, context: &mut Self::Context) -> Self::Result {
-        fault::point("registry.read_facts");
-        let found = self
-            .store
-            .facts(&message.session, message.after, message.limit);
-        self.read(found, context)
-    }
-}
-
-/// Makes a session or gives it a new configuration.
-pub(crate) fn put_session(id: &SessionId, rules: &SessionRules) -> Apply {
-    Apply(vec![Change::PutSession {
-        id: id.clone(),
-        rules: Box::new(rules.clone()),
-    }])
 }

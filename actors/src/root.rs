@@ -3,6 +3,8 @@
 mod sessions;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::AsyncContext;
@@ -16,9 +18,12 @@ use crate::attachment::Attachments;
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::{CallError, StartError};
 use crate::notifier::{NotifierActor, Subscribers};
+use crate::ownership::{Owner, Owners};
+use crate::refresh::Refresh;
 use crate::registry::RegistryActor;
 use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
+use crate::starting::{StartRequest, Starts};
 use crate::world::World;
 use sessions::OpenSession;
 
@@ -40,7 +45,19 @@ pub(crate) enum Request {
 pub(crate) struct ToOpen {
     pub(crate) id: SessionId,
     pub(crate) rules: Box<SessionRules>,
-    pub(crate) reply: oneshot::Sender<Result<SlotRef<SessionActor>, CallError>>,
+    /// What to start in it.
+    pub(crate) requests: Vec<StartRequest>,
+    pub(crate) reply: oneshot::Sender<Result<Opened, CallError>>,
+}
+
+/// A session that somebody waited for.
+pub(crate) struct Opened {
+    pub(crate) slot: SlotRef<SessionActor>,
+    /// What makes its handles its owner.
+    pub(crate) owner: Arc<Owner>,
+    /// What became of the requests; or they themselves, when the session was open already: it is
+    /// asked then.
+    pub(crate) started: Result<Starts, Vec<StartRequest>>,
 }
 
 /// What a child's end looks like to the root. The number is that of the incarnation.
@@ -49,6 +66,8 @@ enum Report {
     Registry(u64, ChildExit),
     Notifier(u64, ChildExit),
     Session(SessionId, u64, ChildExit),
+    /// The last fact of an invalidated session was acknowledged: the store does not know it any more.
+    Gone(SessionId),
 }
 
 /// The slots that handles need; they live as long as the root.
@@ -58,6 +77,7 @@ pub(crate) struct Doors {
     pub(crate) notifier: SlotRef<NotifierActor>,
     pub(crate) subscribers: Subscribers,
     pub(crate) attachments: Attachments,
+    pub(crate) refresh: Refresh,
 }
 
 pub(crate) struct Root {
@@ -72,6 +92,7 @@ pub(crate) struct Root {
     /// Sessions to open when the registry runs again.
     postponed: Vec<ToOpen>,
     subscribers: Subscribers,
+    owners: Owners,
     next_incarnation: u64,
     reports: mpsc::UnboundedSender<Report>,
     inbox: mpsc::UnboundedReceiver<Report>,
@@ -99,11 +120,16 @@ impl Root {
             sessions: BTreeMap::new(),
             postponed: Vec::new(),
             subscribers: Subscribers::default(),
+            owners: Owners::default(),
             next_incarnation: 0,
             reports,
             inbox,
         };
-        let store = root.open_store().await;
+        let open = match root.world.recreates_store {
+            true => open_or_recreate,
+            false => Store::open,
+        };
+        let store = root.open_store(open).await;
         let store = store.map_err(|error| StartError::State(error.to_string()))?;
         root.start_registry(store).await;
         root.start_notifier();
@@ -116,6 +142,7 @@ impl Root {
             notifier: self.notifier.reference(),
             subscribers: self.subscribers.clone(),
             attachments: self.world.attachments.clone(),
+            refresh: self.world.refresh.clone(),
         }
     }
 
@@ -176,6 +203,7 @@ impl Root {
             tracing::warn!("the store did not close in time");
         }
         self.subscribers.end();
+        self.world.refresh.end();
     }
 
     async fn child_ended(&mut self, report: Report) -> Result<(), GaveUp> {
@@ -188,6 +216,10 @@ impl Root {
                 self.restart_notifier(&exit)
             }
             Report::Session(id, number, exit) => self.restart_session(id, number, &exit).await,
+            Report::Gone(id) => {
+                self.session_is_gone(&id);
+                Ok(())
+            }
             // An incarnation that was given up before it ended.
             Report::Registry(..) | Report::Notifier(..) => Ok(()),
         }
@@ -206,7 +238,7 @@ impl Root {
                 let why = format!("the store fails again and again ({exit:?}) {error}");
                 return Err(GaveUp(why));
             }
-            match self.open_store().await {
+            match self.open_store(Store::open).await {
                 Ok(store) => break store,
                 Err(failed) => error = failed.to_string(),
             }
@@ -229,20 +261,20 @@ impl Root {
         Ok(())
     }
 
-    async fn open_store(&self) -> Result<Store, StoreError> {
+    async fn open_store(&self, open: OpenStore) -> Result<Store, StoreError> {
         let path = self.world.store_path.clone();
         match &self.world.registry_place {
-            Place::Here => Store::open(&path),
+            Place::Here => open(&path),
             Place::Arbiter(arbiter) => {
                 let (sender, receiver) = oneshot::channel();
                 let opened = path.clone();
                 arbiter.spawn_fn(move || {
                     // The root waits right below.
-                    let _ = sender.send(Store::open(&opened));
+                    let _ = sender.send(open(&opened));
                 });
                 match receiver.await {
                     Ok(store) => store,
-                    Err(_) => Store::open(&path),
+                    Err(_) => open(&path),
                 }
             }
         }
@@ -252,21 +284,26 @@ impl Root {
     async fn start_registry(&mut self, store: Store) {
         let number = self.next_number();
         let notifier = self.notifier.reference();
+        let world = self.world.clone();
         let registry = self.registry.clone();
-        let parts_dir = self.world.parts_dir.clone();
         let (built, is_built) = oneshot::channel();
+        let reports = self.reports.clone();
+        let gone = Box::new(move |session| {
+            // Without a root nobody needs to know.
+            let _ = reports.send(Report::Gone(session));
+        });
         let build = move |context: &mut actix::Context<RegistryActor>| {
             registry.put(context.address());
             // The root waits right below.
             let _ = built.send(());
-            RegistryActor::new(store, notifier, parts_dir)
+            RegistryActor::new(store, notifier, gone, world)
         };
         let reports = self.reports.clone();
         let report = move |exit| {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Registry(number, exit));
         };
-        let guard = spawn_child(&self.world.registry_place, build, report);
+        let (_, guard) = spawn_child(&self.world.registry_place, build, report);
         self.registry_child = Some((number, guard));
         // When it never ran its report comes next, and starts another.
         let _ = is_built.await;
@@ -277,16 +314,17 @@ impl Root {
         let subscribers = self.subscribers.clone();
         let registry = self.registry.reference();
         let notifier = self.notifier.clone();
+        let world = self.world.clone();
         let build = move |context: &mut actix::Context<NotifierActor>| {
             notifier.put(context.address());
-            NotifierActor::new(subscribers, registry)
+            NotifierActor::new(subscribers, registry, world)
         };
         let reports = self.reports.clone();
         let report = move |exit| {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Notifier(number, exit));
         };
-        let guard = spawn_child(&Place::Here, build, report);
+        let (_, guard) = spawn_child(&Place::Here, build, report);
         self.notifier_child = Some((number, guard));
     }
 
@@ -294,6 +332,18 @@ impl Root {
         self.next_incarnation += 1;
         self.next_incarnation
     }
+}
+
+/// A way to open the store at a path.
+type OpenStore = fn(&Path) -> Result<Store, StoreError>;
+
+fn open_or_recreate(path: &Path) -> Result<Store, StoreError> {
+    let (store, aside) = Store::open_or_recreate(path)?;
+    if let Some(aside) = aside {
+        let aside = aside.display();
+        tracing::error!(%aside, "the store was damaged: it is kept there, and a new one is made");
+    }
+    Ok(store)
 }
 
 fn is_current(child: &Option<(u64, ChildGuard)>, number: u64) -> bool {

@@ -33,15 +33,20 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (requests, inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
-    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
-    let run = move || control(directory, workers, inbox, &ready, &stop);
-    thread::Builder::new()
+    let run = move || control(directory, &options, inbox, &ready, &stop);
+    let control = thread::Builder::new()
         .name("longhaul".to_owned())
         .spawn(run)
         .map_err(|error| StartError::Threads(error.to_string()))?;
     let gone = || StartError::Threads("the control thread ended while it started".to_owned());
-    let doors = opened.recv().map_err(|_| gone())??;
-    Ok(EngineHandle::new(requests, doors, stopped))
+    match opened.recv().unwrap_or_else(|_| Err(gone())) {
+        Ok(doors) => Ok(EngineHandle::new(requests, doors, stopped)),
+        Err(error) => {
+            // When it answers, the directory is free again; whatever the thread's end was.
+            let _ = control.join();
+            Err(error)
+        }
+    }
 }
 
 fn not_acquired(error: AcquireError) -> StartError {
@@ -59,15 +64,18 @@ type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
 /// The control thread, from the start of the system to its end.
 fn control(
     directory: StateDir,
-    workers: usize,
+    options: &EngineOptions,
     inbox: mpsc::UnboundedReceiver<Request>,
     ready: &Ready,
     stop: &watch::Sender<Option<Stopped>>,
 ) {
+    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
     let system = System::new();
     let (arbiters, reason) = system.block_on(async {
         let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
-        let world = world(&directory, &arbiters);
+        let mut world = world(&directory, &arbiters);
+        world.refresh.lock().rules = options.launch_rules;
+        world.recreates_store = options.recreate_damaged_store;
         let reason = serve(world, inbox, ready).await;
         (arbiters, reason)
     });

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::attachment::Attachments;
 use crate::blocks::Blocks;
 use crate::child::Place;
+use crate::desktop::Desktop;
+use crate::intake::Intake;
 use crate::net::Dial;
+use crate::refresh::Refresh;
 use crate::time::Clock;
 
 /// Makes the way to the network for the arbiter that calls it.
@@ -27,8 +30,17 @@ pub(crate) struct World {
     next_worker: Arc<AtomicUsize>,
     pub(crate) make_dial: MakeDial,
     pub(crate) blocks: Blocks,
+    pub(crate) intake: Intake,
     pub(crate) attachments: Attachments,
+    pub(crate) refresh: Refresh,
+    pub(crate) desktop: Desktop,
+    /// A damaged store is put aside and made anew when the engine starts.
+    pub(crate) recreates_store: bool,
 }
+
+/// A worker, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worker(pub(crate) usize);
 
 /// What a world is made of.
 pub(crate) struct WorldParts {
@@ -55,13 +67,22 @@ impl World {
             next_worker: Arc::default(),
             make_dial: parts.make_dial,
             blocks: Blocks::default(),
+            intake: Intake::default(),
             attachments: Attachments::default(),
+            refresh: Refresh::default(),
+            desktop: Desktop::default(),
+            recreates_store: false,
         }
     }
 
-    /// The place of the next transfer: the workers in turn.
-    pub(crate) fn next_worker(&self) -> &Place {
+    /// Where the next transfer runs: the workers in turn.
+    pub(crate) fn next_worker(&self) -> Worker {
         let turn = self.next_worker.fetch_add(1, Ordering::Relaxed);
-        &self.worker_places[turn % self.worker_places.len()]
+        Worker(turn % self.worker_places.len())
+    }
+
+    /// The place of a worker.
+    pub(crate) fn place_of(&self, Worker(number): Worker) -> &Place {
+        &self.worker_places[number]
     }
 }

@@ -1,13 +1,11 @@
 //! One run of `longhaul get`: start or go on, watch, and clean up.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use longhaul::{
-    Destination, DownloadRequest, DownloadTask, Engine, Error, Events, Outcome, Session,
-    TaskSnapshot, TaskState,
+    DownloadRequest, DownloadTask, Engine, Error, Events, Outcome, Session, TaskSnapshot, TaskState,
 };
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -52,9 +50,6 @@ enum End {
     EngineStopped,
 }
 
-/// What identifies a download: the same in two runs of one command.
-type Key = (String, bool, PathBuf);
-
 /// Downloads what the plan says, or goes on with it.
 ///
 /// # Errors
@@ -86,16 +81,22 @@ impl Run {
         let path = directory.path();
         let was_there = path.is_dir();
         let engine = Engine::builder(&path).start().map_err(explain)?;
-        let session = engine.session(configuration).await?;
+        let mut reporter = Reporter::new(output, requests.len());
+        reporter.begin(requests.len(), &path);
+        // One step with the opening: what an earlier run left goes on with the options of this one.
+        let wanted = requests.iter().cloned();
+        let wanted = wanted.map(|request| request.adopt_existing(true)).collect();
+        let opened = engine.session_with(configuration, wanted).await?;
+        let (session, events) = (opened.session, opened.events);
+        let mut start = Start::new(requests, retry);
         let known = if was_there {
             session.snapshot().await?
         } else {
             Vec::new()
         };
-        let events = session.events().await?;
-        let mut reporter = Reporter::new(output, requests.len());
-        reporter.begin(requests.len(), &path);
-        let (ledger, tasks) = start(&session, requests, known, retry, &mut reporter).await?;
+        let gone = start.sort(opened.tasks, known, &mut reporter);
+        start.begin_anew(&session, gone, &mut reporter).await?;
+        let Start { ledger, tasks, .. } = start;
         Ok(Self {
             engine,
             session,
@@ -211,81 +212,99 @@ impl Run {
     }
 }
 
-/// Starts what is not finished yet: with the tasks of an earlier run where there are any.
-async fn start(
-    session: &Session,
+/// The beginning of a run: which task is which download's, and which were fetched by an earlier run.
+struct Start {
     requests: Vec<DownloadRequest>,
-    known: Vec<TaskSnapshot>,
-    retry: RetryLimits,
-    reporter: &mut Reporter,
-) -> Result<(Ledger, Vec<Option<DownloadTask>>), Fault> {
-    let mut ledger = Ledger::new(requests.len(), retry);
-    let mut tasks = vec![None; requests.len()];
-    // The newest task of each download: an older one has failed in an earlier run.
-    let mut known: HashMap<Key, TaskSnapshot> = known
-        .into_iter()
-        .map(|snapshot| (key_of_task(&snapshot.task), snapshot))
-        .collect();
-    let (mut items, mut places, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-    for (item, request) in requests.into_iter().enumerate() {
-        let earlier = known.remove(&key(request.url().as_str(), request.destination()));
-        let is_fetched = earlier.as_ref().is_some_and(|earlier| {
-            matches!(
-                earlier.outcome,
-                Some(Outcome::Finished(_) | Outcome::Skipped(_))
-            )
-        });
-        if let Some(TaskSnapshot {
-            task,
-            outcome: Some(outcome),
-            ..
-        }) = earlier
-            && is_there(&outcome)
-        {
-            let note = ledger.end(item, outcome);
-            note.into_iter()
-                .for_each(|n| reporter.note(n, Label::of(&task), ledger.tally()));
-            tasks[item] = Some(task);
-            continue;
+    ledger: Ledger,
+    tasks: Vec<Option<DownloadTask>>,
+}
+
+impl Start {
+    fn new(requests: Vec<DownloadRequest>, retry: RetryLimits) -> Self {
+        Self {
+            ledger: Ledger::new(requests.len(), retry),
+            tasks: vec![None; requests.len()],
+            requests,
         }
-        items.push(item);
-        places.push((request.url().clone(), request.destination().clone()));
-        // A task that has failed for good is made again and goes on with what the failed one held;
-        // one whose file has gone since has nothing to go on with.
-        wanted.push(request.adopt_existing(!is_fetched));
     }
-    let results = session.start_downloads(wanted).await?;
-    for ((item, (url, destination)), result) in items.into_iter().zip(places).zip(results) {
-        let result = result.and_then(|task| match ledger.track(item, task.id()) {
+
+    /// Sorts the tasks that the requests have got. What an earlier run has fetched is told as
+    /// finished; the answer is the downloads whose file has gone since.
+    fn sort(
+        &mut self,
+        results: Vec<Result<DownloadTask, Error>>,
+        known: Vec<TaskSnapshot>,
+        reporter: &mut Reporter,
+    ) -> Vec<usize> {
+        let fetched = |known: TaskSnapshot| match known.outcome {
+            Some(outcome @ (Outcome::Finished(_) | Outcome::Skipped(_))) => {
+                Some((known.task.id(), outcome))
+            }
+            Some(
+                Outcome::Uploaded(_)
+                | Outcome::Failed(_)
+                | Outcome::Cancelled
+                | Outcome::CancelledResumable(_),
+            )
+            | None => None,
+        };
+        let mut fetched: HashMap<_, _> = known.into_iter().filter_map(fetched).collect();
+        let mut gone = Vec::new();
+        for (item, result) in results.into_iter().enumerate() {
+            let outcome = result.as_ref().ok().and_then(|it| fetched.remove(&it.id()));
+            match (result, outcome) {
+                (Ok(task), Some(outcome)) if is_there(&outcome) => {
+                    if let Some(note) = self.ledger.end(item, outcome) {
+                        reporter.note(note, Label::of(&task), self.ledger.tally());
+                    }
+                    self.tasks[item] = Some(task);
+                }
+                (Ok(_), Some(_)) => gone.push(item),
+                (result, _) => self.take(item, result, reporter),
+            }
+        }
+        gone
+    }
+
+    /// Starts downloads whose finished tasks lead to no file any more: there is nothing to take over.
+    async fn begin_anew(
+        &mut self,
+        session: &Session,
+        gone: Vec<usize>,
+        reporter: &mut Reporter,
+    ) -> Result<(), Fault> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let requests = gone.iter().map(|item| self.requests[*item].clone());
+        let results = session.start_downloads(requests.collect()).await?;
+        for (item, result) in gone.into_iter().zip(results) {
+            self.take(item, result, reporter);
+        }
+        Ok(())
+    }
+
+    /// Takes the task of a download that has not ended, or tells why there is none.
+    fn take(&mut self, item: usize, result: Result<DownloadTask, Error>, reporter: &mut Reporter) {
+        let result = result.and_then(|task| match self.ledger.track(item, task.id()) {
             true => Ok(task),
             false => Err(Error::Store(format!("it gave task {} twice", task.id()))),
         });
         match result {
-            Ok(task) => tasks[item] = Some(task),
+            Ok(task) => self.tasks[item] = Some(task),
             Err(error) => {
+                let request = &self.requests[item];
                 let label = Label {
                     task: None,
-                    url: &url,
-                    destination: &destination,
+                    url: request.url(),
+                    destination: request.destination(),
                 };
-                let note = ledger.refuse(item, &error);
-                note.into_iter()
-                    .for_each(|note| reporter.note(note, label, ledger.tally()));
+                if let Some(note) = self.ledger.refuse(item, &error) {
+                    reporter.note(note, label, self.ledger.tally());
+                }
             }
         }
     }
-    Ok((ledger, tasks))
-}
-
-fn key(url: &str, destination: &Destination) -> Key {
-    match destination {
-        Destination::File(path) => (url.to_owned(), true, path.clone()),
-        Destination::Directory(path) => (url.to_owned(), false, path.clone()),
-    }
-}
-
-fn key_of_task(task: &DownloadTask) -> Key {
-    key(task.url().as_str(), task.destination())
 }
 
 /// Whether what an earlier run has fetched is still there.

@@ -267,6 +267,12 @@ pub fn verify(expected: &[Digest], actual: &[Digest]) -> Result<(), Mismatch> {
     Ok(())
 }
 
+/// BLAKE3 of `bytes`, for what has them all at hand.
+#[must_use]
+pub fn blake3(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
+}
+
 #[derive(Clone)]
 enum State {
     Sha256(sha2::Sha256),

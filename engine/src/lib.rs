@@ -4,15 +4,18 @@
 //! are inputs, and everything to be done in the world is an action that the caller performs. So each
 //! rule can be tested in microseconds, and a whole transfer replayed from one seed.
 
+pub mod adoption;
 pub mod authorization_challenge;
 pub mod budget;
 pub mod checkpoint;
 pub mod checksum;
+pub mod delayed_request;
 pub mod download;
 pub mod event;
 pub mod failure;
 pub mod http;
 pub mod id;
+pub mod launch;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;

@@ -72,3 +72,6 @@ pub const DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
 
 /// The title of a notification: more than any desktop shows.
 pub const NOTIFICATION_TITLE_BYTES_MAX: usize = 512;
+
+/// Calls of an app that a session's log remembers: the most that an hourly budget may allow.
+pub const LAUNCHES_PER_HOUR_MAX: usize = 60;

@@ -78,6 +78,19 @@ impl RunQueue {
         None
     }
 
+    /// The tasks whose turn comes next, at most `tasks_max` of them, in about their order: what is
+    /// pushed, removed or released meanwhile changes it. They go on waiting.
+    #[must_use]
+    pub fn upcoming(&self, tasks_max: usize) -> Vec<TaskId> {
+        let hosts = || self.turns.iter().filter_map(|host| self.hosts.get(host));
+        let deepest = hosts().map(|queue| queue.waiting.len()).max().unwrap_or(0);
+        (0..deepest)
+            .flat_map(|depth| hosts().filter_map(move |queue| queue.waiting.get(depth)))
+            .take(tasks_max)
+            .copied()
+            .collect()
+    }
+
     /// Frees the place of a task of this host that [`RunQueue::pop`] had given out.
     pub fn release(&mut self, host: &str) {
         let Some(queue) = self.hosts.get_mut(host) else {
@@ -141,6 +154,24 @@ mod tests {
             .map(TaskId::get)
             .collect();
         assert_eq!(order, [0, 10, 1, 2]);
+    }
+
+    #[test]
+    fn upcoming_tasks_are_those_that_are_popped_next_and_go_on_waiting() {
+        let mut queue = RunQueue::new(10, 10);
+        assert_eq!(queue.upcoming(3), []);
+        for number in 0..3 {
+            queue.push("a", id(number));
+        }
+        queue.push("b", id(10));
+        for tasks_max in 0..6 {
+            let upcoming = queue.upcoming(tasks_max);
+            let mut popped = queue.clone();
+            let next: Vec<TaskId> = std::iter::from_fn(|| popped.pop())
+                .take(tasks_max)
+                .collect();
+            assert_eq!(upcoming, next);
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::time::Timestamp;
 /// The status of the whole that a part (206) is of.
 pub const STATUS_OK: u16 = 200;
 
+/// The first status that says that the request failed (RFC 9110 15.5).
+const STATUS_ERROR_MIN: u16 = 400;
+
 /// What was asked, as far as it bears on the meaning of the answer.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
@@ -26,6 +29,10 @@ pub struct Asked<'a> {
     pub validator: &'a Validator,
     /// The caller accepts the bytes of a `Content-Encoding` as they are.
     pub allow_encoded: bool,
+    /// The caller accepts the body of an error status as the file.
+    pub accept_error_status: bool,
+    /// An answer that asks to come back later is followed by another attempt.
+    pub may_retry: bool,
 }
 
 /// What an answer means.
@@ -76,6 +83,12 @@ pub enum RestartCause {
     Unsatisfiable,
 }
 
+/// Whether a body that came with this status is that of an error, not the resource.
+#[must_use]
+pub const fn is_error(status: u16) -> bool {
+    status >= STATUS_ERROR_MIN
+}
+
 /// The decision for one answer (design: resuming a download; RFC 9110 13.1.5, 14, 15.3.7).
 #[must_use]
 pub fn decide(asked: &Asked<'_>, head: &ResponseHead, now: Timestamp) -> Verdict {
@@ -86,10 +99,13 @@ pub fn decide(asked: &Asked<'_>, head: &ResponseHead, now: Timestamp) -> Verdict
         301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
         401 | 407 => Verdict::Challenge,
         416 if asked.from.is_some() => unsatisfiable(asked, head),
-        408 | 425 | 429 | 500 | 502 | 503 | 504 => {
+        408 | 425 | 429 | 500 | 502 | 503 | 504
+            if asked.may_retry || !asked.accept_error_status =>
+        {
             let delay = retry_after::from_head(head, now.as_unix_secs());
             Verdict::Later(delay, status_failure(head.status))
         }
+        400..=599 if asked.accept_error_status => whole(asked, head),
         400..=599 => Verdict::Fail(status_failure(head.status)),
         status => Verdict::Fail(Failure::new(
             FailureKind::Protocol,
@@ -114,8 +130,9 @@ fn fresh(asked: &Asked<'_>, head: &ResponseHead, total: Option<u64>, framing: Fr
         return encoded();
     }
     // Coded bytes are made anew for each answer, and a body that ends with the connection can not
-    // be told from a cut one: nothing of either is ever continued.
-    let resumable = !is_encoded && framing != Framing::UntilClose;
+    // be told from a cut one: nothing of either is ever continued. Nor is the body of an error, which
+    // may be gone with the next answer.
+    let resumable = !is_encoded && framing != Framing::UntilClose && !is_error(head.status);
     let validator = if resumable {
         Validator::from_head(head)
     } else {

@@ -55,6 +55,28 @@ pub struct SessionRules {
     pub resume_data_on_failure: bool,
 }
 
+/// Where a session is in its life. It only moves forward, and the store keeps it: a session that was
+/// being invalidated when the process died still is in the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// It takes new tasks.
+    Open,
+    /// It takes no new tasks, and those that it has go on to their ends.
+    Finishing,
+    /// It has no live task and never will: its last fact,
+    /// [`BecameInvalid`](crate::event::Fact::BecameInvalid), waits to be acknowledged.
+    Invalid,
+}
+
+/// How a session is brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Invalidation {
+    /// Its tasks go on to their ends (`finishTasksAndInvalidate`).
+    FinishTasks,
+    /// Its tasks are cancelled (`invalidateAndCancel`).
+    CancelTasks,
+}
+
 /// A proxy's scheme, place and credentials, parsed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl {

@@ -4,8 +4,9 @@ use longhaul_engine::checkpoint::{Checkpoint, Part};
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::metrics::TaskMetrics;
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::session::{Invalidation, SessionRules};
 use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 
@@ -15,7 +16,9 @@ use crate::resume::TicketClaim;
 /// durable at once and answers each by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Makes a session, or replaces the configuration of one. Answers [`Effect::Done`].
+    /// Makes a session, or replaces the configuration of one, whatever its state. A session that is
+    /// new in a store that had to be made anew begins with
+    /// [`Fact::StateLost`](longhaul_engine::event::Fact::StateLost). Answers [`Effect::Done`].
     PutSession {
         /// Its name.
         id: SessionId,
@@ -23,7 +26,8 @@ pub enum Change {
         rules: Box<SessionRules>,
     },
     /// Makes a task and claims its destination. Answers [`Effect::Registered`], or
-    /// [`Effect::Adopted`] when `adopt` found one.
+    /// [`Effect::Adopted`] when `adopt` found one. A session that is being invalidated gets no new
+    /// task.
     Register {
         /// Its session, which must exist.
         session: SessionId,
@@ -33,10 +37,11 @@ pub enum Change {
         desired: Desired,
         /// The time of the request.
         created_at: Timestamp,
-        /// Take the task of this session that claimed the same destination last, running or ended,
-        /// when it is for the same URL: its progress and its age stay, all other options become
-        /// those of `spec`, and `desired` too unless it has ended. One that failed is not taken: a
-        /// new task gets its progress.
+        /// Take the task of this session that claimed the same destination last, when it is for the
+        /// same URL: its progress and its age stay, all other options become those of `spec`, and
+        /// `desired` too. One that has ended stays as it is, and is taken only when its end is the
+        /// one that `spec` would have had ([`adoption`](longhaul_engine::adoption)); of one that
+        /// failed a new task gets the progress.
         adopt: bool,
     },
     /// Makes a task that goes on with the bytes of another one, which left them as resume data, and
@@ -72,7 +77,8 @@ pub enum Change {
         checkpoint: Box<Checkpoint>,
     },
     /// Ends a task: its outcome is set, its progress and its claim are dropped and a fact is added
-    /// to the session's log, all or nothing. Answers [`Effect::Closed`].
+    /// to the session's log, all or nothing. With the last task of a session that is being
+    /// invalidated the session ends too. Answers [`Effect::Closed`].
     Close {
         /// The task's session.
         session: SessionId,
@@ -83,7 +89,8 @@ pub enum Change {
         /// What it took.
         metrics: Option<Box<TaskMetrics>>,
     },
-    /// Drops the facts up to a number, and the tasks that they ended. Doing it again changes
+    /// Drops the facts up to a number, and the tasks that they ended; with the fact that the session
+    /// became invalid, the session as [`Change::RemoveSession`] does. Doing it again changes
     /// nothing. Answers [`Effect::Forgotten`].
     Acknowledge {
         /// The session.
@@ -98,6 +105,22 @@ pub enum Change {
         session: SessionId,
         /// The task.
         task: TaskId,
+    },
+    /// Replaces what is known of a session's calls of its app. Answers [`Effect::Done`].
+    PutLaunches {
+        /// The session, which must exist.
+        session: SessionId,
+        /// Its calls.
+        log: Box<LaunchLog>,
+    },
+    /// Lets a session take no new tasks, and end with the last one that it has: at once when it has
+    /// none. Doing it again changes nothing but that `how` may cancel now what it did not before.
+    /// Answers [`Effect::Invalidated`].
+    Invalidate {
+        /// The session.
+        session: SessionId,
+        /// What becomes of its tasks.
+        how: Invalidation,
     },
     /// Drops a session with all its ended tasks and its facts. A later session of this name starts
     /// its log anew. Answers [`Effect::Forgotten`].
@@ -118,23 +141,28 @@ pub enum Effect {
     Adopted {
         /// Its number.
         task: TaskId,
-        /// Its options are others now: what runs for it runs with the old ones.
+        /// Its options are others now: what runs for it runs with the old ones. Never of one that
+        /// has ended.
         is_changed: bool,
     },
-    /// The task has ended; this fact says so.
-    Closed(NumberedFact),
+    /// The task has ended. The first fact says so; a second one says that its session ended with it.
+    Closed(Vec<NumberedFact>),
+    /// The session takes no new tasks. The fact says that it has ended, when it did so just now.
+    Invalidated(Option<NumberedFact>),
     /// What is gone.
     Forgotten(Forgotten),
 }
 
-/// Tasks that the store does not know any more.
+/// What the store does not know any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Their numbers, in the order of their facts or numbers.
+    /// Tasks, in the order of their facts or numbers.
     pub tasks: Vec<TaskId>,
     /// The part files that failed tasks among them had kept and not handed over as resume data: nobody
     /// else will remove them.
     pub parts: Vec<Part>,
+    /// Their session is gone too: its name is free.
+    pub session_is_gone: bool,
 }
 
 /// Why a change was not made. Nothing of it is stored; the other changes of its commit are.
@@ -144,6 +172,9 @@ pub enum Refusal {
     /// There is no session of this name.
     #[error("there is no session \"{0}\"; open it first")]
     NoSuchSession(SessionId),
+    /// The session is being invalidated and gets no new task.
+    #[error("the session \"{0}\" is being invalidated and takes no new tasks")]
+    Invalidated(SessionId),
     /// There is no such task: it never was, or its end was acknowledged.
     #[error("there is no such task; it may have ended and been acknowledged")]
     NoSuchTask,

@@ -4,12 +4,13 @@
 mod ending;
 mod registering;
 mod resuming;
+mod session;
 
 use std::collections::HashMap;
 
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::id::{SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::Desired;
 use redb::{ReadableTable, WriteTransaction};
 
@@ -17,7 +18,7 @@ use self::registering::Registration;
 use crate::change::{Change, Effect, Refusal};
 use crate::codec::{self, Record, TooLarge};
 use crate::error::Trouble;
-use crate::records::{CheckpointV1, CounterV1, SessionV1, StateV1, Unusable};
+use crate::records::{CheckpointV1, CounterV1, LaunchV1, StateV1, Unusable};
 use crate::tables::{self, CHECKPOINTS, STATES, WriteTables, bad_row, number_key, numbered};
 
 /// The first number of tasks and of facts. Zero means "before all of them".
@@ -117,15 +118,18 @@ impl Batch<'_> {
             } => self.close(session, *task, outcome, metrics.as_deref()),
             Change::Acknowledge { session, up_to } => self.acknowledge(session, *up_to),
             Change::Forget { session, task } => self.forget(session, *task),
+            Change::PutLaunches { session, log } => self.put_launches(session, log),
+            Change::Invalidate { session, how } => self.invalidate(session, *how),
             Change::RemoveSession { session } => self.remove_session(session),
         }
     }
 
-    fn put_session(&mut self, id: &SessionId, rules: &SessionRules) -> Step {
-        let row = encoded(&SessionV1::from(rules))?;
+    fn put_launches(&mut self, session: &SessionId, log: &LaunchLog) -> Step {
+        self.check_session(session)?;
+        let row = encoded(&LaunchV1::from(log))?;
         self.tables
-            .sessions
-            .insert(id.as_str().as_bytes(), row.as_slice())?;
+            .launches
+            .insert(session.as_str().as_bytes(), row.as_slice())?;
         Ok(Effect::Done)
     }
 

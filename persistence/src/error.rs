@@ -80,6 +80,12 @@ impl StoreError {
         let path = path.to_owned();
         match error {
             redb::DatabaseError::DatabaseAlreadyOpen => Self::Locked { path },
+            redb::DatabaseError::Storage(redb::StorageError::Io(source))
+                if source.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                let what = "it ends too early".to_owned();
+                Self::Corrupt { path, what }
+            }
             redb::DatabaseError::Storage(redb::StorageError::Io(source)) => {
                 Self::Io { path, source }
             }
@@ -116,6 +122,12 @@ impl Trouble {
         match self {
             Self::Row { table, key, what } => {
                 let what = format!("table {table}, key {key}: {what}");
+                StoreError::Corrupt { path, what }
+            }
+            Self::Database(redb::Error::Io(source))
+                if source.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                let what = "it ends too early".to_owned();
                 StoreError::Corrupt { path, what }
             }
             Self::Database(redb::Error::Io(source)) => StoreError::Failed { path, source },

@@ -1,17 +1,18 @@
 //! Opening the file: whose it is, whether it may be read, and making it when it is new.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::panic;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend};
 
 use crate::error::{StoreError, Trouble};
 use crate::records::CounterV1;
-use crate::tables::{self, EPOCH, META, SCHEMA, WriteTables, bad_row};
+use crate::tables::{self, EPOCH, META, NEXT_TASK, RECREATED, SCHEMA, WriteTables, bad_row};
 
 /// The layout of all tables together. A store with a higher one is refused.
 pub(crate) const SCHEMA_VERSION: u64 = 1;
@@ -22,6 +23,10 @@ const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Secrets are in it: nobody but the owner.
 const FILE_MODE: u32 = 0o600;
+
+/// Tasks that a store numbers before it is damaged: more than any will see. The next one begins after
+/// them, because a number is never used twice in one directory.
+const TASKS_PER_STORE: u64 = 1_000_000_000;
 
 /// How a file of the database begins. It is written last when one is made.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
@@ -58,16 +63,20 @@ fn lock_and_open(path: &Path) -> Result<(Database, u64), StoreError> {
             path: path.to_owned(),
         });
     };
+    // Whatever crashed between: a new store beside a damaged one is there in its place.
+    let damaged = damaged_copies(path).map_err(|source| io_error(path, source))?;
     let backend = FileBackend::new(file).map_err(|error| StoreError::opening(path, error))?;
-    let opened = open_backend(path, backend)?;
+    let opened = open_backend(path, backend, damaged)?;
     close_to_others(path).map_err(|source| io_error(path, source))?;
     Ok(opened)
 }
 
-/// Opens or makes the store in `backend`; `path` is its name in errors.
+/// Opens or makes the store in `backend`; `path` is its name in errors, and so many stores before it
+/// were damaged.
 pub(crate) fn open_backend(
     path: &Path,
     backend: impl StorageBackend,
+    damaged: u64,
 ) -> Result<(Database, u64), StoreError> {
     prepare(path, &backend)?;
     let database = Builder::new()
@@ -75,8 +84,51 @@ pub(crate) fn open_backend(
         .create_with_backend(backend)
         .map_err(|error| StoreError::opening(path, error))?;
     let is_new = check_schema(path, &database)?;
-    let epoch = begin_epoch(&database, is_new).map_err(|trouble| opening(path, trouble))?;
+    let made_after = is_new.then_some(damaged);
+    let epoch = begin_epoch(&database, made_after).map_err(|trouble| opening(path, trouble))?;
     Ok((database, epoch))
+}
+
+/// Renames a damaged store to a name that says so and that no file has, and answers that.
+///
+/// # Errors
+/// [`StoreError::Io`] when the directory can not be read or written.
+pub(crate) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let moved = || -> io::Result<PathBuf> {
+        let aside = path.with_file_name(damaged_name(path, damaged_copies(path)? + 1));
+        fs::rename(path, &aside)?;
+        sync_directory(directory_of(path))?;
+        Ok(aside)
+    };
+    moved().map_err(|source| io_error(path, source))
+}
+
+fn damaged_name(path: &Path, number: u64) -> OsString {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".damaged-{number}"));
+    name
+}
+
+/// The highest number of a damaged store that lies beside this one; 0 without any.
+fn damaged_copies(path: &Path) -> io::Result<u64> {
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".damaged-");
+    let mut highest = 0;
+    for entry in fs::read_dir(directory_of(path))? {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        let number = bytes.strip_prefix(prefix.as_encoded_bytes());
+        let number = number.and_then(|rest| std::str::from_utf8(rest).ok()?.parse().ok());
+        highest = highest.max(number.unwrap_or(0));
+    }
+    Ok(highest)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        Some(_) | None => Path::new("."),
+    }
 }
 
 /// The file, made if it is not there, and locked until it is closed; `None` when it is locked.
@@ -96,10 +148,8 @@ fn lock_file(path: &Path) -> io::Result<Option<File>> {
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
         Err(TryLockError::Error(error)) => return Err(error),
     }
-    if file.metadata()?.len() == 0
-        && let Some(directory) = path.parent()
-    {
-        sync_directory(directory)?;
+    if file.metadata()?.len() == 0 {
+        sync_directory(directory_of(path))?;
     }
     Ok(Some(file))
 }
@@ -114,11 +164,6 @@ fn close_to_others(path: &Path) -> io::Result<()> {
 
 /// Makes the name of a new file durable, as the file without its name is lost in a power cut.
 fn sync_directory(directory: &Path) -> io::Result<()> {
-    let directory = if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    };
     File::open(directory)?.sync_all()
 }
 
@@ -138,9 +183,15 @@ fn prepare(path: &Path, backend: &impl StorageBackend) -> Result<(), StoreError>
     if length_bytes == 0 || head == MAGIC {
         return Ok(());
     }
-    if head != [0; MAGIC.len()] || length_bytes > UNFINISHED_BYTES_MAX {
+    if head != [0; MAGIC.len()] {
         return Err(StoreError::Foreign {
             path: path.to_owned(),
+        });
+    }
+    if length_bytes > UNFINISHED_BYTES_MAX {
+        return Err(StoreError::Corrupt {
+            path: path.to_owned(),
+            what: "its beginning is empty".to_owned(),
         });
     }
     backend.set_len(0).map_err(|source| io_error(path, source))
@@ -183,19 +234,25 @@ fn read_schema(database: &Database) -> Result<Option<u64>, Trouble> {
         .map(Some)
 }
 
-/// Counts this opening, durably, and makes all tables.
-fn begin_epoch(database: &Database, is_new: bool) -> Result<u64, Trouble> {
+/// Counts this opening, durably, and makes all tables: a new store's after so many damaged ones.
+fn begin_epoch(database: &Database, made_after: Option<u64>) -> Result<u64, Trouble> {
     let transaction = database.begin_write()?;
     let mut tables = WriteTables::open(&transaction)?;
     let epoch = tables::counter(&tables.meta, EPOCH)?.unwrap_or(0) + 1;
-    if is_new {
+    let mut put = |name, value| {
         tables
             .meta
-            .insert(SCHEMA, CounterV1::row(SCHEMA_VERSION).as_slice())?;
+            .insert(name, CounterV1::row(value).as_slice())
+            .map(|_| ())
+    };
+    if made_after.is_some() {
+        put(SCHEMA, SCHEMA_VERSION)?;
     }
-    tables
-        .meta
-        .insert(EPOCH, CounterV1::row(epoch).as_slice())?;
+    if let Some(damaged @ 1..) = made_after {
+        put(RECREATED, damaged)?;
+        put(NEXT_TASK, damaged.saturating_mul(TASKS_PER_STORE))?;
+    }
+    put(EPOCH, epoch)?;
     drop(tables);
     transaction.commit()?;
     Ok(epoch)

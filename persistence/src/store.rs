@@ -1,5 +1,8 @@
 //! The store: one file, one writer, durable commits, and reads of what was committed.
 
+mod check;
+mod tickets;
+
 use std::ops::{Bound, RangeBounds};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -7,22 +10,20 @@ use std::path::{Path, PathBuf};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::launch::LaunchLog;
+use longhaul_engine::session::{SessionRules, SessionState};
 use longhaul_engine::task::{Spec, Task};
 use longhaul_engine::time::Timestamp;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableHandle};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use crate::change::{Change, Effect, Refusal, TaskSummary};
 use crate::commit;
 use crate::error::{StoreError, Trouble};
 use crate::open;
-use crate::records::{
-    CheckpointV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, Unusable, ticket_key,
-};
-use crate::resume::TicketId;
+use crate::records::{CheckpointV1, FactV1, LaunchV1, SessionV1, StateV1, TaskV1, Unusable};
 use crate::tables::{
-    self, CHECKPOINTS, EVENTS, SESSIONS, STATES, TARGETS, TASKS, bad_row, decode_row, number_key,
-    numbered,
+    self, Bytes, CHECKPOINTS, EVENTS, LAUNCHES, META, NumberKey, SESSIONS, STATES, TASKS, bad_row,
+    decode_row, invalidated, number_key, numbered,
 };
 
 /// What the engine remembers. One file, which one `Store` at a time has open; dropping it closes
@@ -53,11 +54,33 @@ impl Store {
         })
     }
 
+    /// Opens the store at `path` as [`Store::open`] does, and reads every record of it. When the file is
+    /// damaged it is kept under another name, which is answered, and a new store is made in its
+    /// place. That one remembers it: every session that is made in it begins with
+    /// [`Fact::StateLost`](longhaul_engine::event::Fact::StateLost), and the numbers of its tasks are
+    /// none that the damaged one had given out. A crash at any point of this leaves one or the other.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and when the damaged file can not be renamed.
+    pub fn open_or_recreate(path: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
+        let opened = Self::open(path).and_then(|store| {
+            store.check()?;
+            Ok(store)
+        });
+        match opened {
+            Err(StoreError::Corrupt { .. }) => {
+                let aside = open::move_aside(path)?;
+                Ok((Self::open(path)?, Some(aside)))
+            }
+            opened => Ok((opened?, None)),
+        }
+    }
+
     /// Opens the store in `backend`, as [`Store::open`] does it with a file.
     #[cfg(test)]
     pub(crate) fn open_backend(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         let path = PathBuf::from("test.redb");
-        let (database, epoch) = open::open_backend(&path, backend)?;
+        let (database, epoch) = open::open_backend(&path, backend, 0)?;
         Ok(Self {
             database: Some(database),
             path,
@@ -102,6 +125,27 @@ impl Store {
             };
             let record: SessionV1 = decode_row(row.value(), SESSIONS, || id.to_string())?;
             Ok(Some(record.into()))
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// Where a session is in its life; `None` when there is no such session.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn session_state(&self, id: &SessionId) -> Result<Option<SessionState>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let transaction = self.database().begin_read()?;
+            let sessions = transaction.open_table(SESSIONS)?;
+            if sessions.get(id.as_str().as_bytes())?.is_none() {
+                return Ok(None);
+            }
+            let left = tables::counter(&transaction.open_table(META)?, &invalidated(id))?;
+            Ok(Some(match left {
+                None => SessionState::Open,
+                Some(0) => SessionState::Invalid,
+                Some(_) => SessionState::Finishing,
+            }))
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }
@@ -161,33 +205,33 @@ impl Store {
         session: &SessionId,
         task: TaskId,
     ) -> Result<Option<(Task, Option<Checkpoint>)>, StoreError> {
+        let read = || TaskTables::open(&self.database().begin_read()?)?.task(session, task);
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
+    /// At most `limit` tasks of a session as [`Store::task`] gives each, ended ones included, in the
+    /// order of their numbers, from the one after `after`: all as they were at one moment.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    pub fn full_tasks(
+        &self,
+        session: &SessionId,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> Result<Vec<(Task, Option<Checkpoint>)>, StoreError> {
         let read = || -> Result<_, Trouble> {
-            let transaction = self.database().begin_read()?;
-            let row = Row {
-                transaction: &transaction,
-                session,
-                task,
-            };
-            let Some(state) = row.read::<StateV1>(STATES)? else {
-                return Ok(None);
-            };
-            let missing = || row.unusable(TASKS, Unusable("the row is missing"));
-            let asked = row.read::<TaskV1>(TASKS)?.ok_or_else(missing)?;
-            let spec = Spec::try_from(asked).map_err(|it| row.unusable(TASKS, it))?;
-            let checkpoint = match row.read::<CheckpointV1>(CHECKPOINTS)? {
-                Some(record) => {
-                    Some(Checkpoint::try_from(record).map_err(|it| row.unusable(CHECKPOINTS, it))?)
-                }
-                None => None,
-            };
-            let task = Task {
-                id: task,
-                spec,
-                desired: state.desired.into(),
-                created_at: Timestamp::from_unix_ms(state.created_at_ms),
-                outcome: state.ended.map(|ended| ended.outcome.into()),
-            };
-            Ok(Some((task, checkpoint)))
+            let tables = TaskTables::open(&self.database().begin_read()?)?;
+            let mut tasks = Vec::new();
+            for row in tables
+                .states
+                .range(after_number(session, after.map(TaskId::get)))?
+                .take(limit)
+            {
+                let task = TaskId::new(row?.0.value().1);
+                tasks.extend(tables.task(session, task)?);
+            }
+            Ok(tasks)
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }
@@ -225,41 +269,18 @@ impl Store {
         read().map_err(|trouble| trouble.at(&self.path))
     }
 
-    /// The task that was made of a ticket, while the store knows it.
+    /// How often the app of a session was called back; empty when it never was.
     ///
     /// # Errors
     /// When the store can not be read.
-    pub fn ticket_holder(
-        &self,
-        ticket: TicketId,
-    ) -> Result<Option<(SessionId, TaskId)>, StoreError> {
+    pub fn launches(&self, session: &SessionId) -> Result<LaunchLog, StoreError> {
         let read = || -> Result<_, Trouble> {
-            let targets = self.database().begin_read()?.open_table(TARGETS)?;
-            let Some(row) = targets.get(ticket_key(ticket).as_slice())? else {
-                return Ok(None);
+            let launches = self.database().begin_read()?.open_table(LAUNCHES)?;
+            let Some(row) = launches.get(session.as_str().as_bytes())? else {
+                return Ok(LaunchLog::default());
             };
-            let shown = || format!("ticket {ticket:?}");
-            let holder: TargetV1 = decode_row(row.value(), TARGETS, shown)?;
-            let session = SessionId::new(holder.session)
-                .map_err(|error| bad_row(TARGETS, shown(), error.to_string()))?;
-            Ok(Some((session, TaskId::new(holder.task))))
-        };
-        read().map_err(|trouble| trouble.at(&self.path))
-    }
-
-    /// Where the ticket lay that a task was made of: of no more use since, and to be removed.
-    ///
-    /// # Errors
-    /// When the store can not be read.
-    pub fn spent_ticket(
-        &self,
-        session: &SessionId,
-        task: TaskId,
-    ) -> Result<Option<PathBuf>, StoreError> {
-        let read = || -> Result<_, Trouble> {
-            let states = self.database().begin_read()?.open_table(STATES)?;
-            let state: Option<StateV1> = numbered(&states, STATES, session, task.get())?;
-            Ok(state.and_then(|state| state.ticket).map(|it| it.path()))
+            let record: LaunchV1 = decode_row(row.value(), LAUNCHES, || session.to_string())?;
+            Ok(record.into())
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }
@@ -293,28 +314,49 @@ impl Drop for Store {
     }
 }
 
-/// One task in the tables of a read transaction.
-struct Row<'a> {
-    transaction: &'a ReadTransaction,
-    session: &'a SessionId,
-    task: TaskId,
+/// The tables of a read transaction that hold tasks.
+struct TaskTables {
+    tasks: ReadOnlyTable<NumberKey, Bytes>,
+    states: ReadOnlyTable<NumberKey, Bytes>,
+    checkpoints: ReadOnlyTable<NumberKey, Bytes>,
 }
 
-impl Row<'_> {
-    fn read<T: crate::codec::Record>(
-        &self,
-        table: redb::TableDefinition<'static, tables::NumberKey, tables::Bytes>,
-    ) -> Result<Option<T>, Trouble> {
-        let rows = self.transaction.open_table(table)?;
-        numbered(&rows, table, self.session, self.task.get())
+impl TaskTables {
+    fn open(transaction: &ReadTransaction) -> Result<Self, Trouble> {
+        Ok(Self {
+            tasks: transaction.open_table(TASKS)?,
+            states: transaction.open_table(STATES)?,
+            checkpoints: transaction.open_table(CHECKPOINTS)?,
+        })
     }
 
-    fn unusable(&self, table: impl TableHandle, Unusable(what): Unusable) -> Trouble {
-        bad_row(
-            table,
-            format!("{}/{}", self.session, self.task),
-            what.to_owned(),
-        )
+    fn task(
+        &self,
+        session: &SessionId,
+        task: TaskId,
+    ) -> Result<Option<(Task, Option<Checkpoint>)>, Trouble> {
+        let number = task.get();
+        let unusable = |table, Unusable(what)| -> Trouble {
+            bad_row(table, format!("{session}/{number}"), what.to_owned())
+        };
+        let Some(state) = numbered::<StateV1>(&self.states, STATES, session, number)? else {
+            return Ok(None);
+        };
+        let missing = || unusable(TASKS, Unusable("the row is missing"));
+        let asked = numbered::<TaskV1>(&self.tasks, TASKS, session, number)?.ok_or_else(missing)?;
+        let spec = Spec::try_from(asked).map_err(|it| unusable(TASKS, it))?;
+        let checkpoint = numbered::<CheckpointV1>(&self.checkpoints, CHECKPOINTS, session, number)?
+            .map(Checkpoint::try_from)
+            .transpose()
+            .map_err(|it| unusable(CHECKPOINTS, it))?;
+        let task = Task {
+            id: task,
+            spec,
+            desired: state.desired.into(),
+            created_at: Timestamp::from_unix_ms(state.created_at_ms),
+            outcome: state.ended.map(|ended| ended.outcome.into()),
+        };
+        Ok(Some((task, checkpoint)))
     }
 }
 

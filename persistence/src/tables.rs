@@ -31,12 +31,30 @@ pub(crate) const TARGETS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::n
 /// Facts that nobody has acknowledged.
 pub(crate) const EVENTS: TableDefinition<'_, NumberKey, Bytes> = TableDefinition::new("events-1");
 
+/// Session identifier: how often its app was called back.
+pub(crate) const LAUNCHES: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("launches-1");
+
 /// In [`META`]: the layout of all tables together.
 pub(crate) const SCHEMA: &[u8] = b"schema";
 /// In [`META`]: how often the store was opened.
 pub(crate) const EPOCH: &[u8] = b"epoch";
 /// In [`META`]: the number of the next task.
 pub(crate) const NEXT_TASK: &[u8] = b"next-task";
+
+/// In [`META`]: the store was made anew after an earlier one was damaged, so often.
+pub(crate) const RECREATED: &[u8] = b"recreated";
+
+/// In [`META`]: `session` is being invalidated; the value is how many of its tasks live. At 0 it is
+/// invalid.
+pub(crate) fn invalidated(session: &SessionId) -> Vec<u8> {
+    [b"invalidated/", session.as_str().as_bytes()].concat()
+}
+
+/// In [`META`]: `session` was told that an earlier store is lost. It outlives the session, so that
+/// the next one of this name does not hear it again.
+pub(crate) fn loss_told(session: &SessionId) -> Vec<u8> {
+    [b"loss-told/", session.as_str().as_bytes()].concat()
+}
 
 /// In [`META`]: the number of the next fact of `session`.
 pub(crate) fn next_fact(session: &SessionId) -> Vec<u8> {
@@ -57,6 +75,7 @@ pub(crate) struct WriteTables<'txn> {
     pub(crate) checkpoints: Table<'txn, NumberKey, Bytes>,
     pub(crate) targets: Table<'txn, Bytes, Bytes>,
     pub(crate) events: Table<'txn, NumberKey, Bytes>,
+    pub(crate) launches: Table<'txn, Bytes, Bytes>,
 }
 
 impl<'txn> WriteTables<'txn> {
@@ -70,6 +89,7 @@ impl<'txn> WriteTables<'txn> {
             checkpoints: transaction.open_table(CHECKPOINTS)?,
             targets: transaction.open_table(TARGETS)?,
             events: transaction.open_table(EVENTS)?,
+            launches: transaction.open_table(LAUNCHES)?,
         })
     }
 }

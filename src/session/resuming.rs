@@ -87,7 +87,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::ResumeData`] when it is of no use, [`Error::TargetInUse`], [`Error::Invalid`] when the
-    /// destination exists and may not be replaced, [`Error::Stopped`] or [`Error::Store`].
+    /// destination exists and may not be replaced, [`Error::Invalidated`], [`Error::Stopped`] or
+    /// [`Error::Store`].
     pub async fn resume_download(
         &self,
         data: ResumeData,

@@ -307,7 +307,10 @@ fn json_is_one_object_a_line_with_stable_names() {
         ("run", "downloads event schema state"),
         ("started", "destination event task url"),
         ("retrying", "at_unix_ms code event message retry task url"),
-        ("finished", "bytes event length_unverified path task url"),
+        (
+            "finished",
+            "bytes event length_unverified path status task url",
+        ),
         ("skipped", "event path task url"),
         (
             "failed",

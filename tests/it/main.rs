@@ -10,8 +10,10 @@
 
 mod bench;
 mod commands;
+mod delegate;
 mod face;
 mod hostile;
 mod kill;
 mod resume_data;
+mod sessions;
 mod tidy;

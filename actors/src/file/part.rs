@@ -8,18 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, io};
 
 use longhaul_engine::checkpoint::{FileIdentity, Part, SpanRecord};
-use longhaul_engine::checksum::{Algorithm, Digest, Hasher};
+use longhaul_engine::checksum::{Algorithm, Digest, Hasher, blake3};
 use longhaul_engine::failure::Failure;
 use longhaul_engine::limits::TAIL_BYTES;
 use rustix::io::Errno;
 
-use super::disk::{
-    Flow, create_file, each_block, identity_of, open_nofollow, reserve, sync_directory_of,
-};
+use super::disk::{Flow, create_file, each_block, open_nofollow, reserve, sync_directory_of};
 use super::error::{errno_of, failure, is_denied, refused};
 use super::mode::make_private_directory;
-use super::place::{PartPlace, blake3};
-use super::token::validity_token;
+use super::place::PartPlace;
+use super::token::{look_at, token};
 
 /// Parts shorter than this are not preallocated: one write allocates them at once.
 pub const PREALLOCATE_BYTES_MIN: u64 = 1024 * 1024;
@@ -37,6 +35,8 @@ struct Shared {
     file: File,
     path: PathBuf,
     identity: FileIdentity,
+    /// The mount that it was opened through.
+    mount: u64,
     /// The directory entry is known to have reached the device.
     entry_synced: AtomicBool,
     /// A sync failed: the kernel may have dropped what it could not write, and a later sync that
@@ -121,11 +121,10 @@ impl PartFile {
     }
 
     fn made(file: File, path: PathBuf) -> Result<Self, Failure> {
-        let metadata = file
-            .metadata()
-            .map_err(|error| failure("look at", &path, &error))?;
+        let (identity, mount) = look_at(&file, &path)?;
         let shared = Shared {
-            identity: identity_of(&metadata),
+            identity,
+            mount,
             file,
             path,
             entry_synced: AtomicBool::new(false),
@@ -157,11 +156,10 @@ impl PartFile {
     /// # Errors
     /// `File` when the token can not be read.
     pub fn record(&self) -> Result<Part, Failure> {
-        let token = validity_token(&self.shared.file, &self.shared.path)?;
         Ok(Part {
             path: self.shared.path.clone(),
             identity: self.shared.identity,
-            token,
+            token: token(self.shared.mount)?,
         })
     }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use longhaul_engine::checksum::{Algorithm, Hasher};
+use longhaul_engine::checksum::blake3;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
 
@@ -138,18 +138,6 @@ fn store_digits(fallback: &Path) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-/// BLAKE3 of `bytes`.
-pub(super) fn blake3(bytes: &[u8]) -> [u8; 32] {
-    let mut hasher = Hasher::new([Algorithm::Blake3]);
-    hasher.update(bytes);
-    let digests = hasher.finish();
-    let digest = digests.first().expect("one algorithm was asked for");
-    digest
-        .bytes()
-        .try_into()
-        .expect("a BLAKE3 digest has 32 bytes")
 }
 
 /// The first `length` bytes of `name`, or fewer so as not to cut a character of a UTF-8 name.

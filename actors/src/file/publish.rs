@@ -53,25 +53,19 @@ pub enum Published {
     Copied,
 }
 
-/// Looks at the target before anything is fetched: whether the policy lets the download go on, and
-/// whether its directory exists. A symbolic link counts as a file, wherever it leads.
+/// Looks at the target before anything is fetched: whether the policy lets the download go on. A
+/// symbolic link counts as a file, wherever it leads. A missing directory is found when the part is
+/// made beside the target.
 ///
 /// # Errors
-/// `TargetExists` when the policy is to overwrite and what has the name is no file; `File` when the
-/// directory is missing; `InvalidRequest` when `target` is no absolute path of a file.
+/// `TargetExists` when the policy is to overwrite and what has the name is no file; `InvalidRequest`
+/// when `target` is no absolute path of a file.
 pub fn check_target(target: &Path, collision: Collision) -> Result<TargetCheck, Failure> {
-    let (directory, _) = split_target(target)?;
+    split_target(target)?;
     match (look(target)?, collision) {
-        (None, Collision::Fail | Collision::Overwrite | Collision::Rename | Collision::Skip) => {
-            // A missing target says nothing about its directory.
-            match fs::metadata(directory) {
-                Ok(found) if found.is_dir() => Ok(TargetCheck::Free),
-                Ok(_) => Err(refused(directory, "is no directory; choose another place")),
-                Err(error) => Err(failure("use the directory", directory, &error)),
-            }
-        }
+        (None, Collision::Fail | Collision::Overwrite | Collision::Rename | Collision::Skip)
+        | (Some(_), Collision::Rename) => Ok(TargetCheck::Free),
         (Some(_), Collision::Fail | Collision::Skip) => Ok(TargetCheck::Taken),
-        (Some(_), Collision::Rename) => Ok(TargetCheck::Free),
         (Some(found), Collision::Overwrite) => {
             replaceable(target, &found).map(|()| TargetCheck::Free)
         }
@@ -82,7 +76,7 @@ pub fn check_target(target: &Path, collision: Collision) -> Result<TargetCheck, 
 /// [`publish`] can tell whether it still is then.
 ///
 /// # Errors
-/// `TargetExists` when [`RENAME_TRIES_MAX`] names are taken; `File` when the directory is missing.
+/// `TargetExists` when [`RENAME_TRIES_MAX`] names are taken; `File` when the system refuses to look.
 pub fn choose_name(wanted: &Path) -> Result<PathBuf, Failure> {
     check_target(wanted, Collision::Rename)?;
     first_free(wanted, |path| look(path).map(|found| found.is_none()))
@@ -120,20 +114,20 @@ fn first_free(
 /// writable, or when the part is shorter than its length, or is not under its name any more.
 /// `NoSpace` when a copy does not fit.
 pub fn publish(part: &PartFile, order: &Publication<'_>) -> Result<Published, Failure> {
-    if !has_name(part, part.path())? {
-        if has_name(part, order.target)? {
+    let Some(found) = named(part, part.path())? else {
+        if named(part, order.target)?.is_some() {
             return settle(part, order).map(|()| Published::Renamed);
         }
         return Err(refused(
             part.path(),
             "was moved or replaced by another program; start again",
         ));
-    }
+    };
     let may_replace = order.collision == Collision::Overwrite;
     if may_replace && let Some(found) = look(order.target)? {
         replaceable(order.target, &found)?;
     }
-    complete(part, order)?;
+    complete(part, found.len(), order)?;
     let published = match rename(part.path(), order.target, may_replace) {
         Ok(()) => Published::Renamed,
         Err(error) if errno_of(&error) == Some(Errno::XDEV) => {
@@ -141,24 +135,21 @@ pub fn publish(part: &PartFile, order: &Publication<'_>) -> Result<Published, Fa
             Published::Copied
         }
         // An earlier transfer of this very part, whose end nobody waited for, was quicker.
-        Err(_) if has_name(part, order.target)? => Published::Renamed,
+        Err(_) if named(part, order.target)?.is_some() => Published::Renamed,
         Err(error) => return Err(not_published(order.target, &error)),
     };
     settle(part, order)?;
     Ok(published)
 }
 
-/// Cuts the file to its length, and makes it what its readers shall see.
-fn complete(part: &PartFile, order: &Publication<'_>) -> Result<(), Failure> {
-    let found = part
-        .file()
-        .metadata()
-        .map_err(|error| failure("look at", part.path(), &error))?;
-    if found.len() < order.length {
+/// Cuts the file of `length` bytes to the length that it shall have, and makes it what its readers
+/// shall see.
+fn complete(part: &PartFile, length: u64, order: &Publication<'_>) -> Result<(), Failure> {
+    if length < order.length {
         let reason = "is shorter than what was written to it: another program cut it; start again";
         return Err(refused(part.path(), reason));
     }
-    if found.len() > order.length {
+    if length > order.length {
         part.set_len(order.length)?;
     }
     make_public(part.file()).map_err(|error| failure("set the mode of", part.path(), &error))?;
@@ -185,7 +176,7 @@ fn publish_copy(
     let (_, name) = split_target(part.path())?;
     let copy = PartFile::create_at(directory.join(name))?;
     let done = copy_bytes(part, &copy, order.length)
-        .and_then(|()| complete(&copy, order))
+        .and_then(|()| complete(&copy, order.length, order))
         .and_then(|()| {
             rename(copy.path(), order.target, may_replace)
                 .map_err(|error| not_published(order.target, &error))
@@ -263,8 +254,9 @@ fn replaceable(target: &Path, found: &Metadata) -> Result<(), Failure> {
     Err(Failure::new(FailureKind::TargetExists, message))
 }
 
-fn has_name(part: &PartFile, path: &Path) -> Result<bool, Failure> {
-    Ok(look(path)?.is_some_and(|found| identity_of(&found) == part.identity()))
+/// What has the name `path`, if it is the part itself.
+fn named(part: &PartFile, path: &Path) -> Result<Option<Metadata>, Failure> {
+    Ok(look(path)?.filter(|found| identity_of(found) == part.identity()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use longhaul_engine::checkpoint::ValidityToken;
+use longhaul_engine::checkpoint::{FileIdentity, ValidityToken};
 use longhaul_engine::failure::Failure;
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
@@ -20,16 +20,20 @@ const MOUNT_ID_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 /// The token of `file`, which lies at `path`. While it is the same, what was written to the file is
 /// there to be read, synced or not (design 5.1).
 ///
-/// The mount is its unique number where the kernel has one, else its number, which a later mount may
-/// get again, else the number of the device.
+/// # Errors
+/// As [`look_at`] and [`token`].
+pub fn validity_token(file: &File, path: &Path) -> Result<ValidityToken, Failure> {
+    let (_, mount) = look_at(file, path)?;
+    token(mount)
+}
+
+/// The token of this boot and a mount.
 ///
 /// # Errors
-/// When `/proc` is missing, so that boots cannot be told apart, or the file does not answer.
-pub fn validity_token(file: &File, path: &Path) -> Result<ValidityToken, Failure> {
-    Ok(ValidityToken {
-        boot: boot()?,
-        mount: mount(file, path)?,
-    })
+/// When `/proc` is missing, so that boots cannot be told apart.
+pub(super) fn token(mount: u64) -> Result<ValidityToken, Failure> {
+    let boot = boot()?;
+    Ok(ValidityToken { boot, mount })
 }
 
 /// The id of this boot, which can not change while this process lives.
@@ -64,13 +68,21 @@ fn parse_boot(text: &str) -> Option<[u8; 16]> {
     Some(boot)
 }
 
-/// The number of the mount that `file` was opened through.
-fn mount(file: &File, path: &Path) -> Result<u64, Failure> {
-    // One call for both: a kernel that knows the unique number prefers it, another one ignores it.
-    let wanted = MOUNT_ID_UNIQUE | StatxFlags::MNT_ID;
+/// Which file it is, and the mount that it was opened through: its unique number where the kernel
+/// has one, else its number, which a later mount may get again, else the number of the device.
+///
+/// # Errors
+/// When the file does not answer.
+pub(super) fn look_at(file: &File, path: &Path) -> Result<(FileIdentity, u64), Failure> {
+    // One call for everything: a kernel that knows the unique number prefers it, another one ignores
+    // it.
+    let mount = MOUNT_ID_UNIQUE | StatxFlags::MNT_ID;
+    let wanted = mount | StatxFlags::INO;
     match rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, wanted) {
-        Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).intersects(wanted) => {
-            return Ok(found.stx_mnt_id);
+        Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).intersects(mount) => {
+            let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+            let inode = found.stx_ino;
+            return Ok((FileIdentity { device, inode }, found.stx_mnt_id));
         }
         // Before Linux 5.8 `statx` does not know mounts; before 4.11 or under old sandboxes there is
         // no `statx`.
@@ -78,7 +90,11 @@ fn mount(file: &File, path: &Path) -> Result<u64, Failure> {
         Err(error) => return Err(failure("look at", path, &error.into())),
     }
     let found = rustix::fs::fstat(file).map_err(|error| failure("look at", path, &error.into()))?;
-    Ok(found.st_dev)
+    let identity = FileIdentity {
+        device: found.st_dev,
+        inode: found.st_ino,
+    };
+    Ok((identity, found.st_dev))
 }
 
 #[cfg(test)]

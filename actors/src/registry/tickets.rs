@@ -23,7 +23,7 @@ use crate::file::ticket::{OpenTicket, check_part, remove, seal};
 use crate::handle::{RefusedStart, ResumeOptions};
 
 /// A transfer that ends leaves what is on record to its owner. Refused unless it is of the generation
-/// that was begun last. Answered when the ticket is on the device; the inner error says why there is
+/// that was begun last, with the options of now. Answered when the ticket is on the device; the inner error says why there is
 /// none.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Result<ResumeData, Failure>, NotStored>")]
@@ -38,7 +38,7 @@ impl Handler<Seal> for RegistryActor {
 
     fn handle(&mut self, message: Seal, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.seal");
-        if self.fences.get(&message.task) != Some(&message.generation) {
+        if !self.fences.lets_end(message.task, message.generation) {
             return Err(NotStored::Fenced);
         }
         let found = self.store.task(&message.session, message.task);
@@ -55,7 +55,7 @@ impl Handler<Seal> for RegistryActor {
         let Some(part) = &checkpoint.part else {
             return Ok(Err(nothing_kept()));
         };
-        let path = ticket_path(&part.path, message.task, &self.parts_dir);
+        let path = ticket_path(&part.path, message.task, &self.world.parts_dir);
         let sealed = seal(&path, &Ticket::Download(spec, checkpoint));
         fault::point("registry.sealed");
         Ok(sealed)
@@ -137,6 +137,7 @@ impl Handler<Resume> for RegistryActor {
             Err(Refusal::TargetInUse { session, task }) => {
                 Err(RefusedStart::TargetInUse { session, task })
             }
+            Err(Refusal::Invalidated(session)) => Err(RefusedStart::Invalidated(session)),
             Err(refusal) => Err(RefusedStart::Invalid(refusal.to_string())),
         })
     }
@@ -241,7 +242,7 @@ impl RegistryActor {
         if let Some(spent) = self.read(spent, context)? {
             remove(&spent);
         }
-        remove(&ticket_path(&part.path, task, &self.parts_dir));
+        remove(&ticket_path(&part.path, task, &self.world.parts_dir));
         Ok(())
     }
 

@@ -1,20 +1,22 @@
 //! The sessions of a root: opened, started with what the store knows, restarted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::AsyncContext;
 use longhaul_engine::budget::RestartBudget;
-use longhaul_engine::id::SessionId;
+use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
-use longhaul_persistence::TaskSummary;
+use longhaul_persistence::{Change, TaskSummary};
 
-use super::{GaveUp, Report, Root, ToOpen, is_current};
+use super::{GaveUp, Opened, Report, Root, ToOpen, is_current};
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::CallError;
 use crate::limiter::Limiter;
-use crate::registry::{ListTasks, RegistryActor, put_session};
+use crate::ownership::Owner;
+use crate::registry::{Apply, ListTasks, ReadState, RegistryActor};
 use crate::session::{SessionActor, SessionParts};
-use crate::slot::{Slot, SlotRef};
+use crate::slot::Slot;
+use crate::starting::{Started, adopt_all, change_of, started};
 
 /// Tasks read at once when a session is opened.
 const TASKS_PAGE: usize = 10_000;
@@ -39,52 +41,103 @@ enum NotDone {
 impl Root {
     /// Opens a session, or finds it open, and answers; or keeps the request until the registry runs
     /// again.
-    pub(super) async fn open_session(&mut self, wanted: ToOpen) {
-        let answer = match self.try_open(&wanted.id, &wanted.rules).await {
-            Ok(slot) => Ok(slot),
-            Err(NotDone::Lost) => return self.postponed.push(wanted),
-            Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
+    pub(super) async fn open_session(&mut self, mut wanted: ToOpen) {
+        let answer = match self.owners.claim(&wanted.id) {
+            // The store is being opened again, and may not know the session any more.
+            None if self.is_starting(&wanted.id) => return self.postponed.push(wanted),
+            None => Err(CallError::SessionInUse(wanted.id)),
+            Some(owner) => match self.try_open(&mut wanted, owner).await {
+                Ok(opened) => Ok(opened),
+                Err(NotDone::Lost) => {
+                    // The commit may have been made.
+                    adopt_all(&mut wanted.requests);
+                    return self.postponed.push(wanted);
+                }
+                Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
+            },
         };
         // Who asked may be gone.
         let _ = wanted.reply.send(answer);
     }
 
+    fn is_starting(&self, id: &SessionId) -> bool {
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| session.child.is_none())
+    }
+
+    /// Commits the session and what shall be started in it, and only then lets its tasks go on. One
+    /// that runs is left as it is.
     async fn try_open(
         &mut self,
-        id: &SessionId,
-        rules: &SessionRules,
-    ) -> Result<SlotRef<SessionActor>, NotDone> {
-        if let Some(open) = self.sessions.get(id) {
-            return Ok(open.slot.reference());
+        wanted: &mut ToOpen,
+        owner: Arc<Owner>,
+    ) -> Result<Opened, NotDone> {
+        if let Some(open) = self.sessions.get(&wanted.id) {
+            return Ok(Opened {
+                slot: open.slot.reference(),
+                owner,
+                started: Err(std::mem::take(&mut wanted.requests)),
+            });
         }
-        let answers = self.ask_registry(|| put_session(id, rules)).await?;
-        if let Some(Err(error)) = answers.into_iter().next() {
+        let ToOpen { id, rules, .. } = &*wanted;
+        let now = self.world.clock.now();
+        let requests = wanted.requests.iter().cloned();
+        let mut changes = vec![Change::PutSession {
+            id: id.clone(),
+            rules: rules.clone(),
+        }];
+        changes.extend(requests.map(|request| change_of(request, id, now)));
+        let mut answers = self.ask_registry(Apply(changes)).await?.into_iter();
+        if let Some(Err(error)) = answers.next() {
             return Err(NotDone::Failed(error.to_string()));
+        }
+        let mut opened_with = HashMap::new();
+        let mut starts = Vec::with_capacity(wanted.requests.len());
+        for answer in answers {
+            let answer = started(answer).map_err(|error| NotDone::Failed(error.to_string()))?;
+            if let Ok(started) = answer {
+                opened_with.insert(started.task(), started);
+            }
+            starts.push(answer.map(Started::task));
         }
         let limiter = rules
             .rate_limit_bytes
             .map(|rate| Arc::new(Limiter::new(rate)));
         let open = OpenSession {
             slot: Slot::new(),
-            rules: Arc::new(rules.clone()),
+            rules: Arc::new((**rules).clone()),
             limiter,
             child: None,
             budget: RestartBudget::default(),
         };
         let slot = open.slot.reference();
         self.sessions.insert(id.clone(), open);
-        let started = self.start_session(id).await;
-        if started.is_err() {
+        if let Err(error) = self.start_session(id, opened_with).await {
             self.sessions.remove(id);
+            return Err(error);
         }
-        started.map(|()| slot)
+        Ok(Opened {
+            slot,
+            owner,
+            started: Ok(starts),
+        })
+    }
+
+    /// The store does not know a session any more: its actor ends, and what listens to it; then its
+    /// name is free.
+    pub(super) fn session_is_gone(&mut self, id: &SessionId) {
+        tracing::info!(session = %id, "a session was invalidated and is gone");
+        self.owners.end(id);
+        self.sessions.remove(id);
+        self.subscribers.end_session(id);
+        self.owners.free(id);
     }
 
     /// Starts every session on a new registry, and opens those that waited for it.
     pub(super) async fn restart_sessions(&mut self) -> Result<(), GaveUp> {
         let ids: Vec<SessionId> = self.sessions.keys().cloned().collect();
         for id in ids {
-            match self.start_session(&id).await {
+            match self.start_session(&id, HashMap::new()).await {
                 Ok(()) => {}
                 Err(NotDone::Lost) => return Ok(()),
                 Err(NotDone::Failed(why)) => return Err(GaveUp(why)),
@@ -115,18 +168,31 @@ impl Root {
                 "session {id} crashes again and again: {exit:?}"
             )));
         }
-        match self.start_session(&id).await {
+        match self.start_session(&id, HashMap::new()).await {
             Ok(()) | Err(NotDone::Lost) => Ok(()),
             Err(NotDone::Failed(why)) => Err(GaveUp(why)),
         }
     }
 
-    /// Reads a session's tasks and starts its actor with them.
-    async fn start_session(&mut self, id: &SessionId) -> Result<(), NotDone> {
+    /// Reads a session's tasks and starts its actor with them, and with what it is opened with; or
+    /// learns that it is gone, when nobody came to say so.
+    async fn start_session(
+        &mut self,
+        id: &SessionId,
+        opened_with: HashMap<TaskId, Started>,
+    ) -> Result<(), NotDone> {
+        let state = self.ask_registry(ReadState(id.clone())).await?;
+        if state
+            .map_err(|error| NotDone::Failed(error.to_string()))?
+            .is_none()
+        {
+            self.session_is_gone(id);
+            return Ok(());
+        }
         let mut tasks = Vec::new();
         loop {
             let after = tasks.last().map(|task: &TaskSummary| task.id);
-            let ask = || ListTasks {
+            let ask = ListTasks {
                 session: id.clone(),
                 after,
                 limit: TASKS_PAGE,
@@ -151,11 +217,8 @@ impl Root {
             registry: self.registry.reference(),
             notifier: self.notifier.reference(),
         };
-        let (address, given) = std::sync::mpsc::channel();
-        let build = move |context: &mut actix::Context<SessionActor>| {
-            // The receiver waits on this very thread, right below.
-            let _ = address.send(context.address());
-            SessionActor::new(parts, tasks)
+        let build = move |_: &mut actix::Context<SessionActor>| {
+            SessionActor::new(parts, tasks, &opened_with)
         };
         let reports = self.reports.clone();
         let reported = id.clone();
@@ -163,16 +226,14 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Session(reported, number, exit));
         };
-        let guard = spawn_child(&Place::Here, build, report);
+        let (address, guard) = spawn_child(&Place::Here, build, report);
         session.child = Some((number, guard));
-        if let Ok(address) = given.try_recv() {
-            session.slot.put(address);
-        }
+        session.slot.put(address);
         Ok(())
     }
 
     /// Asks the registry of now, once: the root itself must be free to start the next one.
-    async fn ask_registry<M>(&self, make: impl Fn() -> M) -> Result<M::Result, NotDone>
+    async fn ask_registry<M>(&self, message: M) -> Result<M::Result, NotDone>
     where
         M: actix::Message + Send + 'static,
         M::Result: Send,
@@ -180,6 +241,6 @@ impl Root {
         actix::Context<RegistryActor>: actix::dev::ToEnvelope<RegistryActor, M>,
     {
         let address = self.registry.reference().current().ok_or(NotDone::Lost)?;
-        address.send(make()).await.map_err(|_| NotDone::Lost)
+        address.send(message).await.map_err(|_| NotDone::Lost)
     }
 }

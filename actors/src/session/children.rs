@@ -33,6 +33,7 @@ impl SessionActor {
         debug_assert!(entry.child.is_none(), "one live child per task");
         let launch = self.next_launch;
         self.next_launch += 1;
+        let worker = self.parts.world.next_worker();
         let live = Arc::new(Live::default());
         let parts = TransferParts {
             session: self.parts.clone(),
@@ -40,6 +41,8 @@ impl SessionActor {
             launch,
             desired,
             is_first: std::mem::take(&mut entry.is_new),
+            worker,
+            begun: self.ahead.take(task),
             live: Arc::clone(&live),
             parent: context.address(),
         };
@@ -55,16 +58,15 @@ impl SessionActor {
                 })
             }
         };
-        let world = self.parts.world.clone();
-        let guard = spawn_child(
-            world.next_worker(),
+        let (address, guard) = spawn_child(
+            self.parts.world.place_of(worker),
             move |_| TransferActor::new(parts),
             report,
         );
         fault::point("session.launched");
         entry.child = Some(Box::new(Child {
             launch,
-            address: None,
+            address,
             live,
             told: desired,
             place,
@@ -81,10 +83,7 @@ impl SessionActor {
             return;
         };
         child.told = desired;
-        // Before it has reported its address it has not started; it is told when it does.
-        if let Some(address) = &child.address {
-            address.do_send(Want(desired));
-        }
+        child.address.do_send(Want(desired));
     }
 
     fn child_ended(&mut self, report: ChildReport, context: &mut Context<Self>) {
@@ -109,7 +108,8 @@ impl SessionActor {
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
-            Some(PlaceHeld::None) | None => {}
+            Some(PlaceHeld::Discarding) => self.discarding -= 1,
+            None => {}
         }
         if self.quiesce.is_some() {
             if let Some(Exit::Ended(outcome)) = exit {
@@ -243,35 +243,6 @@ impl SessionActor {
             // Who asked may be gone.
             let _ = reply.send(());
         }
-    }
-}
-
-/// A transfer has started and can be told things.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct ChildStarted {
-    pub(crate) task: TaskId,
-    pub(crate) launch: u64,
-    pub(crate) desired: Desired,
-    pub(crate) address: actix::Addr<TransferActor>,
-}
-
-impl Handler<ChildStarted> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, message: ChildStarted, _: &mut Self::Context) {
-        fault::point("session.child_started");
-        let entry = self.tasks.get_mut(&message.task);
-        let Some(child) = entry.and_then(|entry| entry.child.as_mut()) else {
-            return;
-        };
-        if child.launch != message.launch {
-            return;
-        }
-        if child.told != message.desired {
-            message.address.do_send(Want(child.told));
-        }
-        child.address = Some(message.address);
     }
 }
 

@@ -6,42 +6,36 @@ use actix::{
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::{Event, State};
 use longhaul_engine::session::host_key;
-use longhaul_engine::task::{Desired, Spec};
-use longhaul_persistence::{Change, Effect, Refusal};
+use longhaul_engine::task::Desired;
+use longhaul_persistence::{Change, Refusal};
 use tokio::sync::oneshot;
 
 use super::SessionActor;
 use crate::fault;
-use crate::handle::{CallError, RefusedStart};
-use crate::registry::{Answer, Apply, NotStored};
+use crate::handle::CallError;
+use crate::registry::{Apply, NotStored};
+use crate::starting::{StartRequest, Started, Starts, change_of, started};
 use crate::transfer::Want;
 
-/// Makes and starts tasks; answered after the commit.
+/// Makes tasks, running or suspended; answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<Result<TaskId, RefusedStart>>, CallError>")]
-pub(crate) struct StartTasks {
-    pub(crate) specs: Vec<Spec>,
-    pub(crate) adopt: bool,
-}
+#[rtype(result = "Result<Starts, CallError>")]
+pub(crate) struct StartTasks(pub(crate) Vec<StartRequest>);
 
 impl Handler<StartTasks> for SessionActor {
-    type Result = ResponseActFuture<Self, Result<Vec<Result<TaskId, RefusedStart>>, CallError>>;
+    type Result = ResponseActFuture<Self, Result<Starts, CallError>>;
 
-    fn handle(&mut self, message: StartTasks, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, StartTasks(requests): StartTasks, _: &mut Self::Context) -> Self::Result {
         fault::point("session.start");
-        let created_at = self.parts.world.clock.now();
-        let StartTasks { specs, adopt } = message;
-        let hosts: Vec<String> = specs.iter().map(|spec| host_key(spec.url())).collect();
+        let now = self.parts.world.clock.now();
+        let wanted: Vec<(String, Desired)> = requests
+            .iter()
+            .map(|request| (host_key(request.spec.url()), request.desired))
+            .collect();
         let session = self.parts.id.clone();
-        let changes: Vec<Change> = specs
+        let changes: Vec<Change> = requests
             .into_iter()
-            .map(|spec| Change::Register {
-                session: session.clone(),
-                spec: Box::new(spec),
-                desired: Desired::Running,
-                created_at,
-                adopt,
-            })
+            .map(|request| change_of(request, &session, now))
             .collect();
         let registry = self.parts.registry.clone();
         let apply = async move {
@@ -54,12 +48,16 @@ impl Handler<StartTasks> for SessionActor {
                 .map(move |answers, session, context| {
                     fault::point("session.registered");
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
-                    let mut started = Vec::with_capacity(answers.len());
-                    for (answer, host) in answers.into_iter().zip(&hosts) {
-                        started.push(session.registered(answer, host, context)?);
+                    let mut starts = Vec::with_capacity(answers.len());
+                    for (answer, (host, desired)) in answers.into_iter().zip(&wanted) {
+                        let answer = started(answer)?;
+                        if let Ok(started) = answer {
+                            session.registered(started, host, *desired, context);
+                        }
+                        starts.push(answer.map(Started::task));
                     }
                     session.maintain(context);
-                    Ok(started)
+                    Ok(starts)
                 }),
         )
     }
@@ -68,36 +66,51 @@ impl Handler<StartTasks> for SessionActor {
 impl SessionActor {
     fn registered(
         &mut self,
-        answer: Answer,
+        started: Started,
         host: &str,
+        desired: Desired,
         context: &mut Context<Self>,
-    ) -> Result<Result<TaskId, RefusedStart>, CallError> {
-        match answer {
-            Ok(Effect::Registered(task)) => {
-                self.insert(task, host, State::Queued);
-                if let Some(entry) = self.tasks.get_mut(&task) {
-                    entry.is_new = true;
-                }
-                Ok(Ok(task))
+    ) {
+        match started {
+            Started::New(task) => {
+                self.take_in_new(task, host, desired, context);
+                self.mark_new(task);
             }
-            Ok(Effect::Adopted { task, is_changed }) => {
+            Started::Adopted { task, is_changed } => {
                 if is_changed {
+                    self.ahead.forget(task);
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {
-                    self.happened(task, Event::Want(Desired::Running), context);
+                    self.happened(task, Event::Want(desired), context);
+                } else {
+                    // It was registered while this actor was being started, and is not in its list.
+                    self.take_in_new(task, host, desired, context);
                 }
-                Ok(Ok(task))
             }
-            Err(NotStored::Refused(Refusal::TargetInUse { session, task })) => {
-                Ok(Err(RefusedStart::TargetInUse { session, task }))
+        }
+    }
+}
+
+impl SessionActor {
+    /// Begins with a task that is in the store and not in the list of this actor.
+    pub(super) fn take_in_new(
+        &mut self,
+        task: TaskId,
+        host: &str,
+        desired: Desired,
+        context: &mut Context<Self>,
+    ) {
+        let state = match desired {
+            Desired::Running => State::Queued,
+            Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable => {
+                State::Suspended
             }
-            Err(NotStored::Refused(refusal)) => Ok(Err(RefusedStart::Invalid(refusal.to_string()))),
-            Ok(Effect::Done | Effect::Closed(_) | Effect::Forgotten(_))
-            | Err(NotStored::Fenced) => Err(CallError::Store(
-                "the store gave an answer to another question".to_owned(),
-            )),
-            Err(NotStored::Failed(why)) => Err(CallError::Store(why)),
+        };
+        self.insert(task, host, state);
+        if self.is_cancelled {
+            // It was registered just before all were cancelled.
+            self.happened(task, Event::Want(Desired::Cancelled), context);
         }
     }
 }
@@ -199,9 +212,7 @@ impl Handler<Quiesce> for SessionActor {
         {
             if child.told == Desired::Running {
                 child.told = Desired::Suspended;
-                if let Some(address) = &child.address {
-                    address.do_send(Want(Desired::Suspended));
-                }
+                child.address.do_send(Want(Desired::Suspended));
             }
         }
         fault::point("session.quiesced");

@@ -1,11 +1,14 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
+mod ahead;
+mod calls;
 mod children;
 mod commands;
+mod invalidating;
 mod queries;
 mod resuming;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
@@ -26,17 +29,20 @@ use crate::limiter::Limiter;
 use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
 use crate::slot::SlotRef;
+use crate::starting::Started;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
-pub(crate) use children::{ChildStarted, PlaceReleased};
+use ahead::Ahead;
+pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
-pub(crate) use queries::{GetOutcome, GetView, ListViews};
+pub(crate) use invalidating::Invalidate;
+pub(crate) use queries::{GetOutcome, GetView, ListViews, NextLive};
 pub(crate) use resuming::ResumeTask;
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.
-const FINISHING_PER_PLACE: usize = 4;
+const FINISHING_PER_PLACE: usize = 16;
 
 /// What a session is made of.
 #[derive(Clone)]
@@ -62,6 +68,14 @@ pub(crate) struct SessionActor {
     closing: BTreeSet<TaskId>,
     next_launch: u64,
     finishing: usize,
+    ahead: Ahead,
+    /// Tasks that have not ended.
+    live: usize,
+    /// Cancelled tasks whose transfers that discard wait for a place.
+    discards: VecDeque<TaskId>,
+    discarding: usize,
+    /// All tasks were cancelled for good: one that turns up is too.
+    is_cancelled: bool,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -81,7 +95,7 @@ struct Entry {
 /// A running transfer.
 struct Child {
     launch: u64,
-    address: Option<actix::Addr<TransferActor>>,
+    address: actix::Addr<TransferActor>,
     live: Arc<Live>,
     /// What it was last told, or started with.
     told: Desired,
@@ -96,13 +110,18 @@ enum PlaceHeld {
     Running,
     /// It gave its place back and only finishes.
     Finishing,
-    /// It never had one: it only discards.
-    None,
+    /// It never had one: it only discards, and counts among those.
+    Discarding,
 }
 
 impl SessionActor {
-    /// A session with the tasks that the store knows of it.
-    pub(crate) fn new(parts: SessionParts, tasks: Vec<TaskSummary>) -> Self {
+    /// A session with the tasks that the store knows of it. Those that it was opened with do not wait
+    /// any longer, whatever they waited for: who asks for a file wants it now.
+    pub(crate) fn new(
+        parts: SessionParts,
+        tasks: Vec<TaskSummary>,
+        opened_with: &HashMap<TaskId, Started>,
+    ) -> Self {
         let queue = RunQueue::new(parts.rules.tasks_max, parts.rules.tasks_per_host_max);
         let mut session = Self {
             parts,
@@ -115,20 +134,26 @@ impl SessionActor {
             closing: BTreeSet::new(),
             next_launch: 0,
             finishing: 0,
+            ahead: Ahead::default(),
+            live: 0,
+            discards: VecDeque::new(),
+            discarding: 0,
+            is_cancelled: false,
             quiesce: None,
         };
         for task in tasks {
-            session.take_in(&task);
+            session.take_in(&task, opened_with.get(&task.id).copied());
         }
         session
     }
 
-    fn take_in(&mut self, task: &TaskSummary) {
+    fn take_in(&mut self, task: &TaskSummary, started: Option<Started>) {
         let state = match (task.ended, task.desired, &task.retry) {
             (true, _, _) => State::Ended,
             // Its transfer that ends it starts when the actor does.
             (false, Desired::Cancelled | Desired::CancelledResumable, _) => State::Cancelling,
             (false, Desired::Suspended, _) => State::Suspended,
+            (false, Desired::Running, _) if started.is_some() => State::Queued,
             (false, Desired::Running, _) if task.awaiting_authorization => {
                 State::AwaitingAuthorization
             }
@@ -136,6 +161,15 @@ impl SessionActor {
             (false, Desired::Running, None) => State::Queued,
         };
         self.insert(task.id, &task.host, state);
+        if let Some(Started::New(task)) = started {
+            self.mark_new(task);
+        }
+    }
+
+    fn mark_new(&mut self, task: TaskId) {
+        if let Some(entry) = self.tasks.get_mut(&task) {
+            entry.is_new = true;
+        }
     }
 
     fn insert(&mut self, task: TaskId, host: &str, state: State) {
@@ -159,6 +193,7 @@ impl SessionActor {
             | State::Suspended
             | State::Ended => {}
         }
+        self.live += usize::from(state != State::Ended);
         self.tasks.insert(
             task,
             Entry {
@@ -182,8 +217,9 @@ impl SessionActor {
         if let State::Waiting(at) = entry.state {
             self.wakes.remove(&(at, task));
         }
-        entry.state = next;
+        let before = std::mem::replace(&mut entry.state, next);
         let host = Arc::clone(&entry.host);
+        self.may_call_app(before, next);
         match command {
             Command::None => {
                 if let State::Waiting(at) = next {
@@ -192,14 +228,17 @@ impl SessionActor {
             }
             Command::Enqueue => self.queue.push(&host, task),
             Command::Dequeue => {
+                self.ahead.forget(task);
                 self.queue.remove(&host, task);
             }
             Command::DequeueAndDiscard => {
+                // What was read ahead does not say how it is cancelled.
+                self.ahead.forget(task);
                 self.queue.remove(&host, task);
-                self.launch(task, Desired::Cancelled, PlaceHeld::None, context);
+                self.discard(task);
             }
             Command::Launch => self.launch(task, Desired::Running, PlaceHeld::Running, context),
-            Command::Discard => self.launch(task, Desired::Cancelled, PlaceHeld::None, context),
+            Command::Discard => self.discard(task),
             Command::Tell(desired) => self.tell(task, desired),
             Command::WakeAt(at) => {
                 self.wakes.insert((at, task));
@@ -212,6 +251,7 @@ impl SessionActor {
     /// What must be true after every message: free places are given out, and the timer is set for
     /// the first task that waits for a time.
     fn maintain(&mut self, context: &mut Context<Self>) {
+        self.start_discards(context);
         let places = usize::try_from(self.parts.rules.tasks_max).unwrap_or(usize::MAX);
         let finishing_max = places.saturating_mul(FINISHING_PER_PLACE);
         while self.quiesce.is_none() && self.finishing < finishing_max {
@@ -228,6 +268,7 @@ impl SessionActor {
                 self.queue.release(&host);
             }
         }
+        self.look_ahead(context);
         self.set_wake_timer(context);
     }
 
@@ -265,15 +306,14 @@ impl Actor for SessionActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("session.started");
+        self.call_app_for_the_past();
         let cancelled: Vec<TaskId> = self
             .tasks
             .iter()
             .filter(|(_, entry)| entry.state == State::Cancelling)
             .map(|(task, _)| *task)
             .collect();
-        for task in cancelled {
-            self.launch(task, Desired::Cancelled, PlaceHeld::None, context);
-        }
+        self.discards.extend(cancelled);
         self.maintain(context);
     }
 }

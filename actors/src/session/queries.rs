@@ -1,5 +1,7 @@
 //! What the owner of a session asks about its tasks.
 
+use std::ops::Bound;
+
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
 use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::id::TaskId;
@@ -7,10 +9,10 @@ use longhaul_engine::lifecycle::State;
 use longhaul_engine::task::{Outcome, Phase, Progress, QueueReason, Task};
 use tokio::sync::oneshot;
 
-use super::SessionActor;
+use super::{Entry, SessionActor};
 use crate::fault;
 use crate::handle::{CallError, TaskView};
-use crate::registry::{ListTasks, ReadTask};
+use crate::registry::{ReadTask, ReadTasks};
 use crate::slot::Later;
 
 /// Rows of one read while all tasks are listed, so that writers get their turn.
@@ -105,7 +107,7 @@ impl Handler<ListViews> for SessionActor {
             let mut found = Vec::new();
             let mut after = None;
             loop {
-                let ask = || ListTasks {
+                let ask = || ReadTasks {
                     session: session.clone(),
                     after,
                     limit: LIST_PAGE,
@@ -113,17 +115,9 @@ impl Handler<ListViews> for SessionActor {
                 let page = registry.call(ask).await;
                 let page = page.map_err(|_| CallError::Stopped { reason: None })?;
                 let page = page.map_err(|error| CallError::Store(error.to_string()))?;
-                after = page.last().map(|task| task.id);
+                after = page.last().map(|(task, _)| task.id);
                 let is_last = page.len() < LIST_PAGE;
-                for summary in page {
-                    let ask = || ReadTask {
-                        session: session.clone(),
-                        task: summary.id,
-                    };
-                    if let Ok(Ok(Some(task))) = registry.call(ask).await {
-                        found.push(task);
-                    }
-                }
+                found.extend(page);
                 if is_last {
                     return Ok(found);
                 }
@@ -136,6 +130,28 @@ impl Handler<ListViews> for SessionActor {
                 .map(|(t, c)| session.view(t, c.as_ref()))
                 .collect())
         }))
+    }
+}
+
+/// The first task after this number that has not ended, as far as the session knows: it hears of an
+/// end a moment after the commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<TaskId>, CallError>")]
+pub(crate) struct NextLive {
+    pub(crate) after: TaskId,
+}
+
+impl Handler<NextLive> for SessionActor {
+    type Result = Result<Option<TaskId>, CallError>;
+
+    fn handle(&mut self, NextLive { after }: NextLive, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.next_live");
+        let later = (Bound::Excluded(after), Bound::Unbounded);
+        let mut later = self.tasks.range(later);
+        let is_live = |(task, entry): &(&TaskId, &Entry)| {
+            entry.state != State::Ended || self.closing.contains(task)
+        };
+        Ok(later.find(is_live).map(|(task, _)| *task))
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
 use longhaul_engine::id::TaskId;
-use longhaul_engine::lifecycle::State;
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::session::host_key;
+use longhaul_engine::task::Desired;
 
 use super::SessionActor;
 use crate::fault;
@@ -51,11 +51,11 @@ impl Handler<ResumeTask> for SessionActor {
             let answer = answer.map_err(|_| CallError::Stopped { reason: None })?;
             let answer = answer.map_err(|error| CallError::Store(error.to_string()))?;
             Ok(answer.map(|Resumed { task, url, is_new }| {
-                // If an earlier request made it, this actor began with it.
-                if is_new {
-                    session.insert(task, &host_key(&url), State::Queued);
-                    if let Some(entry) = session.tasks.get_mut(&task) {
-                        entry.is_new = true;
+                // One that an earlier request made may be in the list that this actor began with.
+                if !session.tasks.contains_key(&task) {
+                    session.take_in_new(task, &host_key(&url), Desired::Running, context);
+                    if is_new {
+                        session.mark_new(task);
                     }
                     session.maintain(context);
                 }

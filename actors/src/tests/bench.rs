@@ -12,13 +12,15 @@ use longhaul_engine::event::{Event, Fact, NumberedFact};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, Finished, Outcome, TaskOptions};
+use longhaul_engine::task::{
+    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, TaskOptions,
+};
 use longhaul_engine::time::Timestamp;
 use tokio::time::Instant;
 
 use super::server::Server;
 use crate::child::Place;
-use crate::handle::{EngineHandle, SessionHandle, Subscription};
+use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
 use crate::threads::start_here;
 use crate::time::Clock;
 use crate::transfer::forget_clients;
@@ -198,9 +200,40 @@ pub(super) async fn session_with(
     engine.open_session(id, rules).await.expect("a session")
 }
 
+/// The same with downloads that begin with it.
+pub(super) async fn session_with_requests(
+    engine: &EngineHandle,
+    name: &str,
+    rules: SessionRules,
+    requests: Vec<StartRequest>,
+) -> (SessionHandle, Heard, Vec<TaskId>) {
+    let id = SessionId::new(name).expect("a name");
+    let opened = engine.open_session_with(id, rules, requests).await;
+    let opened = opened.expect("a session");
+    let tasks = opened.started.into_iter();
+    (
+        opened.session,
+        Heard::from(opened.events),
+        tasks.map(|task| task.expect("a task")).collect(),
+    )
+}
+
+/// Requests for downloads, which all adopt or all do not.
+pub(super) fn requests(specs: Vec<DownloadSpec>, adopts: bool) -> Vec<StartRequest> {
+    let request = |spec: DownloadSpec| StartRequest {
+        spec: spec.into(),
+        adopts,
+        desired: Desired::Running,
+    };
+    specs.into_iter().map(request).collect()
+}
+
 /// Starts downloads that nothing speaks against.
 pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> Vec<TaskId> {
-    let started = session.start(specs, false).await.expect("an answer");
+    let started = session
+        .start(requests(specs, false))
+        .await
+        .expect("an answer");
     started
         .into_iter()
         .map(|task| task.expect("a task"))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use longhaul_engine::failure::FailureKind;
 use longhaul_engine::task::{Outcome, TaskState};
 
-use super::bench::{Bench, content, session, start, start_one, virtual_time};
+use super::bench::{Bench, content, requests, session, start, start_one, virtual_time};
 use super::server::{Answer, Seen};
 use crate::handle::RefusedStart;
 
@@ -220,19 +220,19 @@ fn two_live_tasks_never_write_one_file_and_the_same_download_can_be_adopted() {
         let (one, two) = (session(&engine, "one").await, session(&engine, "two").await);
         let task = start_one(&one, bench.spec("a/f")).await;
 
-        let refused = two.start(vec![bench.spec("b/f")], true).await;
+        let refused = two.start(requests(vec![bench.spec("b/f")], true)).await;
         let in_use = RefusedStart::TargetInUse {
             session: one.id().clone(),
             task,
         };
         assert_eq!(refused, Ok(vec![Err(in_use.clone())]));
         assert_eq!(
-            one.start(vec![bench.spec("a/f")], false).await,
+            one.start(requests(vec![bench.spec("a/f")], false)).await,
             Ok(vec![Err(in_use)])
         );
 
         assert_eq!(
-            one.start(vec![bench.spec("a/f")], true).await,
+            one.start(requests(vec![bench.spec("a/f")], true)).await,
             Ok(vec![Ok(task)])
         );
         bench.server.release("a/f");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use longhaul_engine::event::Event;
 use longhaul_engine::id::Sequence;
+use longhaul_engine::task::Desired;
 
 use super::bench::{Bench, Heard, content, ending, session, start, start_one, until, virtual_time};
 use super::server::Answer;
@@ -181,5 +182,39 @@ fn news_come_at_most_every_hundred_milliseconds_and_never_after_the_end() {
             let apart = pair[1] - pair[0];
             assert!(apart >= Duration::from_millis(99), "{apart:?}");
         }
+    });
+}
+
+#[test]
+fn a_session_is_drained_when_no_task_is_live_and_every_fact_was_heard() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let body = content(100_000, 1);
+        bench.server.put("a/first", &body, PAUSE, &[]);
+        bench
+            .server
+            .put("a/stuck", &body, PAUSE, &[Answer::Stall(50_000)]);
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let nothing = Sequence::default();
+        assert_eq!(session.is_drained(nothing).await, Ok(true), "it is new");
+        let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+        let specs = ["a/first", "a/stuck"].map(|at| bench.spec(at)).to_vec();
+        let tasks = start(&session, specs).await;
+        let first = heard.until_facts(1).await[0].sequence;
+        assert_eq!(session.is_drained(first).await, Ok(false), "one is live");
+        let wish = session.want(tasks[1], Desired::Suspended).await;
+        wish.expect("an answer");
+        assert_eq!(session.is_drained(first).await, Ok(false), "it may go on");
+        let wish = session.want(tasks[1], Desired::Cancelled).await;
+        wish.expect("an answer");
+        let last = heard.until_facts(2).await[1].sequence;
+        // Asked at once, when the session may not know yet what the store knows.
+        assert_eq!(session.is_drained(last).await, Ok(true));
+        assert_eq!(session.is_drained(first).await, Ok(false), "one is unheard");
+        session.acknowledge(last).await.expect("an answer");
+        assert_eq!(session.is_drained(last).await, Ok(true));
+        engine.shutdown().await;
+        assert!(session.is_drained(last).await.is_err());
     });
 }

@@ -7,7 +7,9 @@ use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase};
 
-use super::bench::{Bench, Heard, content, session, session_with, start_one, until, virtual_time};
+use super::bench::{
+    Bench, Heard, content, requests, session, session_with, start_one, until, virtual_time,
+};
 use super::server::{Answer, CHUNK_BYTES, PIPE_BYTES};
 use crate::handle::{RefusedStart, ResumeOptions, SessionHandle};
 
@@ -271,7 +273,7 @@ fn the_next_task_of_a_failed_one_takes_its_bytes_and_voids_its_resume_data() {
             panic!("it must fail");
         };
         let data = failure.resume_data().expect("resume data").clone();
-        let heirs = session.start(vec![bench.spec("a/f")], true).await;
+        let heirs = session.start(requests(vec![bench.spec("a/f")], true)).await;
         let heir = heirs.expect("an answer").remove(0).expect("a task");
         let used = Err(RefusedStart::ResumeData(ResumeDataError::Used));
         assert_eq!(resume(&session, &data, &bench, "g").await, used);

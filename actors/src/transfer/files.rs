@@ -199,13 +199,15 @@ impl TransferActor {
         }
     }
 
-    pub(super) fn verify(&mut self, order: VerifyOrder, context: &mut Context<Self>) {
-        let Some(part) = self.part() else {
-            return self.feed(Input::Verified(Err(lost())), context);
+    pub(super) fn verify(&self, order: VerifyOrder, context: &mut Context<Self>) {
+        let open = match &order.published {
+            None => self.part(),
+            // A file that was copied to its name has the bytes of the part that it was copied from.
+            Some(_) => self.leftover.clone(),
         };
         self.on_pool(
             context,
-            move || check_digests(&part, &order),
+            move || check_digests(open, &order),
             |actor, verified, context| actor.feed(Input::Verified(verified), context),
         );
     }
@@ -332,7 +334,12 @@ fn fill_tails(
     Ok(checkpoint)
 }
 
-fn check_digests(part: &PartFile, order: &VerifyOrder) -> Result<(), Failure> {
+fn check_digests(open: Option<PartFile>, order: &VerifyOrder) -> Result<(), Failure> {
+    let part = match (open, &order.published) {
+        (Some(part), _) => part,
+        (None, Some(published)) => PartFile::reopen(published)?.ok_or_else(lost)?,
+        (None, None) => return Err(lost()),
+    };
     let algorithms: Vec<_> = order
         .digests
         .iter()

@@ -4,12 +4,14 @@ mod disk;
 mod files;
 mod live;
 mod names;
+mod notice;
 mod pump;
 mod requests;
 mod sealing;
 mod worker;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,19 +23,24 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Outcome, Spec};
+use longhaul_engine::task::{Desired, NotificationTitles, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
+use tokio::sync::oneshot;
 
+use crate::desktop::Notice;
 use crate::fault;
 use crate::file::part::PartFile;
+use crate::intake::Write;
 use crate::notifier::TaskNews;
-use crate::registry::{Begin, Begun, NotStored, Write};
-use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
+use crate::registry::{Begin, Begun, NotStored};
+use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
+use crate::world::Worker;
 use files::{Past, may_leave_a_part};
 pub(crate) use live::Live;
 use requests::Line;
+use sealing::as_cancelled;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
 
@@ -46,9 +53,13 @@ pub(crate) struct TransferParts {
     pub(crate) session: SessionParts,
     pub(crate) task: TaskId,
     pub(crate) launch: u64,
+    /// Where it runs.
+    pub(crate) worker: Worker,
     pub(crate) desired: Desired,
     /// No transfer ever ran for the task.
     pub(crate) is_first: bool,
+    /// What the registry has said of the task, if it was asked before.
+    pub(crate) begun: Option<Begun>,
     pub(crate) live: Arc<Live>,
     pub(crate) parent: Addr<SessionActor>,
 }
@@ -74,6 +85,8 @@ struct Running {
     timer: Option<(Timestamp, SpawnHandle)>,
     /// What an earlier transfer may have left without a record.
     past: Option<Past>,
+    /// What a person is told of the end.
+    notice: Option<Box<(NotificationTitles, PathBuf)>>,
 }
 
 impl TransferActor {
@@ -87,7 +100,10 @@ impl TransferActor {
         }
     }
 
-    fn begin(&self, context: &mut Context<Self>) {
+    fn begin(&mut self, context: &mut Context<Self>) {
+        if let Some(begun) = self.parts.begun.take() {
+            return self.begun(begun, context);
+        }
         let registry = self.parts.session.registry.clone();
         let (session, task) = (self.parts.session.id.clone(), self.parts.task);
         let ask = async move {
@@ -95,21 +111,13 @@ impl TransferActor {
             registry
                 .call(|| Begin {
                     session: session.clone(),
-                    task,
+                    tasks: vec![task],
                 })
                 .await
         };
         context.spawn(ask.into_actor(self).map(|begun, actor, context| {
-            fault::point("transfer.begun");
-            match begun {
-                Ok(Ok(Begun::Live(live, generation))) => {
-                    let (task, checkpoint) = *live;
-                    actor.run(task, checkpoint, generation, context);
-                }
-                Ok(Ok(Begun::Ended(outcome))) => actor.exit(Exit::Ended(outcome), context),
-                Ok(Ok(Begun::Unknown)) => {
-                    actor.exit(Exit::Ended(Outcome::Cancelled), context);
-                }
+            match begun.map(|begun| begun.map(|begun| begun.into_iter().next())) {
+                Ok(Ok(begun)) => actor.begun(begun.unwrap_or(Begun::Unknown), context),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "a transfer could not begin");
                     actor.exit(Exit::Fenced, context);
@@ -117,6 +125,18 @@ impl TransferActor {
                 Err(_) => context.stop(),
             }
         }));
+    }
+
+    fn begun(&mut self, begun: Begun, context: &mut Context<Self>) {
+        fault::point("transfer.begun");
+        match begun {
+            Begun::Live(live, generation) => {
+                let (task, checkpoint) = *live;
+                self.run(task, checkpoint, generation, context);
+            }
+            Begun::Ended(outcome) => self.exit(Exit::Ended(outcome), context),
+            Begun::Unknown => self.exit(Exit::Ended(Outcome::Cancelled), context),
+        }
     }
 
     fn run(
@@ -134,6 +154,7 @@ impl TransferActor {
                 return self.close_at_once(generation, Outcome::Failed(failure), context);
             }
         };
+        let notice = Notice::wanted(&task.spec);
         let spec = match task.spec {
             Spec::Download(spec) => spec,
             Spec::Upload(_) => {
@@ -165,6 +186,7 @@ impl TransferActor {
             tails: HashMap::new(),
             timer: None,
             past,
+            notice,
         });
         self.perform_all(context);
     }
@@ -255,7 +277,10 @@ impl TransferActor {
         self.write(generation, change, context, |actor, answer, context| {
             fault::point("transfer.closed");
             match answer {
-                Ok(_) => actor.feed(Input::Closed(outcome), context),
+                Ok(_) => {
+                    actor.tell_person(&outcome);
+                    actor.feed(Input::Closed(outcome), context);
+                }
                 Err(NotStored::Refused(Refusal::Ended(earlier))) => {
                     actor.feed(Input::Closed(*earlier), context);
                 }
@@ -280,20 +305,22 @@ impl TransferActor {
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Result<Effect, NotStored>, &mut Context<Self>) + 'static,
     ) {
-        let registry = self.parts.session.registry.clone();
-        let task = self.parts.task;
+        fault::point("transfer.writing");
+        let (reply, answer) = oneshot::channel();
+        let write = Write {
+            task: self.parts.task,
+            generation,
+            change,
+            worker: self.parts.worker,
+            reply,
+        };
+        let session = &self.parts.session;
+        session.world.intake.put(write, &session.registry);
         let write = async move {
-            let make = || Write {
-                task,
-                generation,
-                change: change.clone(),
-            };
-            let gone = |_| NotStored::Failed("the engine has stopped".to_owned());
-            fault::point("transfer.writing");
-            let answers = registry.call(make).await.map_err(gone)?;
+            let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
+            let answer = answer.await.map_err(gone)?;
             fault::point("transfer.written");
-            let none = || NotStored::Failed("the store gave no answer".to_owned());
-            answers.into_iter().next().ok_or_else(none)?
+            answer
         };
         context.spawn(
             write
@@ -357,26 +384,11 @@ impl TransferActor {
     }
 }
 
-/// What is wanted of a task. The session says that it is cancelled; how is on record.
-const fn as_cancelled(told: Desired, recorded: Desired) -> Desired {
-    match (told, recorded) {
-        (Desired::Cancelled, Desired::CancelledResumable) => recorded,
-        (Desired::Cancelled, Desired::Running | Desired::Suspended | Desired::Cancelled)
-        | (Desired::Running | Desired::Suspended | Desired::CancelledResumable, _) => told,
-    }
-}
-
 impl Actor for TransferActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("transfer.started");
-        self.parts.parent.do_send(ChildStarted {
-            task: self.parts.task,
-            launch: self.parts.launch,
-            desired: self.desired,
-            address: context.address(),
-        });
         self.begin(context);
     }
 }

@@ -2,6 +2,7 @@
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::download::Input;
+use longhaul_engine::task::Desired;
 
 use super::TransferActor;
 use crate::fault;
@@ -38,5 +39,14 @@ impl TransferActor {
                 Err(_) => context.stop(),
             }
         }));
+    }
+}
+
+/// What is wanted of a task. The session says that it is cancelled; how is on record.
+pub(super) const fn as_cancelled(told: Desired, recorded: Desired) -> Desired {
+    match (told, recorded) {
+        (Desired::Cancelled, Desired::CancelledResumable) => recorded,
+        (Desired::Cancelled, Desired::Running | Desired::Suspended | Desired::Cancelled)
+        | (Desired::Running | Desired::Suspended | Desired::CancelledResumable, _) => told,
     }
 }

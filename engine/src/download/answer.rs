@@ -14,6 +14,7 @@ use crate::http::redirect::{self, RedirectLimits, Redirectable};
 use crate::http::repr_digest;
 use crate::limits::RESTARTS_MAX;
 use crate::resume::{self, Asked, Fresh, Verdict};
+use crate::retry;
 use crate::span::Spans;
 use crate::task::Destination;
 
@@ -35,6 +36,9 @@ impl Download {
             total: self.total,
             validator: &self.validator,
             allow_encoded: self.spec.allow_encoded,
+            // While another connection may bring the file, an error of this one is not final.
+            accept_error_status: self.spec.accept_error_status && self.connections.len() == 1,
+            may_retry: retry::is_allowed(&self.rules, self.attempts_failed.saturating_add(1)),
         };
         match resume::decide(&asked, head, self.now) {
             Verdict::Continue { total, end } => self.go_on(conn, total, end),
@@ -106,7 +110,7 @@ impl Download {
                 self.connections.retain(|c| c.id != conn);
                 return self.fall_back_to_one();
             }
-        } else if was_ranged {
+        } else if was_ranged && !resume::is_error(fresh.status) {
             self.restarts += 1;
             if self.restarts > RESTARTS_MAX {
                 return self.give_up_unstable();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::checkpoint::{Checkpoint, Part, Stage, ValidityToken};
 use crate::download::{Action, Download, Exit, Leave, Step, VerifyOrder};
 use crate::failure::{Failure, FailureKind};
+use crate::resume;
 use crate::retry;
 use crate::session::Durability;
 use crate::task::{Collision, Desired, Destination, Outcome};
@@ -18,13 +19,8 @@ impl Download {
         self.drop_connections();
         self.act(Action::ReleasePlace);
         let length = self.total.unwrap_or_default();
-        if let Some(expected) = self.spec.length
-            && expected != length
-        {
-            return self.leave(Leave::FailAndDiscard(Failure::new(
-                FailureKind::Integrity,
-                format!("the file has {length} bytes, not the expected {expected}"),
-            )));
+        if let Some(failure) = self.length_mismatch(length) {
+            return self.leave(Leave::FailAndDiscard(failure));
         }
         let digests: Vec<_> = self
             .spec
@@ -37,11 +33,27 @@ impl Download {
         if digests.is_empty() {
             self.verified(Ok(()));
         } else {
-            self.act(Action::Verify(VerifyOrder { length, digests }));
+            self.act(Action::Verify(VerifyOrder {
+                length,
+                digests,
+                published: None,
+            }));
         }
     }
 
+    fn length_mismatch(&self, length: u64) -> Option<Failure> {
+        let expected = self.spec.length.filter(|expected| *expected != length)?;
+        Some(Failure::new(
+            FailureKind::Integrity,
+            format!("the file has {length} bytes, not the expected {expected}"),
+        ))
+    }
+
     pub(super) fn verified(&mut self, result: Result<(), Failure>) {
+        if let Step::Checking(published) = &self.step {
+            let published = published.clone();
+            return self.checked(published, result);
+        }
         if self.step != Step::Verifying {
             return;
         }
@@ -164,37 +176,66 @@ impl Download {
         }
     }
 
-    /// A crash came between the rename and the terminal fact.
+    /// A transfer ended between the rename and the terminal fact. The owner may expect something else
+    /// of the file by now than when it got its name.
     pub(super) fn found_published(
         &mut self,
         checkpoint: &Checkpoint,
         target: PathBuf,
         token: ValidityToken,
     ) {
-        let is_same_life = checkpoint
-            .part
-            .as_ref()
-            .is_some_and(|part| part.token == token);
+        let Some(part) = self.leftover.take() else {
+            // Nothing can be found of a file that no record names.
+            return self.fetch();
+        };
+        let published = Part {
+            path: target,
+            ..part
+        };
+        let is_same_life = published.token == token;
         let is_synced = checkpoint
             .spans
             .iter()
             .all(|span| span.end == Some(span.synced));
-        if is_same_life || is_synced {
-            self.total = checkpoint.total;
-            self.status = checkpoint.status;
-            self.length_unverified = checkpoint.length_unverified;
-            self.act(Action::ReleasePlace);
-            let outcome = self.finished(target);
-            return self.close(outcome);
-        }
-        // The power went before the data was synced: nobody was told of this file, and its bytes
-        // can not be believed. It is removed before a transfer from zero looks at the target.
-        if let Some(part) = self.leftover.take() {
+        let is_wanted =
+            self.spec.accept_error_status || !checkpoint.status.is_some_and(resume::is_error);
+        if !is_wanted || !(is_same_life || is_synced) {
+            // The power went before the data was synced, so that its bytes can not be believed, or it
+            // is the body of an error. Nobody was told of this file: it is removed before a transfer
+            // from zero looks at the target.
             self.step = Step::Clearing;
-            self.act(Action::Discard(Part {
-                path: target,
-                ..part
-            }));
+            return self.act(Action::Discard(published));
+        }
+        self.total = checkpoint.total;
+        self.status = checkpoint.status;
+        self.length_unverified = checkpoint.length_unverified;
+        self.act(Action::ReleasePlace);
+        self.step = Step::Checking(published.clone());
+        let length = self.total.unwrap_or_default();
+        let digests = self.spec.digests.clone();
+        match self.length_mismatch(length) {
+            Some(failure) => self.verified(Err(failure)),
+            None if digests.is_empty() => self.verified(Ok(())),
+            None => self.act(Action::Verify(VerifyOrder {
+                length,
+                digests,
+                published: Some(published),
+            })),
+        }
+    }
+
+    /// The file that has its name already is, or is not, what its owner expects.
+    fn checked(&mut self, published: Part, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => {
+                let outcome = self.finished(published.path);
+                self.close(outcome);
+            }
+            Err(failure) if failure.kind() == FailureKind::Integrity => {
+                self.step = Step::Discarding(Outcome::Failed(failure));
+                self.act(Action::Discard(published));
+            }
+            Err(failure) => self.close(Outcome::Failed(failure)),
         }
     }
 
@@ -248,6 +289,7 @@ impl Download {
             | Step::Naming
             | Step::Announcing(_)
             | Step::Publishing(_)
+            | Step::Checking(_)
             | Step::Discarding(_)
             | Step::Sealing(_)
             | Step::Clearing

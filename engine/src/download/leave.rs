@@ -57,6 +57,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Checking(_)
                 | Step::Discarding(_)
                 | Step::Sealing(_)
                 | Step::Closing
@@ -153,6 +154,7 @@ impl Download {
                 | Step::Naming
                 | Step::Announcing(_)
                 | Step::Publishing(_)
+                | Step::Checking(_)
                 | Step::Sealing(_)
                 | Step::Closing
                 | Step::Gone,

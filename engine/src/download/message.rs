@@ -111,7 +111,7 @@ pub enum Action {
     Record(Box<Checkpoint>),
     /// Sync the data of the part file.
     Sync,
-    /// Compute the digests of the part file and compare.
+    /// Compute the digests of the part file, or of what has become of it, and compare.
     Verify(VerifyOrder),
     /// Find a free name like this one.
     Name(PathBuf),
@@ -192,6 +192,8 @@ pub struct VerifyOrder {
     pub length: u64,
     /// All of them must agree.
     pub digests: Vec<Digest>,
+    /// The file that has its final name already; `None` is the part file that is open.
+    pub published: Option<Part>,
 }
 
 /// News that may be lost.

@@ -121,6 +121,8 @@ enum Step {
     Announcing(PathBuf),
     /// The part file gets this name.
     Publishing(PathBuf),
+    /// The digests of a file that has its final name already are computed.
+    Checking(Part),
     /// The part file is removed; then the task is closed with this outcome.
     Discarding(Outcome),
     /// Resume data is made of what is on record; then the task is closed.
@@ -354,7 +356,8 @@ impl Download {
             | Step::Syncing
             | Step::Naming
             | Step::Announcing(_)
-            | Step::Publishing(_) => Phase::Finishing,
+            | Step::Publishing(_)
+            | Step::Checking(_) => Phase::Finishing,
             Step::Stopping(_)
             | Step::Recording(_)
             | Step::Discarding(_)

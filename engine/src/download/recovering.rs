@@ -3,6 +3,7 @@
 use crate::checkpoint::{Checkpoint, Stage};
 use crate::download::{Download, Leave, Step};
 use crate::recovery::{self, Found};
+use crate::resume;
 use crate::span::Spans;
 use crate::task::Desired;
 
@@ -27,34 +28,37 @@ impl Download {
             return self.leave(Leave::Cancel);
         }
         let survivors = recovery::survivors(&checkpoint, found);
-        let can_continue = self.can_continue(&checkpoint.validator, checkpoint.total);
         if self.desired == Desired::CancelledResumable {
-            let is_resumable = survivors.is_some_and(|spans| {
-                spans.written_bytes() > 0 && (can_continue || spans.is_complete())
-            });
+            let is_of_use = |spans| self.is_worth_handing_over(&checkpoint, &spans);
             // The record stands as it is: nothing was added to it.
-            return match is_resumable {
+            return match survivors.is_some_and(is_of_use) {
                 true => self.seal_cancelled(),
                 false => self.leave(Leave::Cancel),
             };
         }
-        match survivors {
-            Some(spans) if can_continue || spans.is_complete() => {
-                self.hold(&checkpoint, found, spans);
-                match &checkpoint.stage {
-                    Stage::Finishing(target) if self.spans.is_complete() => {
-                        self.publish(target.clone());
-                    }
-                    Stage::Finishing(_) | Stage::Transferring | Stage::AwaitingAuthorization => {
-                        self.fetch();
-                    }
-                }
-            }
-            Some(_) | None => {
-                // Whatever lies there is replaced when the first byte of a fresh answer comes.
-                self.fetch();
-            }
+        if let Some(spans) = survivors.filter(|spans| self.may_use(&checkpoint, spans)) {
+            self.hold(&checkpoint, found, spans);
         }
+        // What is complete is verified again, because the owner may expect other digests by now.
+        // What may not be used is replaced when the first byte of a fresh answer comes.
+        self.fetch();
+    }
+
+    fn may_use(&self, checkpoint: &Checkpoint, spans: &Spans) -> bool {
+        if checkpoint.status.is_some_and(resume::is_error) {
+            // An error is an answer of its time: its body may be finished, but not gone on with.
+            return self.spec.accept_error_status
+                && matches!(checkpoint.stage, Stage::Finishing(_))
+                && spans.is_complete();
+        }
+        spans.is_complete() || self.can_continue(&checkpoint.validator, checkpoint.total)
+    }
+
+    /// Whether resume data is made of what was found: of the body of an error it never is.
+    fn is_worth_handing_over(&self, checkpoint: &Checkpoint, spans: &Spans) -> bool {
+        !checkpoint.status.is_some_and(resume::is_error)
+            && spans.written_bytes() > 0
+            && self.may_use(checkpoint, spans)
     }
 
     fn hold(&mut self, checkpoint: &Checkpoint, found: &Found, spans: Spans) {

@@ -4,6 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::download::{Action, Download, Ending, Leave, Step};
 use crate::failure::Failure;
 use crate::http::validator::Validator;
+use crate::resume;
 use crate::resume_data::ResumeData;
 use crate::task::Outcome;
 
@@ -15,10 +16,12 @@ impl Download {
 
     /// Whether what is held is worth resume data: there are bytes, and either none is missing or the
     /// server named what lets them be continued (`cancel(byProducingResumeData:)`: the response had
-    /// an `ETag` or a `Last-Modified`).
+    /// an `ETag` or a `Last-Modified`). The body of an error is an answer of its time and never is.
     pub(super) fn is_resumable(&self) -> bool {
         let can_continue = self.can_continue(&self.validator, self.total);
+        let is_error = self.status.is_some_and(resume::is_error);
         self.part.is_some()
+            && !is_error
             && self.spans.written_bytes() > 0
             && (can_continue || self.spans.is_complete())
     }
@@ -62,7 +65,8 @@ impl Download {
             .iter()
             .any(|span| span.written > span.start);
         let can_continue = self.can_continue(&checkpoint.validator, checkpoint.total);
-        checkpoint.part.is_some() && has_bytes && (can_continue || is_complete)
+        let is_error = checkpoint.status.is_some_and(resume::is_error);
+        checkpoint.part.is_some() && has_bytes && !is_error && (can_continue || is_complete)
     }
 
     fn seal(&mut self, ending: Ending) {

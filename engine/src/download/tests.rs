@@ -3,6 +3,7 @@
 mod cadence;
 mod connections;
 mod endings;
+mod error_bodies;
 mod finishing;
 mod recovering;
 mod requests;

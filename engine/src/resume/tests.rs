@@ -44,6 +44,8 @@ fn an_answer_to_a_request_for_the_whole() {
         total: None,
         validator: &none,
         allow_encoded: false,
+        accept_error_status: false,
+        may_retry: true,
     };
     let table: [Row<'_>; 17] = [
         (200, &[("content-length", "10")], "fresh"),
@@ -99,6 +101,8 @@ fn an_answer_to_a_request_for_the_rest() {
         total: Some(10),
         validator: &validator,
         allow_encoded: false,
+        accept_error_status: false,
+        may_retry: true,
     };
     let same = ("etag", "\"a\"");
     let table: [Row<'_>; 14] = [
@@ -180,6 +184,69 @@ fn an_answer_to_a_request_for_the_rest() {
 }
 
 #[test]
+fn an_error_status_is_a_file_only_for_who_accepts_it_when_no_attempt_follows() {
+    let validator = tag("\"a\"");
+    let fields = [("etag", "\"a\""), ("content-length", "10")];
+    // Status, then what it is: not accepted; accepted; accepted by the last attempt.
+    let table = [
+        (400, ["status", "fresh", "fresh"]),
+        (401, ["challenge"; 3]),
+        (404, ["status", "fresh", "fresh"]),
+        (407, ["challenge"; 3]),
+        (416, ["unsatisfiable"; 3]),
+        (429, ["later", "later", "fresh"]),
+        (501, ["status", "fresh", "fresh"]),
+        (503, ["later", "later", "fresh"]),
+        (600, ["protocol"; 3]),
+    ];
+    for (status, expected) in table {
+        let ways = [(false, true), (true, true), (true, false)];
+        for ((accept_error_status, may_retry), expected) in ways.into_iter().zip(expected) {
+            let asked = Asked {
+                from: Some(4),
+                until: None,
+                total: Some(10),
+                validator: &validator,
+                allow_encoded: false,
+                accept_error_status,
+                may_retry,
+            };
+            let verdict = decide(&asked, &head(status, &fields), NOW);
+            assert_eq!(kind(&verdict), expected, "{status} {accept_error_status}");
+            if let Verdict::Fresh(fresh) = verdict {
+                let known = (fresh.status, fresh.validator, fresh.total);
+                assert_eq!(
+                    known,
+                    (status, Validator::None, Some(10)),
+                    "never continued"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_status_of_a_file_is_that_of_the_whole() {
+    let none = Validator::None;
+    let asked = Asked {
+        from: None,
+        until: None,
+        total: None,
+        validator: &none,
+        allow_encoded: false,
+        accept_error_status: false,
+        may_retry: true,
+    };
+    let whole = [("content-length", "10"), ("content-range", "bytes 0-9/10")];
+    for (status, expected) in [(200, 200), (203, 203), (204, 204), (206, STATUS_OK)] {
+        let Verdict::Fresh(fresh) = decide(&asked, &head(status, &whole), NOW) else {
+            panic!("{status} is not fresh")
+        };
+        assert_eq!(fresh.status, expected);
+    }
+}
+
+#[test]
 fn everything_held_and_416_with_that_length_is_complete() {
     let validator = tag("\"a\"");
     for total in [None, Some(10)] {
@@ -189,6 +256,8 @@ fn everything_held_and_416_with_that_length_is_complete() {
             total,
             validator: &validator,
             allow_encoded: false,
+            accept_error_status: false,
+            may_retry: true,
         };
         let verdict = decide(&asked, &head(416, &[("content-range", "bytes */10")]), NOW);
         assert_eq!(verdict, Verdict::AlreadyComplete(10), "{total:?}");
@@ -211,6 +280,8 @@ fn a_range_with_an_end_may_not_be_answered_beyond_it() {
         total: Some(10),
         validator: &validator,
         allow_encoded: false,
+        accept_error_status: false,
+        may_retry: true,
     };
     for (range, expected) in [
         ("bytes 4-7/10", "continue"),
@@ -235,6 +306,8 @@ fn a_body_without_length_or_chunks_can_not_be_resumed() {
         total: None,
         validator: &none,
         allow_encoded: true,
+        accept_error_status: false,
+        may_retry: true,
     };
     for fields in [
         vec![("etag", "\"a\"")],
@@ -260,6 +333,8 @@ fn a_wish_to_wait_is_obeyed_and_bounded() {
         total: None,
         validator: &none,
         allow_encoded: false,
+        accept_error_status: false,
+        may_retry: true,
     };
     for (value, expected_s) in [("7", Some(7)), ("999999999", Some(86400)), ("soon", None)] {
         let verdict = decide(&asked, &head(429, &[("retry-after", value)]), NOW);

@@ -1,7 +1,7 @@
 //! The end of a task, and what is dropped when its owner has heard of it.
 
 use longhaul_engine::checkpoint::Part;
-use longhaul_engine::event::{Fact, NumberedFact};
+use longhaul_engine::event::Fact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::metrics::TaskMetrics;
 use longhaul_engine::task::Outcome;
@@ -11,7 +11,9 @@ use super::{Batch, Step, encoded};
 use crate::change::{Effect, Forgotten, Refusal};
 use crate::error::Trouble;
 use crate::records::{EndedV1, FactV1, StateV1, TaskV1};
-use crate::tables::{EVENTS, STATES, TASKS, all_of, decode_row, next_fact, number_key, numbered};
+use crate::tables::{
+    EVENTS, STATES, TASKS, all_of, decode_row, invalidated, next_fact, number_key, numbered,
+};
 
 /// Whether what was fetched may serve another task of the same URL and destination.
 const fn keeps_progress(outcome: &Outcome) -> bool {
@@ -34,33 +36,27 @@ impl Batch<'_> {
         metrics: Option<&TaskMetrics>,
     ) -> Step {
         let mut state = self.live_state(session, task)?;
-        let counter = next_fact(session);
-        let sequence = self.next_number(&counter)?;
-        state.ended = Some(EndedV1 {
-            sequence,
-            outcome: outcome.into(),
-        });
-        let state = encoded(&state)?;
         let fact = Fact::Completed {
             task,
             outcome: outcome.clone(),
             metrics: metrics.map(|metrics| Box::new(metrics.clone())),
         };
         let row = encoded(&FactV1::from(&fact))?;
+        let sequence = self.next_number(&next_fact(session))?;
+        state.ended = Some(EndedV1 {
+            sequence,
+            outcome: outcome.into(),
+        });
+        let state = encoded(&state)?;
 
-        self.use_number(counter, sequence);
         let key = number_key(session, task.get());
         self.tables.states.insert(key, state.as_slice())?;
         if !keeps_progress(outcome) {
             self.tables.checkpoints.remove(key)?;
         }
-        self.tables
-            .events
-            .insert(number_key(session, sequence), row.as_slice())?;
-        Ok(Effect::Closed(NumberedFact {
-            sequence: Sequence::new(sequence),
-            fact,
-        }))
+        let mut facts = vec![self.add_fact(session, fact, &row)?];
+        facts.extend(self.one_task_less(session)?);
+        Ok(Effect::Closed(facts))
     }
 
     pub(super) fn acknowledge(&mut self, session: &SessionId, up_to: Sequence) -> Step {
@@ -74,8 +70,13 @@ impl Batch<'_> {
                     forgotten.parts.extend(self.drop_task(session, task)?);
                     forgotten.tasks.push(TaskId::new(task));
                 }
-                FactV1::Challenged { .. } | FactV1::BecameInvalid | FactV1::StateLost => {}
+                FactV1::BecameInvalid => forgotten.session_is_gone = true,
+                FactV1::Challenged { .. } | FactV1::StateLost => {}
             }
+        }
+        if forgotten.session_is_gone {
+            // Its last fact: whatever else there is of it was told before.
+            self.drop_session(session, &mut forgotten)?;
         }
         Ok(Effect::Forgotten(forgotten))
     }
@@ -91,24 +92,38 @@ impl Batch<'_> {
         Ok(Effect::Forgotten(Forgotten {
             tasks: vec![task],
             parts,
+            session_is_gone: false,
         }))
     }
 
     pub(super) fn remove_session(&mut self, session: &SessionId) -> Step {
         self.check_session(session)?;
+        let mut forgotten = Forgotten {
+            session_is_gone: true,
+            ..Forgotten::default()
+        };
+        self.drop_session(session, &mut forgotten)?;
+        Ok(Effect::Forgotten(forgotten))
+    }
+
+    /// Drops all rows of a session; refused when one of its tasks has not ended.
+    fn drop_session(&mut self, session: &SessionId, forgotten: &mut Forgotten) -> Step<()> {
         let tasks = self.ended_tasks(session)?;
-        let mut parts = Vec::new();
         for task in &tasks {
-            parts.extend(self.drop_task(session, task.get())?);
+            let part = self.drop_task(session, task.get())?;
+            forgotten.parts.extend(part);
         }
+        forgotten.tasks.extend(tasks);
         self.tables
             .events
             .retain_in(all_of(session), |_, _| false)?;
         let counter = next_fact(session);
         self.tables.meta.remove(counter.as_slice())?;
         self.counters.remove(&counter);
+        self.tables.launches.remove(session.as_str().as_bytes())?;
+        self.tables.meta.remove(invalidated(session).as_slice())?;
         self.tables.sessions.remove(session.as_str().as_bytes())?;
-        Ok(Effect::Forgotten(Forgotten { tasks, parts }))
+        Ok(())
     }
 
     /// Drops all rows of a task that has ended, and its claim unless a later task took it over.

@@ -1,8 +1,9 @@
 //! Making a task, or finding the one that does the same.
 
+use longhaul_engine::adoption::{self, Adoption};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::host_key;
-use longhaul_engine::task::{Desired, Spec};
+use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use redb::ReadableTable;
 
@@ -10,7 +11,7 @@ use super::resuming::TicketLeft;
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
 use crate::error::Trouble;
-use crate::records::{StateV1, TargetV1, TaskV1, TicketClaimV1};
+use crate::records::{StateV1, TargetV1, TaskV1, TicketClaimV1, Unusable};
 use crate::resume::TicketClaim;
 use crate::tables::{NEXT_TASK, TARGETS, TASKS, bad_row, decode_row, number_key, numbered};
 
@@ -41,23 +42,47 @@ impl Batch<'_> {
             None => None,
         };
         match holder {
-            Some(holder) if request.adopt && self.is_for(&holder, request)? => {
-                if holder.state.has_failed() {
-                    self.inherit(&holder, &asked, request)
-                } else {
-                    self.adopt(holder, &asked, request)
-                }
+            Some(holder) => self.register_beside(holder, &asked, request),
+            None => self.create(&asked, request),
+        }
+    }
+
+    /// The destination was claimed before.
+    fn register_beside(
+        &mut self,
+        holder: Holder,
+        asked: &TaskV1,
+        request: &Registration<'_>,
+    ) -> Step {
+        let earlier = match request.adopt {
+            true => self.same_request(&holder, request)?,
+            false => None,
+        };
+        let (ended, earlier) = match (&holder.state.ended, earlier) {
+            (None, Some(_)) => return self.adopt(holder, asked, request),
+            (None, None) => {
+                let Holder { session, task, .. } = holder;
+                return Err(Refusal::TargetInUse { session, task }.into());
             }
-            Some(Holder {
-                session,
-                task,
-                state: StateV1 { ended: None, .. },
-            }) => Err(Refusal::TargetInUse { session, task }.into()),
-            Some(_) | None => self.create(&asked, request),
+            (Some(_), None) => return self.create(asked, request),
+            (Some(ended), Some(earlier)) => (ended, earlier),
+        };
+        let row = || format!("{}/{}", holder.session, holder.task);
+        let earlier = Spec::try_from(earlier)
+            .map_err(|Unusable(what)| bad_row(TASKS, row(), what.to_string()))?;
+        let outcome = Outcome::from(ended.outcome.clone());
+        match adoption::decide(&earlier, &outcome, request.spec) {
+            Adoption::TakeOver => Ok(Effect::Adopted {
+                task: holder.task,
+                is_changed: false,
+            }),
+            Adoption::Inherit => self.inherit(&holder, asked, request),
+            Adoption::Anew => self.create(asked, request),
         }
     }
 
     pub(super) fn create(&mut self, asked: &TaskV1, request: &Registration<'_>) -> Step {
+        self.check_open(request.session)?;
         let number = self.next_number(NEXT_TASK)?;
         let row = encoded(asked)?;
         let state = encoded(&StateV1 {
@@ -125,7 +150,7 @@ impl Batch<'_> {
         if !is_same {
             self.tables.tasks.insert(key, asked.as_slice())?;
         }
-        if state.ended.is_none() && state.desired != request.desired.into() {
+        if state.desired != request.desired.into() {
             state.desired = request.desired.into();
             self.put_state(&session, task, &state)?;
         }
@@ -157,10 +182,15 @@ impl Batch<'_> {
         }))
     }
 
-    /// Whether the holder of the destination is of the same session and fetches the same URL.
-    fn is_for(&self, holder: &Holder, request: &Registration<'_>) -> Result<bool, Trouble> {
+    /// What the holder of the destination was asked for, if it is of the same session and fetches the
+    /// same URL.
+    fn same_request(
+        &self,
+        holder: &Holder,
+        request: &Registration<'_>,
+    ) -> Result<Option<TaskV1>, Trouble> {
         if holder.session != *request.session {
-            return Ok(false);
+            return Ok(None);
         }
         let asked: Option<TaskV1> = numbered(
             &self.tables.tasks,
@@ -168,7 +198,7 @@ impl Batch<'_> {
             &holder.session,
             holder.task.get(),
         )?;
-        Ok(asked.is_some_and(|asked| asked.url() == request.spec.url().as_str()))
+        Ok(asked.filter(|asked| asked.url() == request.spec.url().as_str()))
     }
 }
 

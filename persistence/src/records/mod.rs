@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod event;
+mod launch;
 mod meta;
 mod metrics;
 mod options;
@@ -27,9 +28,10 @@ use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 
 pub(crate) use checkpoint::CheckpointV1;
 pub(crate) use event::FactV1;
+pub(crate) use launch::LaunchV1;
 pub(crate) use meta::CounterV1;
 pub(crate) use session::SessionV1;
-pub(crate) use state::{EndedV1, StateV1, TicketClaimV1};
+pub(crate) use state::{DesiredV1, EndedV1, StateV1, TicketClaimV1};
 pub(crate) use target::{TargetV1, target_key, ticket_key};
 pub(crate) use task::TaskV1;
 pub(crate) use ticket::{TicketV1, TokenV1};

@@ -64,17 +64,6 @@ impl StateV1 {
             | OutcomeV1::Uploaded { .. } => None,
         }
     }
-
-    /// Whether the task has ended in failure.
-    pub(crate) const fn has_failed(&self) -> bool {
-        matches!(
-            &self.ended,
-            Some(EndedV1 {
-                outcome: OutcomeV1::Failed(_),
-                ..
-            })
-        )
-    }
 }
 
 /// How a task ended, and the number of the fact that says so.

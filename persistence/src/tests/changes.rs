@@ -4,11 +4,12 @@ use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Desired, Outcome};
 
 use super::samples::{
-    CREATED_AT, acknowledge, close, finished, full_checkpoint, full_rules, full_spec, one,
-    put_session, record, register, registered, session, spec, store_in,
+    CREATED_AT, acknowledge, close, finished, full_checkpoint, full_rules, full_spec, launches,
+    one, put_session, record, register, registered, session, spec, store_in,
 };
 use super::scenario::{check, image};
 use crate::{Change, Effect, Forgotten, Refusal, Store, TaskSummary};
@@ -25,7 +26,7 @@ fn forget(session: &SessionId, task: TaskId) -> Change {
 fn gone(tasks: &[TaskId]) -> Effect {
     Effect::Forgotten(Forgotten {
         tasks: tasks.to_vec(),
-        parts: Vec::new(),
+        ..Forgotten::default()
     })
 }
 
@@ -58,6 +59,31 @@ fn fact(sequence: u64, task: TaskId, outcome: Outcome) -> NumberedFact {
             metrics: None,
         },
     }
+}
+
+#[test]
+fn the_calls_of_an_app_are_kept_until_its_session_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    assert_eq!(store.launches(&id).unwrap(), LaunchLog::default());
+    let put = |session: &SessionId| Change::PutLaunches {
+        session: session.clone(),
+        log: Box::new(launches()),
+    };
+    one(&mut store, put(&id)).unwrap();
+    drop(store);
+    let mut store = Store::open(&directory.path().join("store.redb")).unwrap();
+    assert_eq!(store.launches(&id).unwrap(), launches());
+    let stranger = session("b");
+    assert_eq!(
+        one(&mut store, put(&stranger)),
+        Err(Refusal::NoSuchSession(stranger.clone()))
+    );
+    let remove = Change::RemoveSession {
+        session: id.clone(),
+    };
+    one(&mut store, remove).unwrap();
+    assert_eq!(store.launches(&id).unwrap(), LaunchLog::default());
 }
 
 #[test]
@@ -150,7 +176,7 @@ fn a_refused_change_writes_nothing_and_does_not_hinder_the_others() {
             Err(Refusal::NoSuchTask),
             Ok(Effect::Done),
             Err(Refusal::NoSuchSession(nobody)),
-            Ok(Effect::Closed(fact(1, task, Outcome::Cancelled))),
+            Ok(Effect::Closed(vec![fact(1, task, Outcome::Cancelled)])),
             ended(),
             ended(),
             ended(),
@@ -182,11 +208,19 @@ fn numbers_of_tasks_are_never_used_twice_and_numbers_of_facts_have_no_gaps() {
             .unwrap();
         assert_eq!(
             answers[0],
-            Ok(Effect::Closed(fact(round, one_of_a, Outcome::Cancelled)))
+            Ok(Effect::Closed(vec![fact(
+                round,
+                one_of_a,
+                Outcome::Cancelled
+            )]))
         );
         assert_eq!(
             answers[2],
-            Ok(Effect::Closed(fact(round, one_of_b, Outcome::Cancelled)))
+            Ok(Effect::Closed(vec![fact(
+                round,
+                one_of_b,
+                Outcome::Cancelled
+            )]))
         );
         drop(store);
         store = Store::open(&directory.path().join("store.redb")).unwrap();
@@ -265,7 +299,15 @@ fn a_session_is_removed_whole_once_all_its_tasks_have_ended() {
     one(&mut store, close(&id, ended, Outcome::Cancelled)).unwrap();
     assert_eq!(one(&mut store, remove(&id)), Err(Refusal::Live(live)));
     one(&mut store, close(&id, live, Outcome::Cancelled)).unwrap();
-    assert_eq!(one(&mut store, remove(&id)), Ok(gone(&[ended, live])));
+    let forgotten = Forgotten {
+        tasks: vec![ended, live],
+        session_is_gone: true,
+        ..Forgotten::default()
+    };
+    assert_eq!(
+        one(&mut store, remove(&id)),
+        Ok(Effect::Forgotten(forgotten))
+    );
     assert_eq!(
         one(&mut store, remove(&id)),
         Err(Refusal::NoSuchSession(id.clone()))
@@ -289,7 +331,7 @@ fn a_session_is_removed_whole_once_all_its_tasks_have_ended() {
     let answer = one(&mut store, close(&id, task, Outcome::Cancelled));
     assert_eq!(
         answer,
-        Ok(Effect::Closed(fact(1, task, Outcome::Cancelled))),
+        Ok(Effect::Closed(vec![fact(1, task, Outcome::Cancelled)])),
         "a new log"
     );
 }

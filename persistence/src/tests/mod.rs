@@ -9,4 +9,5 @@ mod registering;
 mod resuming;
 mod samples;
 mod scenario;
+mod sessions;
 mod strategies;

@@ -8,6 +8,7 @@ use longhaul_engine::event::Fact;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::id::TaskId;
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, SPANS_MAX};
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::session::SessionRules;
@@ -16,12 +17,13 @@ use proptest::prelude::*;
 
 use super::samples::{
     full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_token, full_upload,
+    launches,
 };
 use super::strategies::{self, KINDS};
 use crate::codec::{CodecError, Record, TooLarge, decode, encode};
 use crate::records::{
-    CheckpointV1, CounterV1, EndedV1, FactV1, SessionV1, StateV1, TargetV1, TaskV1, TicketV1,
-    TokenV1, Unusable,
+    CheckpointV1, CounterV1, EndedV1, FactV1, LaunchV1, SessionV1, StateV1, TargetV1, TaskV1,
+    TicketV1, TokenV1, Unusable,
 };
 use crate::resume::{ResumeToken, Ticket};
 
@@ -157,6 +159,9 @@ fn a_state_a_fact_a_target_and_a_counter_of_version_1_read_as_they_were_written(
         task: 77,
     };
     assert_eq!(assert_golden("target-1.bin", &target), target);
+    let log = launches();
+    let golden = assert_golden("launches-1.bin", &LaunchV1::from(&log));
+    assert_eq!(LaunchLog::from(golden), log);
     let counter = CounterV1 { value: 1_000_000 };
     assert_eq!(assert_golden("meta-1.bin", &counter), counter);
 }

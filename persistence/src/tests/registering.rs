@@ -131,6 +131,35 @@ fn an_ended_task_is_adopted_with_its_outcome() {
 }
 
 #[test]
+fn an_end_that_is_not_the_one_asked_for_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let with_digest = DownloadSpec {
+        digests: full_spec().digests,
+        ..spec(URL, "/out")
+    };
+    let ends = [
+        (finished("/out"), with_digest),
+        (Outcome::Cancelled, spec(URL, "/out")),
+    ];
+    for (outcome, asked) in ends {
+        let earlier = registered(&mut store, &id, spec(URL, "/out"));
+        one(&mut store, close(&id, earlier, outcome.clone())).unwrap();
+        let next = TaskId::new(earlier.get() + 1);
+        let again = adopt(&id, asked.clone(), Desired::Running);
+        assert_eq!(one(&mut store, again), Ok(Effect::Registered(next)));
+        let (task, _) = store.task(&id, earlier).unwrap().unwrap();
+        assert!(task.spec == spec(URL, "/out").into() && task.outcome == Some(outcome));
+        let (task, checkpoint) = store.task(&id, next).unwrap().unwrap();
+        assert!(
+            task.spec == asked.clone().into() && task.outcome.is_none() && checkpoint.is_none()
+        );
+        one(&mut store, close(&id, next, Outcome::Cancelled)).unwrap();
+    }
+    check(&store);
+}
+
+#[test]
 fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, id) = store_in(directory.path());
@@ -185,6 +214,7 @@ fn a_failed_task_that_is_forgotten_names_the_part_that_it_had_kept() {
         let forgotten = Forgotten {
             tasks: vec![task],
             parts,
+            ..Forgotten::default()
         };
         let answer = one(&mut store, acknowledge(&id, u64::MAX));
         assert_eq!(answer, Ok(Effect::Forgotten(forgotten)), "{kind:?}");

@@ -14,6 +14,7 @@ use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::{LaunchLog, LaunchReason};
 use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
@@ -228,6 +229,16 @@ pub(super) fn full_metrics() -> TaskMetrics {
             remote_address: Some("[2001:db8::1]:443".into()),
         }],
     }
+}
+
+/// Three calls of an app, and one that is to come.
+pub(super) fn launches() -> LaunchLog {
+    let at = |minutes: u64| Timestamp::from_unix_ms(1_700_000_000_000 + minutes * 60_000);
+    LaunchLog::restored(
+        vec![at(0), at(15), at(31)],
+        Duration::from_secs(240),
+        Some(LaunchReason::AuthorizationRequired),
+    )
 }
 
 pub(super) fn full_challenge() -> Challenge {

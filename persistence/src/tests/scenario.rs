@@ -6,6 +6,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::Fact;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::session::{Invalidation, SessionState};
 use longhaul_engine::task::{Desired, Destination, Outcome};
 use redb::{ReadableDatabase, ReadableTable, TableHandle};
 
@@ -82,8 +83,16 @@ fn change(random: &mut Random) -> Change {
             session,
             up_to: Sequence::new(random.below(6)),
         },
-        14 => match random.below(3) {
-            0 => Change::RemoveSession { session },
+        14 => match random.below(6) {
+            0 | 1 => Change::RemoveSession { session },
+            2 => Change::Invalidate {
+                session,
+                how: Invalidation::FinishTasks,
+            },
+            3 => Change::Invalidate {
+                session,
+                how: Invalidation::CancelTasks,
+            },
             _ => Change::Forget { session, task },
         },
         _ => Change::PutSession {
@@ -166,11 +175,24 @@ pub(super) fn check(store: &Store) {
             .facts(&session, Sequence::default(), usize::MAX)
             .unwrap();
         assert!(facts.is_sorted_by(|one, next| one.sequence < next.sequence));
+        let is_invalid = facts.last().map(|it| &it.fact) == Some(&Fact::BecameInvalid);
+        let state = store.session_state(&session).unwrap();
+        assert_eq!(state == Some(SessionState::Invalid), is_invalid);
+        let is_live = listed_live(store, &session);
+        assert!(
+            !(is_invalid && is_live),
+            "{session}: invalid, and a task lives"
+        );
+        assert!(
+            is_live || state != Some(SessionState::Finishing),
+            "{session}: it finishes without end"
+        );
         let told: BTreeMap<_, _> = facts
             .into_iter()
-            .map(|it| match it.fact {
-                Fact::Completed { task, outcome, .. } => (task, outcome),
-                other => panic!("{other:?}"),
+            .filter_map(|it| match it.fact {
+                Fact::Completed { task, outcome, .. } => Some((task, outcome)),
+                Fact::BecameInvalid => None,
+                other @ (Fact::Challenged { .. } | Fact::StateLost) => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(told, ended, "{session}: each ended task has its one fact");
@@ -205,6 +227,11 @@ pub(super) fn check(store: &Store) {
         let claimant = claimant(store, row.unwrap().0.value()).unwrap();
         assert!(known.contains(&claimant), "a claim outlives its task");
     }
+}
+
+fn listed_live(store: &Store, session: &SessionId) -> bool {
+    let listed = store.tasks(session, None, usize::MAX).unwrap();
+    listed.iter().any(|task| !task.ended)
 }
 
 fn owned((session, number): (&[u8], u64)) -> (SessionId, TaskId) {

@@ -1,11 +1,13 @@
 //! Digests: what the caller expects and what the server offers, right and wrong.
 
+use std::fs;
+
 use longhaul_support::content::Content;
 use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 
 use super::{HELD, PATH, each, leave_part, long_content, serving};
-use crate::bench::Bench;
+use crate::bench::{Bench, text};
 
 /// 5 MiB and some.
 const CONTENT: Content = long_content(51);
@@ -77,15 +79,59 @@ fn a_digest_is_of_all_bytes_also_of_those_of_an_earlier_run() {
         // Checksums may change between two runs of one download: the second run's counts.
         leave_part(&bench, &server, Reply::normal(), HELD, &[&url]);
         bench.run(&[&url, "--checksum", checksum]).expect(code);
-        // Its transfer may have begun with the first run's options and gone on with its own.
+        // It begins with the second run's options and does not go on with the first run's.
         let requests = server.requests_for(PATH);
-        assert_eq!(requests[1].range(), Some((HELD, None)));
+        assert_eq!(requests.len(), 3);
+        assert_eq!(requests[2].range(), Some((HELD, None)));
         if code == 0 {
             bench.assert_only("a.bin", CONTENT);
         } else {
             bench.assert_nothing();
         }
     }
+}
+
+#[test]
+fn a_file_of_an_earlier_run_is_not_taken_for_one_with_another_digest() {
+    let (right, wrong) = (CONTENT.sha256_hex(), long_content(57).sha256_hex());
+    // What the second run expects of the file, what becomes of a file that is there, the exit code,
+    // and how often the file is fetched.
+    let cases = [
+        (None, "fail", 0, 1),
+        (Some(&right), "fail", 3, 2),
+        (Some(&right), "overwrite", 0, 2),
+        (Some(&wrong), "overwrite", 9, 2),
+    ];
+    for (digest, if_exists, code, fetched) in cases {
+        let (server, url) = serving(Resource::new(CONTENT));
+        let bench = Bench::new();
+        let list = bench.outputs().join("list");
+        let run = |checksum: &str| {
+            let other = server.url("/other");
+            fs::write(&list, format!("{url}\n{checksum}{other}\n")).unwrap();
+            bench.run(&["-i", text(&list), "--if-exists", if_exists])
+        };
+        // The other one fails, so that the run is remembered.
+        run("").expect(8);
+        server.serve("/other", Resource::new(Content::new(58, 10)));
+        let checksum = digest.map(|digest| format!("  checksum=sha-256={digest}\n"));
+        run(&checksum.unwrap_or_default()).expect(code);
+        assert_eq!(server.requests_for(PATH).len(), fetched, "{if_exists}");
+        bench.assert_file("a.bin", CONTENT);
+        assert_eq!(bench.names(), ["a.bin", "other"]);
+    }
+}
+
+#[test]
+fn a_file_of_an_earlier_run_that_is_gone_is_fetched_again() {
+    let (server, url) = serving(Resource::new(CONTENT));
+    let bench = Bench::new();
+    let other = server.url("/other");
+    bench.run(&[&url, &other]).expect(8);
+    fs::remove_file(bench.file("a.bin")).unwrap();
+    bench.run(&[&url, &other]).expect(8);
+    assert_eq!(server.requests_for(PATH).len(), 2);
+    bench.assert_file("a.bin", CONTENT);
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicBool;
 
 use longhaul_engine::checkpoint::SpanRecord;
 use longhaul_engine::checksum::Algorithm;
+use longhaul_engine::checksum::blake3;
 use longhaul_engine::failure::FailureKind;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::limits::TAIL_BYTES;
 
 use super::super::part::{PREALLOCATE_BYTES_MIN, PartFile};
-use super::super::place::{PartPlace, blake3};
+use super::super::place::PartPlace;
 use super::{Bench, CLOSED_DIRECTORY};
 
 static IDLE: AtomicBool = AtomicBool::new(false);

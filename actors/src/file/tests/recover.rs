@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use longhaul_engine::checkpoint::{Checkpoint, SpanRecord, Stage};
+use longhaul_engine::checksum::blake3;
 use longhaul_engine::failure::FailureKind;
 use longhaul_engine::recovery::{Found, FoundPart};
 use longhaul_engine::task::Collision;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 
 use super::super::discard::{Discarded, discard};
 use super::super::part::PartFile;
-use super::super::place::{PartPlace, blake3};
+use super::super::place::PartPlace;
 use super::super::publish::{Published, publish};
 use super::super::recover::recover;
 use super::{Bench, order};

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use longhaul_engine::checkpoint::{Checkpoint, SpanRecord};
+use longhaul_engine::checksum::blake3;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
@@ -13,7 +14,7 @@ use longhaul_engine::task::{Collision, Destination, DownloadSpec, TaskOptions};
 use longhaul_persistence::{ResumeToken, Ticket};
 
 use super::super::part::PartFile;
-use super::super::place::{blake3, ticket_path};
+use super::super::place::ticket_path;
 use super::super::ticket::{OpenTicket, check_part, remove, seal};
 use super::Bench;
 

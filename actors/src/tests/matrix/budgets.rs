@@ -10,7 +10,7 @@ use longhaul_engine::task::Outcome;
 use super::silence_ordered_panics;
 use crate::fault::{self, Plan};
 use crate::handle::CallError;
-use crate::tests::bench::{Bench, Heard, content, session, start_one, virtual_time};
+use crate::tests::bench::{Bench, Heard, content, requests, session, start_one, virtual_time};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -132,7 +132,6 @@ fn an_engine_whose_actor_always_crashes_says_so_and_stops() {
         (&["session.start"][..], "session s"),
         (&["session.registered"][..], "session s"),
         (&["session.launch"][..], "session s"),
-        (&["session.child_started"][..], "session s"),
         (&["session.outcome"][..], "session s"),
         (&["notifier.started"][..], "notifier"),
         (&["notifier.refill"][..], "notifier"),
@@ -152,7 +151,9 @@ fn an_engine_whose_actor_always_crashes_says_so_and_stops() {
                     .open_session(id.clone(), SessionRules::default())
                     .await?;
                 let heard = Heard::from(session.subscribe(None).await?);
-                let started = session.start(vec![bench.spec("a/f")], false).await?;
+                let started = session
+                    .start(requests(vec![bench.spec("a/f")], false))
+                    .await?;
                 let task = started[0].clone().expect("a task");
                 session.outcome(task).await?;
                 heard.until_facts(1).await;
@@ -185,7 +186,7 @@ fn an_engine_whose_actor_always_crashes_says_so_and_stops() {
             let engine = bench.engine().await;
             let session = session(&engine, "s").await;
             let started = session
-                .start(vec![bench.spec("a/f")], true)
+                .start(requests(vec![bench.spec("a/f")], true))
                 .await
                 .expect("an answer");
             let task = started[0].clone().expect("a task");

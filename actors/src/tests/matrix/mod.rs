@@ -2,6 +2,7 @@
 //! judges what is left.
 
 mod budgets;
+mod ends;
 mod oracle;
 mod scenarios;
 
@@ -76,6 +77,22 @@ fn resume_data_survives_a_crash_at_every_point() {
     });
 }
 
+#[test]
+fn the_end_of_a_session_survives_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "finishing session",
+        play: || Box::pin(ends::finishing()),
+    });
+}
+
+#[test]
+fn a_cancelled_session_and_its_successor_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "cancelled session",
+        play: || Box::pin(ends::cancelled()),
+    });
+}
+
 /// Plays a scenario once to count its points, then once with a crash at each, and once with a crash
 /// at each and at the one after it. Every run must hold.
 fn explore(scenario: &Scenario) {
@@ -128,7 +145,7 @@ fn play(scenario: &Scenario, panic_at: Vec<u64>) -> Result<Vec<&'static str>, St
 }
 
 /// Panics of fault points are what these tests are about; all others are shown as always.
-fn silence_ordered_panics() {
+pub(super) fn silence_ordered_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let show = std::panic::take_hook();

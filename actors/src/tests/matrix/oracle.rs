@@ -83,8 +83,8 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
     let facts = all_facts(story);
     let of_task: Vec<_> = facts
         .iter()
+        .filter(|fact| fact.fact.task() == Some(*task))
         .map(ending)
-        .filter(|(of, _)| of == task)
         .collect();
     assert!(!of_task.is_empty(), "nobody was told of the end of {name}");
     let answers = story.outcomes.iter().filter(|(of, _)| of == task);
@@ -93,7 +93,7 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
     }
     let numbers: BTreeSet<_> = facts
         .iter()
-        .filter(|fact| ending(fact).0 == *task)
+        .filter(|fact| fact.fact.task() == Some(*task))
         .map(|fact| fact.sequence)
         .collect();
     assert_eq!(numbers.len(), 1, "{name} has one terminal fact");
@@ -123,6 +123,10 @@ fn judge_events(heard: &[Event]) {
     let mut last = Sequence::default();
     for event in heard {
         assert!(
+            !ended.contains(&None),
+            "{event:?} came after the end of all"
+        );
+        assert!(
             !ended.contains(&event.task()),
             "{event:?} came after the end"
         );
@@ -144,7 +148,7 @@ fn judge_store(story: &Story) {
     expected.sort_by_key(|fact| fact.sequence);
     expected.dedup();
     assert_eq!(facts, expected, "what was not acknowledged is kept");
-    let kept: BTreeSet<_> = facts.iter().map(|fact| ending(fact).0).collect();
+    let kept: BTreeSet<_> = facts.iter().filter_map(|fact| fact.fact.task()).collect();
     for summary in store.tasks(&story.session, None, 100).expect("a store") {
         assert!(
             summary.ended && kept.contains(&summary.id),

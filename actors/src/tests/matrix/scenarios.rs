@@ -11,10 +11,12 @@ use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outco
 
 use super::oracle::{Story, Told};
 use crate::handle::{EngineHandle, ResumeOptions, SessionHandle};
-use crate::tests::bench::{Bench, Heard, content, ending, session_with, start, until};
+use crate::tests::bench::{
+    Bench, Heard, content, ending, requests, session_with, session_with_requests, start, until,
+};
 use crate::tests::server::Answer;
 
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Two downloads, one of them over two connections, one cut by the server once; a subscriber, an
 /// acknowledgement, questions after the end.
@@ -36,6 +38,8 @@ pub(super) async fn two_downloads() -> Story {
     let mut outcomes = outcomes_of(&session, &tasks).await;
     let facts = heard.until_facts(2).await;
     let acknowledged = facts[0].sequence;
+    assert_eq!(session.is_drained(acknowledged).await, Ok(false));
+    assert_eq!(session.is_drained(facts[1].sequence).await, Ok(true));
     session.acknowledge(acknowledged).await.expect("an answer");
     assert_eq!(session.tasks().await.map(|tasks| tasks.len()), Ok(1));
     let (left, _) = ending(&facts[1]);
@@ -130,7 +134,8 @@ pub(super) async fn wishes() -> Story {
     }
 }
 
-/// The engine stops with tasks of every kind and begins again; all end there.
+/// A session is opened with its downloads; the engine stops with tasks of every kind, and another
+/// opens the session with the same downloads; all end there.
 pub(super) async fn restart() -> Story {
     let bench = Bench::new();
     let (runs, quick) = (content(1_500_000, 5), content(50_000, 6));
@@ -144,18 +149,18 @@ pub(super) async fn restart() -> Story {
         tasks_max: 1,
         ..SessionRules::default()
     };
-    let engine = bench.engine().await;
-    let first = session_with(&engine, "s", rules.clone()).await;
-    let early = Heard::from(first.subscribe(None).await.expect("a subscription"));
     let ats = ["a/done", "a/later", "a/runs", "a/queued"];
-    let tasks = start(&first, ats.map(|at| bench.spec(at)).to_vec()).await;
+    let asked = |adopts| requests(ats.map(|at| bench.spec(at)).to_vec(), adopts);
+    let engine = bench.engine().await;
+    let (first, early, tasks) =
+        session_with_requests(&engine, "s", rules.clone(), asked(false)).await;
     let mut outcomes = outcomes_of(&first, &tasks[..1]).await;
     until(async || bench.server.sent_bytes("a/runs") > 700_000).await;
     stop(&engine).await;
 
     let engine = bench.engine().await;
-    let second = session_with(&engine, "s", rules).await;
-    let late = Heard::from(second.subscribe(None).await.expect("a subscription"));
+    let (second, late, found) = session_with_requests(&engine, "s", rules, asked(true)).await;
+    assert_eq!(found, tasks, "every task is found again");
     outcomes.extend(outcomes_of(&second, &tasks).await);
     let facts: Vec<NumberedFact> = late.until_facts(4).await;
     let acknowledged = facts[3].sequence;
@@ -294,7 +299,7 @@ pub(super) async fn resume_data() -> Story {
     }
 }
 
-fn finishes(
+pub(super) fn finishes(
     bench: &Bench,
     task: TaskId,
     at: &'static str,
@@ -322,7 +327,7 @@ async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
     session.view(task).await.expect("a view").phase
 }
 
-async fn stop(engine: &EngineHandle) {
+pub(super) async fn stop(engine: &EngineHandle) {
     engine.shutdown().await;
     assert_eq!(engine.stopped().await, None, "the engine did not give up");
 }

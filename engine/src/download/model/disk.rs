@@ -14,6 +14,9 @@ pub(super) type Version = u32;
 /// The bytes of somebody else's file.
 pub(super) const FOREIGN: Version = u32::MAX;
 
+/// The bytes that come with an error status.
+pub(super) const ERROR: Version = 1_000_000;
+
 /// Consecutive bytes of one version, at their own positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {

@@ -61,7 +61,10 @@ impl World {
             }
             Action::Sync => self.sync(),
             Action::Verify(order) => {
-                let inode = self.part();
+                let inode = match &order.published {
+                    Some(published) => published.identity.inode,
+                    None => self.part(),
+                };
                 self.life().jobs.push(Job::Verify { inode, order });
             }
             Action::Name(wanted) => self.life().jobs.push(Job::Name(wanted)),
@@ -362,7 +365,7 @@ impl World {
             .version_at(0)
             .unwrap_or_else(|| self.empty_version(&order.digests));
         let is_whole = image.is_pure(0, order.length, version)
-            && self.server.lengths.get(version as usize) == Some(&order.length);
+            && self.server.length_of(version) == Some(order.length);
         let expected = digest_of(version);
         if is_whole && order.digests.iter().all(|digest| *digest == expected) {
             return Ok(());

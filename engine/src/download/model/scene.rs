@@ -29,6 +29,8 @@ pub(super) struct Troubles {
     pub(super) stranger: u64,
     pub(super) store: u64,
     pub(super) file: u64,
+    /// Of a thousand kills, after how many the owner expects something else.
+    pub(super) wishes: u64,
 }
 
 /// Everything that is decided before the first step.
@@ -108,6 +110,7 @@ fn server(dice: &mut Dice) -> Server {
     Server {
         lengths,
         current: 0,
+        error_length: dice.pick(&[1, 700, 64 * KIB, 3 * MIB]),
         tags: dice.pick(&[
             Tags::None,
             Tags::Weak,
@@ -138,7 +141,7 @@ fn server(dice: &mut Dice) -> Server {
             busy: dice.pick(&[0, often]),
             cut: dice.pick(&[0, often, 700]),
             ranges: dice.pick(&[0, 0, often]),
-            final_errors: dice.pick(&[0, 0, 10]),
+            final_errors: dice.pick(&[0, 0, 10, 60]),
             nonces: dice.pick(&[0, often, 1000]),
         },
         nonce: 1,
@@ -157,6 +160,7 @@ fn troubles(dice: &mut Dice) -> Troubles {
         stranger: dice.pick(&[0, 0, 4]),
         store: dice.pick(&[0, 0, 50]),
         file: dice.pick(&[0, 0, 0, 3]),
+        wishes: dice.pick(&[0, 0, 300]),
     }
 }
 
@@ -201,14 +205,14 @@ fn spec(dice: &mut Dice, server: &Server) -> DownloadSpec {
         allow_encoded: false,
         allow_downgrade: false,
         options: TaskOptions::default(),
-        accept_error_status: false,
+        accept_error_status: dice.percent(25),
     }
 }
 
 fn rules(dice: &mut Dice) -> SessionRules {
     SessionRules {
         timeout_for_resource: Duration::from_secs(7 * 24 * 60 * 60),
-        retries_max: dice.pick(&[None, None, None, Some(20)]),
+        retries_max: dice.pick(&[None, None, None, Some(20), Some(1)]),
         durability: dice.pick(&[Durability::Process, Durability::Power]),
         resume_data_on_failure: dice.percent(50),
         ..SessionRules::default()

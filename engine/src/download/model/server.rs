@@ -4,7 +4,7 @@
 //! is the one of the bytes that follow. Nobody could tell otherwise.
 
 use super::dice::Dice;
-use super::disk::Version;
+use super::disk::{ERROR, Version};
 use crate::checksum::{Algorithm, Digest};
 use crate::download::Ask;
 use crate::failure::{Failure, FailureKind};
@@ -60,6 +60,8 @@ pub(super) struct Server {
     /// The length of each version.
     pub(super) lengths: Vec<u64>,
     pub(super) current: usize,
+    /// The length of the body of every error; not 0, because bytes tell whose they are.
+    pub(super) error_length: u64,
     pub(super) tags: Tags,
     pub(super) dates: Dates,
     pub(super) ending: Ending,
@@ -104,6 +106,14 @@ impl Server {
         self.lengths[self.current]
     }
 
+    /// The length of a version, the body of an error included.
+    pub(super) fn length_of(&self, version: Version) -> Option<u64> {
+        match version {
+            ERROR => Some(self.error_length),
+            version => self.lengths.get(version as usize).copied(),
+        }
+    }
+
     /// The entity tag of a version, as it stands in its field.
     pub(super) fn tag(&self, version: Version) -> Option<String> {
         match self.tags {
@@ -137,10 +147,13 @@ impl Server {
             if dice.percent(50) {
                 head.headers.push("retry-after", dice.below(30).to_string());
             }
-            return Reply::Head(head, None);
+            return self.error(head, dice);
         }
         if dice.permille(self.lies.final_errors) {
-            return Reply::Head(bare(dice.pick(&[403, 404, 410, 304, 501])), None);
+            return match dice.pick(&[403, 404, 410, 304, 501]) {
+                304 => Reply::Head(bare(304), None),
+                status => self.error(bare(status), dice),
+            };
         }
         if dice.permille(self.redirects) {
             return Reply::Head(self.redirect(dice), None);
@@ -149,6 +162,12 @@ impl Server {
             return Reply::Head(head, None);
         }
         self.content(ask, dice)
+    }
+
+    /// An error with its body, which has a validator of its own.
+    fn error(&self, mut head: ResponseHead, dice: &mut Dice) -> Reply {
+        self.describe(ERROR, &mut head.headers);
+        self.frame(ERROR, &mut head, dice)
     }
 
     fn redirect(&self, dice: &mut Dice) -> ResponseHead {
@@ -222,33 +241,37 @@ impl Server {
 
     fn whole(&self, dice: &mut Dice) -> Reply {
         let mut head = bare(200);
-        self.describe(&mut head.headers);
+        self.describe(self.version(), &mut head.headers);
         if self.has_digests {
             let digest = digest_of(self.version());
             let encoded = base64(digest.bytes());
             head.headers
                 .push("repr-digest", format!("sha-256=:{encoded}:"));
         }
+        self.frame(self.version(), &mut head, dice)
+    }
+
+    /// The whole of a version behind this head.
+    fn frame(&self, version: Version, head: &mut ResponseHead, dice: &mut Dice) -> Reply {
         let ending = match dice.permille(self.lies.ranges) {
             true => dice.pick(&[Ending::Length, Ending::Chunked]),
             false => self.ending,
         };
+        let length = self.length_of(version).expect("a version that is served");
         match ending {
-            Ending::Length => head
-                .headers
-                .push("content-length", self.length().to_string()),
+            Ending::Length => head.headers.push("content-length", length.to_string()),
             Ending::Chunked => head.headers.push("transfer-encoding", "chunked"),
             Ending::Close => {}
         }
-        let mut body = self.body(0, self.length(), dice);
+        let mut body = self.body(version, 0, length, dice);
         // Nobody can tell such a cut from the end.
         body.is_clean |= ending == Ending::Close;
-        Reply::Head(head, Some(body))
+        Reply::Head(head.clone(), Some(body))
     }
 
     fn part(&self, from: u64, until: u64, dice: &mut Dice) -> Reply {
         let mut head = bare(206);
-        self.describe(&mut head.headers);
+        self.describe(self.version(), &mut head.headers);
         let total = match self.ending {
             Ending::Length => self.length().to_string(),
             // Who does not know the length of the whole does not know it here either.
@@ -270,7 +293,7 @@ impl Server {
         } else {
             head.headers.push("transfer-encoding", "chunked");
         }
-        Reply::Head(head, Some(self.body(from, until, dice)))
+        Reply::Head(head, Some(self.body(self.version(), from, until, dice)))
     }
 
     /// A partial answer that is not the one that was asked for.
@@ -280,7 +303,7 @@ impl Server {
             until.unwrap_or(self.length()).min(self.length()),
         );
         let mut head = bare(206);
-        self.describe(&mut head.headers);
+        self.describe(self.version(), &mut head.headers);
         let range = match dice.below(8) {
             // The range is ignored.
             0 => return self.whole(dice),
@@ -306,7 +329,7 @@ impl Server {
                 if !value.is_empty() {
                     head.headers.push("content-range", value);
                 }
-                self.describe(&mut head.headers);
+                self.describe(self.version(), &mut head.headers);
                 return Reply::Head(head, None);
             }
             5 => None,
@@ -332,8 +355,7 @@ impl Server {
         )
     }
 
-    fn body(&self, at: u64, end: u64, dice: &mut Dice) -> Body {
-        let version = self.version();
+    fn body(&self, version: Version, at: u64, end: u64, dice: &mut Dice) -> Body {
         if at < end && dice.permille(self.lies.cut) {
             let end = at + dice.below(end - at);
             return Body {
@@ -351,14 +373,13 @@ impl Server {
         }
     }
 
-    fn describe(&self, headers: &mut Headers) {
-        if let Some(tag) = self.tag(self.version()) {
+    fn describe(&self, version: Version, headers: &mut Headers) {
+        if let Some(tag) = self.tag(version) {
             headers.push("etag", tag);
         }
-        if let Some(text) = self.date_text() {
-            headers.push("last-modified", text);
+        if let Some(modified_s) = self.modified_s(version) {
+            headers.push("last-modified", date(modified_s));
             let age_s = if self.dates == Dates::Strong { 3600 } else { 1 };
-            let modified_s = self.modified_s(self.version()).unwrap_or_default();
             headers.push("date", date(modified_s + age_s));
         }
     }

@@ -17,6 +17,7 @@ pub(super) struct Summary {
     pub(super) part_asks: u64,
     pub(super) found_published: u64,
     pub(super) honest_finishes: u64,
+    pub(super) errors_delivered: u64,
 }
 
 impl Summary {
@@ -33,6 +34,7 @@ impl Summary {
         self.part_asks += other.part_asks;
         self.found_published += other.found_published;
         self.honest_finishes += other.honest_finishes;
+        self.errors_delivered += other.errors_delivered;
     }
 
     pub(super) fn check_that_nothing_was_missed(&self) {
@@ -49,6 +51,7 @@ impl Summary {
             ("asked for a part", self.part_asks),
             ("found published after a crash", self.found_published),
             ("finished in an honest world", self.honest_finishes),
+            ("delivered the body of an error", self.errors_delivered),
         ] {
             assert!(
                 count >= 20,

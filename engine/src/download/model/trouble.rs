@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::disk::{FOREIGN, Run};
 use super::scene::{DIRECTORY, Troubles};
-use super::server::Lies;
+use super::server::{Lies, digest_of};
 use super::world::{Store, World};
 use crate::checkpoint::{Checkpoint, Stage};
 use crate::lifecycle::State;
@@ -133,6 +133,9 @@ impl World {
         self.has_forgotten = true;
         self.summary.kills += 1;
         self.life = None;
+        if self.store.outcome.is_none() && self.dice.permille(self.troubles.wishes) {
+            self.wish_anew();
+        }
         self.state = match (&self.store.outcome, self.store.desired) {
             (Some(_), _) => State::Ended,
             (None, Desired::Suspended) => State::Suspended,
@@ -152,6 +155,15 @@ impl World {
         if self.state == State::Cancelling {
             self.launch(self.store.desired);
         }
+    }
+
+    /// The next process asks for the same download and expects something else of it.
+    fn wish_anew(&mut self) {
+        let version = self.server.version();
+        self.spec.digests = self.dice.pick(&[Vec::new(), vec![digest_of(version)]]);
+        self.spec.accept_error_status = self.dice.percent(50);
+        self.has_other_wishes = true;
+        self.note(|| "the owner has other wishes".to_owned());
     }
 
     pub(super) fn cut_power(&mut self) {

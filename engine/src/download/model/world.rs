@@ -60,6 +60,8 @@ pub(super) struct World {
     /// The power was cut after the end: a removal may be undone, and `Durability::Process` does not
     /// promise to keep what was announced.
     pub(super) was_cut_after_end: bool,
+    /// The owner asked for the same again with other expectations.
+    pub(super) has_other_wishes: bool,
     steps: u64,
     pace_ms: u64,
     trace: Option<VecDeque<String>>,
@@ -102,6 +104,7 @@ impl World {
             is_damaged: false,
             has_forgotten: false,
             was_cut_after_end: false,
+            has_other_wishes: false,
             steps: scene.steps,
             pace_ms: scene.pace_ms,
             trace: None,

@@ -4,7 +4,7 @@ use super::sealing::data;
 use super::*;
 
 /// The steps in which a machine can be told to stop.
-pub(super) const STEPS: [&str; 8] = [
+pub(super) const STEPS: [&str; 9] = [
     "recovering",
     "asking",
     "streaming",
@@ -12,6 +12,7 @@ pub(super) const STEPS: [&str; 8] = [
     "verifying",
     "announcing",
     "publishing",
+    "checking",
     "closing",
 ];
 
@@ -30,6 +31,15 @@ pub(super) fn in_step(step: &str) -> (Driver, Option<ConnId>) {
     if step == "recovering" {
         let (driver, _) = Driver::start(spec(), SessionRules::default(), Some(checkpoint()));
         return (driver, None);
+    }
+    if step == "checking" {
+        let stage = Stage::Finishing(PathBuf::from("/d/f"));
+        let saved = Checkpoint {
+            stage,
+            ..checkpoint()
+        };
+        let published = Found::Published(token(1));
+        return (Driver::recovered(digests(), saved, published).0, None);
     }
     let (mut driver, actions) = Driver::recovered(digests(), checkpoint(), found(1));
     let conn = sole_ask(&actions).conn;
@@ -100,6 +110,7 @@ pub(super) fn told(step: &str, desired: Desired) -> (Exit, Vec<&'static str>) {
         "announcing" => Some(Input::Recorded(Ok(()))),
         "forgetting" => Some(Input::Recorded(Ok(()))),
         "publishing" => Some(Input::Published(Ok(()))),
+        "checking" => Some(Input::Verified(Ok(()))),
         "closing" => Some(Input::Closed(Outcome::Cancelled)),
         _ => None,
     };

@@ -174,12 +174,12 @@ fn another_length_than_the_expected_one_is_refused_as_soon_as_it_is_known() {
 fn after_a_crash_in_finishing_the_step_is_finished() {
     let published = |boot| Found::Published(token(boot));
     let table = [
-        ("part, same boot", finishing(0), found(1), "publish"),
+        ("part, same boot", finishing(0), found(1), "record"),
         (
             "part, other boot, synced",
             finishing(1000),
             found(2),
-            "publish",
+            "record",
         ),
         (
             "part, other boot, not synced",

@@ -1,0 +1,71 @@
+//! What the owner of a session hears of it, and what it has taken care of.
+
+use longhaul_engine::id::{Sequence, TaskId};
+use longhaul_persistence::{Change, Effect, Refusal};
+
+use super::{CallError, SessionHandle, Subscription};
+use crate::feed::Feed;
+use crate::registry::{Apply, NotStored};
+use crate::session::Forgotten;
+
+impl SessionHandle {
+    /// Events from now on, and every fact that was not acknowledged; of one task or of all.
+    ///
+    /// # Errors
+    /// When the end of the session was acknowledged, or the engine has stopped.
+    pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
+        if self.owner.is_over() {
+            return Err(self.invalidated());
+        }
+        if self.engine.stopped.borrow().is_some() {
+            return Err(self.engine.gone().await);
+        }
+        let feed = Feed::new(task);
+        self.engine.doors.subscribers.add(&self.id, &feed);
+        if self.owner.is_over() {
+            feed.end();
+        }
+        Ok(Subscription {
+            session: self.clone(),
+            feed,
+        })
+    }
+
+    /// Acknowledges facts up to and including this one: they are not told again, and tasks whose
+    /// terminal fact is among them are forgotten; with the last fact of an invalidated session the
+    /// session is, and its name is free. Answers after the commit.
+    ///
+    /// # Errors
+    /// When the engine has stopped or the store fails.
+    pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
+        if self.owner.is_over() {
+            // Everything of it was acknowledged, and the name may be another session's by now.
+            return Ok(());
+        }
+        let change = Change::Acknowledge {
+            session: self.id.clone(),
+            up_to,
+        };
+        let make = || Apply(vec![change.clone()]);
+        let Ok(answers) = self.engine.doors.registry.call(make).await else {
+            return Err(self.engine.gone().await);
+        };
+        match answers.into_iter().next() {
+            Some(Ok(Effect::Forgotten(forgotten))) => {
+                if forgotten.session_is_gone {
+                    self.owner.end();
+                } else if let Some(session) = self.slot.current() {
+                    session.do_send(Forgotten(forgotten.tasks));
+                }
+                Ok(())
+            }
+            Some(Ok(_)) | None => Ok(()),
+            // It was gone before: the answer to an earlier asking was lost.
+            Some(Err(NotStored::Refused(Refusal::NoSuchSession(_)))) => {
+                self.owner.end();
+                Ok(())
+            }
+            Some(Err(error)) => Err(CallError::Store(error.to_string())),
+        }
+    }
+}

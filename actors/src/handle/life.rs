@@ -1,0 +1,53 @@
+//! What the owner of a session does with the session itself: tasks that are made and not started, its
+//! state, its end.
+
+use longhaul_engine::session::{Invalidation, SessionState};
+use longhaul_engine::task::Desired;
+
+use super::{CallError, SessionHandle, StartRequest, Starts};
+use crate::registry::ReadState;
+use crate::session::Invalidate;
+
+impl SessionHandle {
+    /// Makes tasks as [`SessionHandle::start`] does, and leaves them suspended until they are wanted
+    /// to run. One that is adopted is suspended too.
+    ///
+    /// # Errors
+    /// When the engine has stopped or the store fails; then none was made.
+    pub async fn create(&self, mut requests: Vec<StartRequest>) -> Result<Starts, CallError> {
+        for request in &mut requests {
+            request.desired = Desired::Suspended;
+        }
+        self.start(requests).await
+    }
+
+    /// Lets the session take no new tasks and end with the last that it has. Answers after the
+    /// commit: it survives a restart from then on. Harmless to repeat.
+    ///
+    /// # Errors
+    /// When its end was acknowledged already, the engine has stopped, or the store fails.
+    pub async fn invalidate(&self, how: Invalidation) -> Result<(), CallError> {
+        self.ask(|| Invalidate(how)).await
+    }
+
+    /// Where it is in its life.
+    ///
+    /// # Errors
+    /// When its end was acknowledged already, the engine has stopped, or the store fails.
+    pub async fn state(&self) -> Result<SessionState, CallError> {
+        if self.owner.is_over() {
+            return Err(self.invalidated());
+        }
+        let ask = || ReadState(self.id.clone());
+        let Ok(state) = self.engine.doors.registry.call(ask).await else {
+            return Err(self.engine.gone().await);
+        };
+        let state = state.map_err(|error| CallError::Store(error.to_string()))?;
+        state.ok_or_else(|| self.invalidated())
+    }
+
+    /// Why a handle is of no more use.
+    pub(super) fn invalidated(&self) -> CallError {
+        CallError::Invalidated(self.id.clone())
+    }
+}

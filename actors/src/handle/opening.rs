@@ -1,0 +1,103 @@
+//! Opening a session, and what shall be downloaded in it, as one step.
+
+use std::sync::Arc;
+
+use longhaul_engine::id::SessionId;
+use longhaul_engine::session::SessionRules;
+use tokio::sync::oneshot;
+
+use super::{CallError, EngineHandle, SessionHandle, Subscription};
+use crate::feed::Feed;
+use crate::root::{Opened, Request, ToOpen};
+use crate::starting::{StartRequest, Starts};
+
+/// A session that was opened with requests.
+#[derive(Debug)]
+pub struct OpenSession {
+    /// The session.
+    pub session: SessionHandle,
+    /// Every fact that was not acknowledged, then all events from the first moment of its transfers.
+    pub events: Subscription,
+    /// What became of the requests, in their order.
+    pub started: Starts,
+}
+
+impl EngineHandle {
+    /// Opens a session, making it when it does not exist, and starts what was left running in it. One
+    /// that this engine had open before is given as it runs, with the rules of then: they are frozen
+    /// until the engine stops. One that is being invalidated stays so.
+    ///
+    /// # Errors
+    /// When a handle of it is alive, the engine has stopped, or the store fails.
+    pub async fn open_session(
+        &self,
+        id: SessionId,
+        rules: SessionRules,
+    ) -> Result<SessionHandle, CallError> {
+        let (session, _) = self.open(id, rules, Vec::new()).await?;
+        Ok(session)
+    }
+
+    /// The same, and makes and starts downloads in it: they are committed in one transaction before
+    /// any transfer of the session begins, so that what was left running goes on with the options of
+    /// the request that takes it over, and never ends with those of before. In a session that is
+    /// open already this is [`SessionHandle::start`]. Answers after the commit.
+    ///
+    /// # Errors
+    /// When the engine has stopped, or the store fails; then it is not known what was started.
+    pub async fn open_session_with(
+        &self,
+        id: SessionId,
+        rules: SessionRules,
+        requests: Vec<StartRequest>,
+    ) -> Result<OpenSession, CallError> {
+        let feed = Feed::new(None);
+        self.doors.subscribers.add(&id, &feed);
+        let (session, started) = self.open(id, rules, requests).await?;
+        Ok(OpenSession {
+            events: Subscription {
+                session: session.clone(),
+                feed: Arc::clone(&feed),
+            },
+            session,
+            started,
+        })
+    }
+
+    async fn open(
+        &self,
+        id: SessionId,
+        rules: SessionRules,
+        requests: Vec<StartRequest>,
+    ) -> Result<(SessionHandle, Starts), CallError> {
+        let (reply, answer) = oneshot::channel();
+        let wanted = ToOpen {
+            id: id.clone(),
+            rules: Box::new(rules),
+            requests,
+            reply,
+        };
+        // Without a root the request is dropped, and the reply with it.
+        let _ = self.requests.send(Request::OpenSession(wanted));
+        let Ok(opened) = answer.await else {
+            return Err(self.gone().await);
+        };
+        let Opened {
+            slot,
+            owner,
+            started,
+        } = opened?;
+        let session = SessionHandle {
+            engine: self.clone(),
+            id,
+            slot,
+            owner,
+        };
+        let started = match started {
+            Ok(started) => started,
+            Err(requests) if requests.is_empty() => Vec::new(),
+            Err(requests) => session.start(requests).await?,
+        };
+        Ok((session, started))
+    }
+}

@@ -1,0 +1,246 @@
+//! Calling the app of a session that nobody listens to, within its budget; and telling a person.
+
+use std::time::Duration;
+
+use actix::{
+    ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
+};
+use longhaul_engine::id::{Sequence, SessionId};
+use longhaul_engine::launch::LaunchReason;
+use longhaul_persistence::Change;
+
+use super::NotifierActor;
+use crate::desktop::Notice;
+use crate::fault;
+use crate::handle::CallError;
+use crate::refresh::{Call, Calls};
+use crate::registry::{Apply, ReadFacts, ReadLaunches};
+
+/// Time that an app which has just opened its session gets to attach its delegate.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A session has drained or wants authorization. Harmless to repeat: wishes are coalesced.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CallApp {
+    pub(crate) session: SessionId,
+    pub(crate) reason: LaunchReason,
+}
+
+impl Handler<CallApp> for NotifierActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(
+        &mut self,
+        CallApp { session, reason }: CallApp,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        fault::point("notifier.call_app");
+        let registry = self.registry.clone();
+        let is_known = self.world.refresh.lock().logs.contains_key(&session);
+        let read = async move {
+            if is_known {
+                return (session, None);
+            }
+            fault::point("notifier.reading_launches");
+            let log = registry.call(|| ReadLaunches(session.clone())).await;
+            // A budget that can not be read is a fresh one: better called than forgotten.
+            (session, log.ok().and_then(Result::ok))
+        };
+        Box::pin(
+            read.into_actor(self)
+                .map(move |(session, log), actor, context| {
+                    {
+                        let mut state = actor.world.refresh.lock();
+                        let calls = state.logs.entry(session).or_insert_with(|| Calls {
+                            log: log.unwrap_or_default(),
+                            ..Calls::default()
+                        });
+                        calls.log.want(reason);
+                        calls.not_before = actor.world.clock.now().after(GRACE);
+                    }
+                    actor.set_call_timer(context);
+                }),
+        )
+    }
+}
+
+/// The app has handled the events of a session.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), CallError>")]
+pub(crate) struct CompleteRefresh {
+    pub(crate) session: SessionId,
+    pub(crate) number: u64,
+}
+
+impl Handler<CompleteRefresh> for NotifierActor {
+    type Result = ResponseActFuture<Self, Result<(), CallError>>;
+
+    fn handle(&mut self, message: CompleteRefresh, context: &mut Self::Context) -> Self::Result {
+        fault::point("notifier.complete_refresh");
+        let CompleteRefresh { session, number } = message;
+        let change = {
+            let mut state = self.world.refresh.lock();
+            let calls = state.logs.entry(session.clone()).or_default();
+            let is_repeated = calls.completed == number;
+            if !is_repeated && (calls.number != number || !calls.log.complete()) {
+                return Box::pin(
+                    std::future::ready(Err(CallError::RefreshExpired)).into_actor(self),
+                );
+            }
+            calls.completed = number;
+            put_launches(&session, calls)
+        };
+        self.set_call_timer(context);
+        let registry = self.registry.clone();
+        let store = async move {
+            fault::point("notifier.completing");
+            let stored = registry.call(|| Apply(vec![change.clone()])).await;
+            let ask = || ReadFacts {
+                session: session.clone(),
+                after: Sequence::default(),
+                limit: 1,
+            };
+            let has_facts = matches!(registry.call(ask).await, Ok(Ok(facts)) if !facts.is_empty());
+            (session, has_facts, stored.map(drop))
+        };
+        Box::pin(store.into_actor(self).map(|(session, has_facts, stored), actor, context| {
+            if has_facts && !actor.is_somebody_there(&session) {
+                tracing::warn!(%session, "a refresh task was completed, and events are not handled");
+                let mut state = actor.world.refresh.lock();
+                if let Some(calls) = state.logs.get_mut(&session) {
+                    calls.log.want(LaunchReason::Drained);
+                }
+                drop(state);
+                actor.set_call_timer(context);
+            }
+            stored.map_err(|_| CallError::Stopped { reason: None })
+        }))
+    }
+}
+
+/// Somebody waits for refresh tasks now, or the app came to the foreground: look again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Reschedule;
+
+impl Handler<Reschedule> for NotifierActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reschedule, context: &mut Self::Context) {
+        fault::point("notifier.reschedule");
+        self.set_call_timer(context);
+    }
+}
+
+/// A task with titles has ended: a person is told. A hint, which never delays anything.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PostNotice(pub(crate) Notice);
+
+impl Handler<PostNotice> for NotifierActor {
+    type Result = ();
+
+    fn handle(&mut self, PostNotice(notice): PostNotice, _: &mut Self::Context) {
+        fault::point("notifier.post_notice");
+        self.world.desktop.post(notice);
+    }
+}
+
+impl NotifierActor {
+    /// Whether an app listens to the session, as a delegate or to its events.
+    fn is_somebody_there(&self, session: &SessionId) -> bool {
+        self.world.attachments.is_attached(session) || self.subscribers.has(session)
+    }
+
+    /// Sets the timer for the first thing that is due. Without anybody who takes refresh tasks the
+    /// calls wait.
+    pub(super) fn set_call_timer(&mut self, context: &mut Context<Self>) {
+        if let Some(timer) = self.call_timer.take() {
+            context.cancel_future(timer);
+        }
+        let due = {
+            let has_listener = self.world.refresh.has_listener();
+            let state = self.world.refresh.lock();
+            let rules = state.rules;
+            let due = |calls: &Calls| match calls.log.due(&rules) {
+                Some(expiry) if calls.log.is_open() => Some(expiry),
+                Some(due) if has_listener => Some(due.max(calls.not_before)),
+                Some(_) | None => None,
+            };
+            state.logs.values().filter_map(due).min()
+        };
+        let Some(due) = due else { return };
+        let wait = self.world.clock.until(due);
+        self.call_timer = Some(context.run_later(wait, |actor, context| actor.call_apps(context)));
+    }
+
+    /// Calls every app whose time has come, and takes back what has expired.
+    fn call_apps(&mut self, context: &mut Context<Self>) {
+        fault::point("notifier.call_apps");
+        self.call_timer = None;
+        let now = self.world.clock.now();
+        let has_listener = self.world.refresh.has_listener();
+        let sessions: Vec<SessionId> = self.world.refresh.lock().logs.keys().cloned().collect();
+        for session in sessions {
+            let is_there = self.is_somebody_there(&session);
+            let call = {
+                let mut state = self.world.refresh.lock();
+                let rules = state.rules;
+                let Some(calls) = state.logs.get_mut(&session) else {
+                    continue;
+                };
+                let has_expired = calls.log.expire(now);
+                if has_expired {
+                    tracing::warn!(%session, "a refresh task expired; its app is called again");
+                }
+                if is_there {
+                    calls.log.unwant();
+                }
+                let launched = match has_listener && calls.not_before <= now {
+                    true => calls.log.launch(now, &rules),
+                    false => None,
+                };
+                let call = launched.map(|reason| {
+                    calls.number += 1;
+                    let call = Call {
+                        session: session.clone(),
+                        reason,
+                        number: calls.number,
+                        expires_at: now.after(rules.expiry),
+                    };
+                    (call, put_launches(&session, calls))
+                });
+                drop(state);
+                if has_expired {
+                    self.world.refresh.withdraw(&session);
+                }
+                call
+            };
+            if let Some((call, change)) = call {
+                self.hand_out(call, change, context);
+            }
+        }
+        self.set_call_timer(context);
+    }
+
+    /// Records the call, then hands it to the app: a budget that a crash forgets is none.
+    fn hand_out(&self, call: Call, change: Change, context: &mut Context<Self>) {
+        let registry = self.registry.clone();
+        let refresh = self.world.refresh.clone();
+        let store = async move {
+            fault::point("notifier.handing_out");
+            // A session that is gone by now refuses it; the app finds that out when it opens it.
+            let _ = registry.call(|| Apply(vec![change.clone()])).await;
+            refresh.put(call);
+        };
+        context.spawn(store.into_actor(self));
+    }
+}
+
+fn put_launches(session: &SessionId, calls: &Calls) -> Change {
+    Change::PutLaunches {
+        session: session.clone(),
+        log: Box::new(calls.log.clone()),
+    }
+}

@@ -1,0 +1,108 @@
+//! What the registry is asked without changing anything.
+
+use actix::{Handler, Message};
+use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::event::NumberedFact;
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::session::SessionState;
+use longhaul_engine::task::Task;
+use longhaul_persistence::TaskSummary;
+
+use super::{NotStored, RegistryActor};
+use crate::fault;
+
+/// One task with its progress.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<(Task, Option<Checkpoint>)>, NotStored>")]
+pub(crate) struct ReadTask {
+    pub(crate) session: SessionId,
+    pub(crate) task: TaskId,
+}
+
+impl Handler<ReadTask> for RegistryActor {
+    type Result = Result<Option<(Task, Option<Checkpoint>)>, NotStored>;
+
+    fn handle(&mut self, message: ReadTask, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_task");
+        let found = self.store.task(&message.session, message.task);
+        self.read(found, context)
+    }
+}
+
+/// Where a session is in its life; `None` when the store does not know it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<SessionState>, NotStored>")]
+pub(crate) struct ReadState(pub(crate) SessionId);
+
+impl Handler<ReadState> for RegistryActor {
+    type Result = Result<Option<SessionState>, NotStored>;
+
+    fn handle(&mut self, ReadState(id): ReadState, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_state");
+        let found = self.store.session_state(&id);
+        self.read(found, context)
+    }
+}
+
+/// A page of a session's tasks with all that is known of each, as they were at one moment.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<(Task, Option<Checkpoint>)>, NotStored>")]
+pub(crate) struct ReadTasks {
+    pub(crate) session: SessionId,
+    pub(crate) after: Option<TaskId>,
+    pub(crate) limit: usize,
+}
+
+impl Handler<ReadTasks> for RegistryActor {
+    type Result = Result<Vec<(Task, Option<Checkpoint>)>, NotStored>;
+
+    fn handle(&mut self, message: ReadTasks, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_tasks");
+        let found = self
+            .store
+            .full_tasks(&message.session, message.after, message.limit);
+        self.read(found, context)
+    }
+}
+
+/// A page of a session's tasks, each as its queue needs it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<TaskSummary>, NotStored>")]
+pub(crate) struct ListTasks {
+    pub(crate) session: SessionId,
+    pub(crate) after: Option<TaskId>,
+    pub(crate) limit: usize,
+}
+
+impl Handler<ListTasks> for RegistryActor {
+    type Result = Result<Vec<TaskSummary>, NotStored>;
+
+    fn handle(&mut self, message: ListTasks, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.list");
+        let found = self
+            .store
+            .tasks(&message.session, message.after, message.limit);
+        self.read(found, context)
+    }
+}
+
+/// Facts that nobody has acknowledged.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<NumberedFact>, NotStored>")]
+pub(crate) struct ReadFacts {
+    pub(crate) session: SessionId,
+    pub(crate) after: Sequence,
+    pub(crate) limit: usize,
+}
+
+impl Handler<ReadFacts> for RegistryActor {
+    type Result = Result<Vec<NumberedFact>, NotStored>;
+
+    fn handle(&mut self, message: ReadFacts, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_facts");
+        let found = self
+            .store
+            .facts(&message.session, message.after, message.limit);
+        self.read(found, context)
+    }
+}

@@ -11,6 +11,8 @@ impl Download {
         self.file_name.clone_from(&checkpoint.file_name);
         self.attempts_failed = checkpoint.attempts_failed;
         self.restarts = checkpoint.restarts;
+        self.answers.clone_from(&checkpoint.answers);
+        self.counts = checkpoint.counts;
         self.leftover.clone_from(&checkpoint.part);
         self.has_claims = !checkpoint.spans.is_empty();
     }
@@ -36,8 +38,8 @@ impl Download {
                     Stage::Finishing(target) if self.spans.is_complete() => {
                         self.publish(target.clone());
                     }
-                    Stage::Finishing(_) | Stage::Transferring | Stage::AwaitingAuthorization => {
-                        self.fetch();
+                    Stage::Finishing(_) | Stage::Transferring | Stage::AwaitingAuthorization(_) => {
+                        self.fetch()
                     }
                 }
             }

@@ -15,6 +15,8 @@ pub(super) struct Summary {
     pub(super) part_asks: u64,
     pub(super) found_published: u64,
     pub(super) honest_finishes: u64,
+    pub(super) answered: u64,
+    pub(super) answered_half_way: u64,
 }
 
 impl Summary {
@@ -29,6 +31,8 @@ impl Summary {
         self.part_asks += other.part_asks;
         self.found_published += other.found_published;
         self.honest_finishes += other.honest_finishes;
+        self.answered += other.answered;
+        self.answered_half_way += other.answered_half_way;
     }
 
     pub(super) fn check_that_nothing_was_missed(&self) {
@@ -43,6 +47,8 @@ impl Summary {
             ("asked for a part", self.part_asks),
             ("found published after a crash", self.found_published),
             ("finished in an honest world", self.honest_finishes),
+            ("answered a challenge", self.answered),
+            ("answered one with bytes held", self.answered_half_way),
         ] {
             assert!(
                 count >= 20,

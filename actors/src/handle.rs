@@ -1,5 +1,7 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod challenge;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +70,9 @@ pub enum CallError {
     /// The store refused: there is no such task.
     #[error("there is no task {0} in this session")]
     NoSuchTask(TaskId),
+    /// The store refused what was asked, and the text says why.
+    #[error("{0}")]
+    Refused(String),
     /// The store failed; the engine reopens it.
     #[error("the store failed: {0}")]
     Store(String),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::Checkpoint;
-use longhaul_engine::event::NumberedFact;
+use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Outcome, Task};
@@ -234,9 +234,9 @@ impl RegistryActor {
     fn tell(&mut self, sessions: &[SessionId], answers: &[Answer]) {
         let mut facts = Vec::new();
         for (session, answer) in sessions.iter().zip(answers) {
-            if let Ok(Effect::Closed(fact)) = answer {
-                if let Some(task) = fact.fact.task() {
-                    self.fences.remove(&task);
+            if let Ok(Effect::Closed(fact) | Effect::Challenged(fact)) = answer {
+                if let Fact::Completed { task, .. } = &fact.fact {
+                    self.fences.remove(task);
                 }
                 facts.push((session.clone(), fact.clone()));
             }
@@ -253,6 +253,7 @@ const fn session_of(change: &Change) -> &SessionId {
         Change::Register { session, .. }
         | Change::SetDesired { session, .. }
         | Change::Record { session, .. }
+        | Change::Renew { session, .. }
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }
         | Change::Forget { session, .. }

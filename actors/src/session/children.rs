@@ -33,6 +33,7 @@ impl SessionActor {
         debug_assert!(entry.child.is_none(), "one live child per task");
         let launch = self.next_launch;
         self.next_launch += 1;
+        let log = self.logs.take(task);
         let live = Arc::new(Live::default());
         let parts = TransferParts {
             session: self.parts.clone(),
@@ -41,6 +42,7 @@ impl SessionActor {
             desired,
             is_first: std::mem::take(&mut entry.is_new),
             live: Arc::clone(&live),
+            log,
             parent: context.address(),
         };
         let parent = context.address();
@@ -67,6 +69,7 @@ impl SessionActor {
             address: None,
             live,
             told: desired,
+            is_outdated: false,
             place,
             _guard: guard,
         }));
@@ -106,6 +109,12 @@ impl SessionActor {
         }
         let child = entry.child.take();
         let host = Arc::clone(&entry.host);
+        let is_outdated = child.as_ref().is_some_and(|child| child.is_outdated);
+        if let (Some(child), Some(Exit::Retry { .. } | Exit::Stopped | Exit::NeedsAuthorization)) =
+            (&child, &exit)
+        {
+            self.logs.put(task, child.live.take_log());
+        }
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
@@ -134,6 +143,10 @@ impl SessionActor {
             Some(Exit::Retry { at, cause }) => {
                 self.tell_phase(task, Phase::WaitingToRetry { at, cause });
                 self.happened(task, Event::ChildRetries(at), context);
+            }
+            // It is told by the record that it begins with whether it still waits for an answer.
+            Some(Exit::NeedsAuthorization) if is_outdated => {
+                self.happened(task, Event::ChildStopped, context);
             }
             Some(Exit::NeedsAuthorization) => {
                 self.tell_phase(task, Phase::AwaitingAuthorization);

@@ -85,6 +85,7 @@ impl SessionActor {
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {
+                    self.outdate(task);
                     self.happened(task, Event::Want(Desired::Running), context);
                 }
                 Ok(Ok(task))
@@ -93,7 +94,13 @@ impl SessionActor {
                 Ok(Err(RefusedStart::TargetInUse { session, task }))
             }
             Err(NotStored::Refused(refusal)) => Ok(Err(RefusedStart::Invalid(refusal.to_string()))),
-            Ok(Effect::Done | Effect::Closed(_) | Effect::Forgotten(_))
+            Ok(
+                Effect::Done
+                | Effect::Closed(_)
+                | Effect::Challenged(_)
+                | Effect::Answered { .. }
+                | Effect::Forgotten(_),
+            )
             | Err(NotStored::Fenced) => Err(CallError::Store(
                 "the store gave an answer to another question".to_owned(),
             )),
@@ -142,6 +149,9 @@ impl Handler<SetWant> for SessionActor {
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
                     match answers.into_iter().next() {
                         Some(Ok(_)) => {
+                            if desired == Desired::Running {
+                                session.outdate(task);
+                            }
                             session.happened(task, Event::Want(desired), context);
                             Ok(())
                         }

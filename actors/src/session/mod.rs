@@ -1,7 +1,9 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
+mod challenge;
 mod children;
 mod commands;
+mod logs;
 mod queries;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +29,9 @@ use crate::registry::RegistryActor;
 use crate::slot::SlotRef;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
+use logs::Logs;
 
+pub(crate) use challenge::AnswerChallenge;
 pub(crate) use children::{ChildStarted, PlaceReleased};
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use queries::{GetOutcome, GetView, ListViews};
@@ -58,6 +62,7 @@ pub(crate) struct SessionActor {
     waiters: HashMap<TaskId, Vec<Waiter>>,
     /// Ended here, because they crashed too often, and not in the store yet.
     closing: BTreeSet<TaskId>,
+    logs: Logs,
     next_launch: u64,
     finishing: usize,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
@@ -83,6 +88,9 @@ struct Child {
     live: Arc<Live>,
     /// What it was last told, or started with.
     told: Desired,
+    /// Its owner has said something since it began: when it leaves for want of credentials, they may
+    /// be there.
+    is_outdated: bool,
     place: PlaceHeld,
     _guard: ChildGuard,
 }
@@ -111,6 +119,7 @@ impl SessionActor {
             wake_timer: None,
             waiters: HashMap::new(),
             closing: BTreeSet::new(),
+            logs: Logs::default(),
             next_launch: 0,
             finishing: 0,
             quiesce: None,
@@ -136,15 +145,19 @@ impl SessionActor {
         self.insert(task.id, &task.host, state);
     }
 
-    fn insert(&mut self, task: TaskId, host: &str, state: State) {
-        let host = match self.hosts.get(host) {
+    fn host(&mut self, host: &str) -> Arc<str> {
+        match self.hosts.get(host) {
             Some(known) => Arc::clone(known),
             None => {
                 let new: Arc<str> = Arc::from(host);
                 self.hosts.insert(host.to_owned(), Arc::clone(&new));
                 new
             }
-        };
+        }
+    }
+
+    fn insert(&mut self, task: TaskId, host: &str, state: State) {
+        let host = self.host(host);
         match state {
             State::Queued => self.queue.push(&host, task),
             State::Waiting(at) => {

@@ -3,6 +3,7 @@
 mod disk;
 mod files;
 mod live;
+mod metrics;
 mod names;
 mod pump;
 mod requests;
@@ -20,6 +21,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
+use longhaul_engine::metrics::TransactionLog;
 use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
@@ -31,6 +33,7 @@ use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
 pub(crate) use live::Live;
+use metrics::Metrics;
 use requests::Line;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
@@ -48,6 +51,8 @@ pub(crate) struct TransferParts {
     /// No transfer ever ran for the task.
     pub(crate) is_first: bool,
     pub(crate) live: Arc<Live>,
+    /// What earlier transfers of this process noted of their requests.
+    pub(crate) log: TransactionLog,
     pub(crate) parent: Addr<SessionActor>,
 }
 
@@ -66,6 +71,7 @@ struct Running {
     generation: Generation,
     client: crate::net::Client,
     lines: HashMap<ConnId, Line>,
+    metrics: Metrics,
     part: Option<PartFile>,
     /// Digests of tails that are known without reading: the bytes before these marks.
     tails: HashMap<u64, [u8; 32]>,
@@ -160,12 +166,15 @@ impl TransferActor {
             desired: self.desired,
             seed: entropy(),
         };
-        let machine = Download::new(start, session.world.clock.now());
+        let clock = session.world.clock;
+        let machine = Download::new(start, clock.now());
+        let log = std::mem::take(&mut self.parts.log);
         self.running = Some(Running {
             machine,
             generation,
             client,
             lines: HashMap::new(),
+            metrics: Metrics::new(log, task.created_at, clock),
             part: None,
             tails: HashMap::new(),
             timer: None,
@@ -237,11 +246,13 @@ impl TransferActor {
     }
 
     fn close_change(&self, outcome: Outcome) -> Change {
+        let running = self.running.as_ref();
+        let metrics = running.and_then(|running| running.metrics.summary(running.machine.counts()));
         Change::Close {
             session: self.parts.session.id.clone(),
             task: self.parts.task,
             outcome,
-            metrics: None,
+            metrics,
         }
     }
 
@@ -326,6 +337,9 @@ impl TransferActor {
     fn exit(&mut self, exit: Exit, context: &mut Context<Self>) {
         if matches!(exit, Exit::Ended(_)) {
             self.remove_leftover();
+        }
+        if let Some(running) = &self.running {
+            self.parts.live.set_log(running.metrics.take());
         }
         self.parts.live.set_exit(exit);
         fault::point("transfer.exiting");

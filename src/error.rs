@@ -78,6 +78,7 @@ impl From<CallError> for Error {
         match error {
             CallError::Stopped { reason } => Self::Stopped { reason },
             CallError::NoSuchTask(task) => Self::NoSuchTask(task),
+            CallError::Refused(text) => Self::Invalid(text),
             CallError::Store(text) => Self::Store(text),
             other => Self::Store(other.to_string()),
         }

@@ -68,6 +68,7 @@ compile_error!(
      remove `panic = \"abort\"` from the profile"
 );
 
+mod challenge;
 mod configuration;
 mod engine;
 mod error;
@@ -94,7 +95,7 @@ pub use longhaul_engine::http::authorization::Credentials;
 pub use longhaul_engine::id::{Sequence, TaskId};
 pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 pub use longhaul_engine::resume_data::{ResumeData, ResumeDataTooLong};
-pub use longhaul_engine::safe_url::HttpUrl;
+pub use longhaul_engine::safe_url::{HttpUrl, UrlError};
 pub use longhaul_engine::session::Durability;
 pub use longhaul_engine::task::{
     Collision, Constraint, Destination, Finished, NotificationTitles, Outcome, Phase, Priority,
@@ -105,8 +106,9 @@ pub use longhaul_engine::time::Timestamp;
 /// Limits that a caller may want to know before it asks.
 pub mod limits {
     pub use longhaul_engine::limits::{
-        CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
-        RETRY_AFTER_MAX, SESSION_ID_BYTES_MAX,
+        CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX,
+        REQUEST_HEADERS_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX,
+        TRANSACTIONS_MAX,
     };
 }
 
@@ -143,6 +145,7 @@ mod tests {
         is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });
         is_sent(|_, _, task| async { task.events().await });
         is_sent(|_, _, task| async { task.cancel().await });
+        is_sent(|_, _, task| async { task.answer_challenge(Disposition::Cancel).await });
         is_sent(|_, _, task| task.clone().into_future());
     }
 }

@@ -40,12 +40,10 @@ impl Live {
         std::mem::take(&mut state.log)
     }
 
-    pub(super) fn set_log(&self, log: TransactionLog) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).log = log;
-    }
-
-    pub(super) fn set_exit(&self, exit: Exit) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).exit = Some(exit);
+    pub(super) fn set_exit(&self, exit: Exit, log: TransactionLog) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.exit = Some(exit);
+        state.log = log;
     }
 
     pub(super) fn tell(&self, news: &News) {

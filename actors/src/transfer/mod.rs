@@ -245,17 +245,6 @@ impl TransferActor {
         }
     }
 
-    fn close_change(&self, outcome: Outcome) -> Change {
-        let running = self.running.as_ref();
-        let metrics = running.and_then(|running| running.metrics.summary(running.machine.counts()));
-        Change::Close {
-            session: self.parts.session.id.clone(),
-            task: self.parts.task,
-            outcome,
-            metrics,
-        }
-    }
-
     fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
         let Some(running) = &mut self.running else {
             return;
@@ -338,10 +327,8 @@ impl TransferActor {
         if matches!(exit, Exit::Ended(_)) {
             self.remove_leftover();
         }
-        if let Some(running) = &self.running {
-            self.parts.live.set_log(running.metrics.take());
-        }
-        self.parts.live.set_exit(exit);
+        let log = self.take_log();
+        self.parts.live.set_exit(exit, log);
         fault::point("transfer.exiting");
         self.running = None;
         context.stop();

@@ -3,6 +3,7 @@
 mod disk;
 mod files;
 mod live;
+mod metrics;
 mod names;
 mod notice;
 mod pump;
@@ -22,6 +23,7 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
+use longhaul_engine::metrics::TransactionLog;
 use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
@@ -37,6 +39,7 @@ use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
 use crate::world::Worker;
 pub(crate) use live::Live;
+use metrics::Metrics;
 use requests::Line;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
@@ -58,6 +61,8 @@ pub(crate) struct TransferParts {
     /// What the registry has said of the task, if it was asked before.
     pub(crate) begun: Option<Begun>,
     pub(crate) live: Arc<Live>,
+    /// What earlier transfers of this process noted of their requests.
+    pub(crate) log: TransactionLog,
     pub(crate) parent: Addr<SessionActor>,
 }
 
@@ -76,6 +81,7 @@ struct Running {
     generation: Generation,
     client: crate::net::Client,
     lines: HashMap<ConnId, Line>,
+    metrics: Metrics,
     part: Option<PartFile>,
     /// Digests of tails that are known without reading: the bytes before these marks.
     tails: HashMap<u64, [u8; 32]>,
@@ -180,12 +186,15 @@ impl TransferActor {
             desired: self.desired,
             seed: entropy(),
         };
-        let machine = Download::new(start, session.world.clock.now());
+        let clock = session.world.clock;
+        let machine = Download::new(start, clock.now());
+        let log = std::mem::take(&mut self.parts.log);
         self.running = Some(Running {
             machine,
             generation,
             client,
             lines: HashMap::new(),
+            metrics: Metrics::new(log, task.created_at, clock),
             part: None,
             tails: HashMap::new(),
             timer: None,
@@ -254,15 +263,6 @@ impl TransferActor {
             Action::ReleasePlace => self.release_place(),
             Action::Tell(news) => self.tell(news),
             Action::Exit(exit) => self.exit(exit, context),
-        }
-    }
-
-    fn close_change(&self, outcome: Outcome) -> Change {
-        Change::Close {
-            session: self.parts.session.id.clone(),
-            task: self.parts.task,
-            outcome,
-            metrics: None,
         }
     }
 
@@ -353,7 +353,8 @@ impl TransferActor {
         if matches!(exit, Exit::Ended(_)) {
             self.remove_leftover();
         }
-        self.parts.live.set_exit(exit);
+        let log = self.take_log();
+        self.parts.live.set_exit(exit, log);
         fault::point("transfer.exiting");
         self.running = None;
         context.stop();

@@ -86,7 +86,7 @@ impl Download {
         match leave {
             Leave::Cancel => self.discard(Outcome::Cancelled),
             Leave::FailAndDiscard(failure) => self.discard(Outcome::Failed(failure)),
-            Leave::Suspend | Leave::Retry(..) | Leave::Authorization | Leave::Fail(_) => {
+            Leave::Suspend | Leave::Retry(..) | Leave::Authorization(_) | Leave::Fail(_) => {
                 let checkpoint = self.checkpoint(&leave);
                 self.step = Step::Recording(Box::new(leave));
                 self.record(checkpoint);
@@ -98,7 +98,7 @@ impl Download {
         let exit = match leave {
             Leave::Suspend => Exit::Stopped,
             Leave::Retry(at, cause) => Exit::Retry { at, cause },
-            Leave::Authorization => Exit::NeedsAuthorization,
+            Leave::Authorization(_) => Exit::NeedsAuthorization,
             Leave::Fail(failure) => return self.close(Outcome::Failed(failure)),
             Leave::FailAndDiscard(failure) => return self.discard(Outcome::Failed(failure)),
             Leave::Cancel => return self.discard(Outcome::Cancelled),

@@ -6,6 +6,7 @@
 //! `None`, and calls again at [`Download::poll_timeout`].
 
 mod answer;
+mod authorize;
 mod cadence;
 mod connection;
 mod finish;
@@ -21,6 +22,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::authorization_challenge::{Answers, Challenge as Asked};
 use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
 use crate::checksum::Digest;
 use crate::download::cadence::Cadence;
@@ -32,6 +34,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::http::challenge::Challenge;
 use crate::http::validator::Validator;
 use crate::limits::CONNECTIONS_MAX;
+use crate::metrics::Counts;
 use crate::resume;
 use crate::retry::Jitter;
 use crate::session::SessionRules;
@@ -85,6 +88,8 @@ pub struct Download {
     pending: Option<Stream>,
     attempts_failed: u32,
     restarts: u32,
+    answers: Answers,
+    counts: Counts,
     was_unsatisfiable: bool,
     was_resumed: bool,
 
@@ -139,8 +144,8 @@ enum Leave {
     Suspend,
     /// It tries again later.
     Retry(Timestamp, Failure),
-    /// The server wants credentials.
-    Authorization,
+    /// The server wants this.
+    Authorization(Box<Asked>),
     /// It failed for good, but its bytes may serve another attempt.
     Fail(Failure),
     /// It failed for good, and its bytes are of no use.
@@ -176,6 +181,8 @@ impl Download {
             pending: None,
             attempts_failed: 0,
             restarts: 0,
+            answers: Answers::default(),
+            counts: Counts::default(),
             was_unsatisfiable: false,
             was_resumed: false,
             connections: Vec::new(),
@@ -246,6 +253,12 @@ impl Download {
         .min()
     }
 
+    /// What was asked of servers so far, earlier transfers included.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
     /// What the task was last said to do, for a person.
     #[must_use]
     pub const fn phase(&self) -> &Phase {
@@ -259,6 +272,10 @@ impl Download {
                 let may_be_published = matches!(checkpoint.stage, Stage::Finishing(_));
                 if self.desired == Desired::Cancelled && !may_be_published {
                     self.leave(Leave::Cancel);
+                } else if matches!(checkpoint.stage, Stage::AwaitingAuthorization(_)) {
+                    // A crash came after the challenge was recorded: it is not told again.
+                    self.step = Step::Gone;
+                    self.act(Action::Exit(Exit::NeedsAuthorization));
                 } else {
                     self.act(Action::Recover(Box::new(checkpoint.clone())));
                     self.step = Step::Recovering(Box::new(checkpoint));
@@ -273,7 +290,7 @@ impl Download {
     fn checkpoint(&self, leave: &Leave) -> Checkpoint {
         let (stage, retry) = match leave {
             Leave::Retry(at, cause) => (Stage::Transferring, Some((*at, cause.clone()))),
-            Leave::Authorization => (Stage::AwaitingAuthorization, None),
+            Leave::Authorization(asked) => (Stage::AwaitingAuthorization(asked.clone()), None),
             Leave::Suspend | Leave::Fail(_) | Leave::FailAndDiscard(_) | Leave::Cancel => {
                 (Stage::Transferring, None)
             }
@@ -312,6 +329,8 @@ impl Download {
             restarts: self.restarts,
             retry: None,
             length_unverified: self.length_unverified,
+            answers: self.answers.clone(),
+            counts: self.counts,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Making a task, or finding the one that does the same.
 
 use longhaul_engine::adoption::{self, Adoption};
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::authorization_challenge::Answers;
+use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::metrics::Counts;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
@@ -112,9 +114,15 @@ impl Batch<'_> {
         let effect = self.create(asked, request)?;
         if let (Some(progress), Effect::Registered(task)) = (progress, &effect) {
             let progress = Checkpoint {
+                stage: match progress.stage {
+                    Stage::AwaitingAuthorization(_) => Stage::Transferring,
+                    stage @ (Stage::Transferring | Stage::Finishing(_)) => stage,
+                },
                 attempts_failed: 0,
                 restarts: 0,
                 retry: None,
+                answers: Answers::default(),
+                counts: Counts::default(),
                 ..progress
             };
             self.record(request.session, *task, &progress)?;
@@ -146,10 +154,25 @@ impl Batch<'_> {
             state.desired = request.desired.into();
             self.put_state(&session, task, &state)?;
         }
+        if state.ended.is_none() && request.desired == Desired::Running {
+            self.ask_again(&session, task)?;
+        }
         Ok(Effect::Adopted {
             task,
             is_changed: !is_same,
         })
+    }
+
+    /// Refuses when a task that has not ended holds this claim.
+    pub(super) fn check_claim(&self, claim: &[u8]) -> Step<()> {
+        match self.holder(claim)? {
+            Some(Holder {
+                session,
+                task,
+                state: StateV1 { ended: None, .. },
+            }) => Err(Refusal::TargetInUse { session, task }.into()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {

@@ -298,7 +298,14 @@ impl World {
                 // Whatever a power cut had broken was made again.
                 self.is_damaged = false;
             }
-            Outcome::Failed(_) => self.summary.failed += 1,
+            Outcome::Failed(failure) => {
+                self.summary.failed += 1;
+                let is_unasked = failure.kind() == FailureKind::Authentication;
+                assert!(
+                    !is_unasked || self.was_refused,
+                    "it failed without asking its owner: {failure}"
+                );
+            }
             Outcome::Cancelled => {
                 self.summary.cancelled += 1;
                 assert_eq!(self.store.desired, Desired::Cancelled, "nobody cancelled");

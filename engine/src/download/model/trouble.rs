@@ -6,6 +6,7 @@ use super::disk::{FOREIGN, Run};
 use super::scene::{DIRECTORY, Troubles};
 use super::server::{Lies, digest_of};
 use super::world::World;
+use crate::authorization_challenge::Answers;
 use crate::checkpoint::{Checkpoint, Stage};
 use crate::lifecycle::State;
 use crate::task::Desired;
@@ -19,7 +20,9 @@ impl World {
         self.server.password_ok = true;
         self.troubles = Troubles::default();
         self.kill();
-        if let Some(checkpoint) = &self.store.checkpoint {
+        if let Some(checkpoint) = &mut self.store.checkpoint {
+            // From now on the owner answers what it is asked.
+            checkpoint.answers = Answers::default();
             self.restarts_before = checkpoint.restarts;
             let spans = &checkpoint.spans;
             let is_complete = spans.iter().all(|span| span.end == Some(span.written));
@@ -50,6 +53,10 @@ impl World {
             self.server.current += 1;
             let version = self.server.current;
             self.note(|| format!("the server has version {version} now"));
+        }
+        if self.dice.permille(troubles.expiry) {
+            self.note(|| "the credentials have expired".to_owned());
+            self.server.password_ok = false;
         }
         if self.dice.permille(troubles.stranger) {
             self.stranger();
@@ -106,7 +113,7 @@ impl World {
                     ..
                 }) => State::Waiting(*at),
                 Some(Checkpoint {
-                    stage: Stage::AwaitingAuthorization,
+                    stage: Stage::AwaitingAuthorization(_),
                     ..
                 }) => State::AwaitingAuthorization,
                 Some(_) | None => State::Queued,

@@ -1,5 +1,7 @@
 //! What the tasks of a session share, checked field by field.
 
+mod credentials;
+
 use std::time::Duration;
 
 use longhaul_engine::id::SessionId;
@@ -283,6 +285,9 @@ fn checked_tasks(tasks: u32) -> Result<u32, Error> {
 
 #[cfg(test)]
 mod tests {
+    use longhaul_engine::http::authorization::Credentials;
+    use longhaul_engine::session::OriginCredentials;
+
     use super::*;
 
     type Setter = fn(SessionConfiguration) -> Result<SessionConfiguration, Error>;
@@ -334,6 +339,7 @@ mod tests {
             .and_then(|c| c.ca_certificates_pem("-----BEGIN CERTIFICATE-----"))
             .and_then(|c| c.proxy("http://p:1"))
             .and_then(|c| c.rate_limit_bytes(4))
+            .and_then(|c| c.credentials("https://h", Credentials::bearer("t")))
             .map(|c| c.durability(Durability::Power).retries_max(5))
             .map(|c| c.is_discretionary(true).session_sends_launch_events(false))
             .map(|c| c.allows_expensive_network_access(false))
@@ -357,6 +363,10 @@ mod tests {
             ca_certificates_pem: Some(b"-----BEGIN CERTIFICATE-----".to_vec()),
             proxy: proxy::parse("http://p:1").ok(),
             rate_limit_bytes: Some(4),
+            credentials: vec![OriginCredentials {
+                origin: "https://h".to_owned(),
+                credentials: Credentials::bearer("t"),
+            }],
             is_discretionary: true,
             allows_expensive_network_access: false,
             allows_constrained_network_access: false,

@@ -111,6 +111,7 @@ impl From<CallError> for Error {
                 session: session.as_str().to_owned(),
             },
             CallError::NoSuchTask(task) => Self::NoSuchTask(task),
+            CallError::Refused(text) => Self::Invalid(text),
             CallError::Store(text) => Self::Store(text),
             CallError::RefreshExpired => Self::RefreshExpired,
             other => Self::Store(other.to_string()),

@@ -86,6 +86,7 @@ compile_error!(
 
 mod blocking;
 mod callbacks;
+mod challenge;
 mod configuration;
 mod delegate;
 mod engine;
@@ -120,7 +121,7 @@ pub use longhaul_engine::id::{Sequence, TaskId};
 pub use longhaul_engine::launch::{LaunchReason, LaunchRules};
 pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 pub use longhaul_engine::resume_data::{ResumeData, ResumeDataError, ResumeDataTooLong};
-pub use longhaul_engine::safe_url::HttpUrl;
+pub use longhaul_engine::safe_url::{HttpUrl, UrlError};
 pub use longhaul_engine::session::{Durability, SessionState};
 pub use longhaul_engine::task::{
     Collision, Constraint, Destination, Finished, NotificationTitles, Outcome, Phase, Priority,
@@ -131,8 +132,9 @@ pub use longhaul_engine::time::Timestamp;
 /// Limits that a caller may want to know before it asks.
 pub mod limits {
     pub use longhaul_engine::limits::{
-        CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
-        RETRY_AFTER_MAX, SESSION_ID_BYTES_MAX,
+        CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX,
+        REQUEST_HEADERS_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX,
+        TRANSACTIONS_MAX,
     };
 }
 
@@ -188,6 +190,7 @@ mod tests {
             let data = ResumeData::from_bytes(Vec::new()).unwrap();
             session.resume_download(data, "x").await
         });
+        is_sent(|_, _, task| async { task.answer_challenge(Disposition::Cancel).await });
         is_sent(|_, _, task| task.clone().into_future());
     }
 }

@@ -65,6 +65,10 @@ impl DownloadTask {
         }
     }
 
+    pub(crate) fn session(&self) -> &SessionLink {
+        &self.inner.session
+    }
+
     /// Its number: stable for its life, and never used twice in one state directory.
     #[must_use]
     pub fn id(&self) -> TaskId {

@@ -1,5 +1,6 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod challenge;
 mod drained;
 mod facts;
 mod life;
@@ -92,6 +93,9 @@ pub enum CallError {
     /// A refresh task was completed too late: the app is called again.
     #[error("the refresh task has expired; the app is called again, complete that one in time")]
     RefreshExpired,
+    /// The store refused what was asked, and the text says why.
+    #[error("{0}")]
+    Refused(String),
     /// The store failed; the engine reopens it.
     #[error("the store failed: {0}")]
     Store(String),

@@ -78,7 +78,14 @@ pub(crate) fn started(answer: Answer) -> Result<Result<Started, RefusedStart>, C
             Ok(Err(RefusedStart::Invalidated(session)))
         }
         Err(NotStored::Refused(refusal)) => Ok(Err(RefusedStart::Invalid(refusal.to_string()))),
-        Ok(Effect::Done | Effect::Closed(_) | Effect::Invalidated(_) | Effect::Forgotten(_))
+        Ok(
+            Effect::Done
+            | Effect::Closed(_)
+            | Effect::Invalidated(_)
+            | Effect::Challenged(_)
+            | Effect::Answered { .. }
+            | Effect::Forgotten(_),
+        )
         | Err(NotStored::Fenced) => Err(CallError::Store(
             "the store gave an answer to another question".to_owned(),
         )),

@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use longhaul_engine::time::Timestamp;
-#[cfg(test)]
 use tokio::time::Instant;
 
 /// Where the engine's time comes from.
@@ -39,6 +38,28 @@ impl Clock {
     /// How long to sleep until `at`; zero when it has passed.
     pub(crate) fn until(self, at: Timestamp) -> Duration {
         at.since(self.now())
+    }
+}
+
+/// A moment that later ones are measured from: they stay in order when the system's clock is set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Anchor {
+    wall: Timestamp,
+    instant: Instant,
+}
+
+impl Anchor {
+    /// Now, by this clock.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            wall: clock.now(),
+            instant: Instant::now(),
+        }
+    }
+
+    /// What the clock would say now if nobody had set it since.
+    pub(crate) fn now(self) -> Timestamp {
+        self.wall.after(self.instant.elapsed())
     }
 }
 

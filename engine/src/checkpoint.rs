@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::authorization_challenge::{Answers, Challenge};
 use crate::checksum::Digest;
 use crate::failure::Failure;
 use crate::http::validator::Validator;
+use crate::metrics::Counts;
 use crate::time::Timestamp;
 
 /// What the store knows of a download's progress. No claim in it exceeds what is durable under its
@@ -35,6 +37,31 @@ pub struct Checkpoint {
     pub retry: Option<(Timestamp, Failure)>,
     /// The server named no length and did not chunk.
     pub length_unverified: bool,
+    /// What its owner has answered to challenges.
+    pub answers: Answers,
+    /// What was asked of servers so far.
+    pub counts: Counts,
+}
+
+impl Checkpoint {
+    /// What another task begins with that goes on with these bytes: its attempts, and what its owner
+    /// answers, are its own. A file that may have its final name already is still to be looked for
+    /// under that.
+    #[must_use]
+    pub fn for_successor(self) -> Self {
+        Self {
+            stage: match self.stage {
+                Stage::AwaitingAuthorization(_) => Stage::Transferring,
+                stage @ (Stage::Transferring | Stage::Finishing(_)) => stage,
+            },
+            attempts_failed: 0,
+            restarts: 0,
+            retry: None,
+            answers: Answers::default(),
+            counts: Counts::default(),
+            ..self
+        }
+    }
 }
 
 /// Where in its life a download is.
@@ -46,8 +73,9 @@ pub enum Stage {
     /// Every byte is in the part file and verified; it is about to be, or has been, renamed to this
     /// path. After a crash either name may exist: finish the step (design 5.2).
     Finishing(PathBuf),
-    /// The server wants credentials; the bytes are kept.
-    AwaitingAuthorization,
+    /// The server wants this; the bytes are kept, and the fact that says so was committed with it. A
+    /// transfer that begins here waits on: only an answer or a new wish of the owner leads out.
+    AwaitingAuthorization(Box<Challenge>),
 }
 
 /// The part file, as it was when the checkpoint was made.

@@ -67,6 +67,21 @@ pub const TRANSACTIONS_MAX: usize = 16;
 /// The realm of a challenge, which is shown to a person.
 pub const REALM_BYTES_MAX: usize = 256;
 
+/// The name of an authentication scheme: the longest registered one has 19 bytes.
+pub const SCHEME_BYTES_MAX: usize = 64;
+
+/// The host and port of a challenge: a DNS name has at most 253 bytes.
+pub const CHALLENGE_HOST_BYTES_MAX: usize = 264;
+
+/// Schemes that the owner of a task has rejected: known servers offer up to four.
+pub const REJECTED_SCHEMES_MAX: usize = 16;
+
+/// Statuses beside 401 and 407 that a task's owner wants to be asked about.
+pub const CHALLENGE_STATUSES_MAX: usize = 8;
+
+/// Origins that a session has credentials for: each is looked through for every request.
+pub const SESSION_CREDENTIALS_MAX: usize = 64;
+
 /// The text that an owner attaches to a task.
 pub const DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::http::authorization::Credentials;
 use crate::limits::REDIRECTS_MAX;
 use crate::safe_url::HttpUrl;
 
@@ -34,6 +35,9 @@ pub struct SessionRules {
     pub tasks_per_host_max: u32,
     /// When a task is announced as finished.
     pub durability: Durability,
+    /// Credentials by origin, for tasks that name a URL of it and bring none of their own. At most
+    /// [`SESSION_CREDENTIALS_MAX`](crate::limits::SESSION_CREDENTIALS_MAX).
+    pub credentials: Vec<OriginCredentials>,
     /// Certificates in PEM that are trusted beside the system's.
     pub ca_certificates_pem: Option<Vec<u8>>,
     /// The proxy of all requests: `http://`, `https` is not offered, or `socks5://`.
@@ -75,6 +79,15 @@ pub enum Invalidation {
     FinishTasks,
     /// Its tasks are cancelled (`invalidateAndCancel`).
     CancelTasks,
+}
+
+/// What one origin is shown, and no other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OriginCredentials {
+    /// Scheme, host and port, as in `https://host:8443`; without the scheme's own port.
+    pub origin: String,
+    /// The secret.
+    pub credentials: Credentials,
 }
 
 /// A proxy's scheme, place and credentials, parsed.
@@ -124,6 +137,7 @@ impl Default for SessionRules {
             tasks_max: 16,
             tasks_per_host_max: 6,
             durability: Durability::default(),
+            credentials: Vec::new(),
             ca_certificates_pem: None,
             proxy: None,
             rate_limit_bytes: None,
@@ -152,7 +166,37 @@ impl fmt::Debug for SessionRules {
             .field("tasks_max", &self.tasks_max)
             .field("tasks_per_host_max", &self.tasks_per_host_max)
             .field("durability", &self.durability)
+            .field("credentials", &self.credentials)
             .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionRules {
+    /// What the origin of this URL is shown, when the session has anything for it.
+    #[must_use]
+    pub fn credentials_for(&self, url: &HttpUrl) -> Option<&Credentials> {
+        if self.credentials.is_empty() {
+            return None;
+        }
+        let origin = origin(url);
+        self.credentials
+            .iter()
+            .find(|known| known.origin == origin)
+            .map(|known| &known.credentials)
+    }
+}
+
+/// The origin of a URL as [`OriginCredentials::origin`] has it (RFC 6454 section 6.2).
+#[must_use]
+pub fn origin(url: &HttpUrl) -> String {
+    url.as_url().origin().ascii_serialization()
+}
+
+impl fmt::Debug for OriginCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginCredentials")
+            .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
 }

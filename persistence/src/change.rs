@@ -1,5 +1,6 @@
 //! What can be asked of the store, and what it answers.
 
+use longhaul_engine::authorization_challenge::Disposition;
 use longhaul_engine::checkpoint::{Checkpoint, Part};
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::failure::Failure;
@@ -58,7 +59,8 @@ pub enum Change {
         /// The time of the request.
         created_at: Timestamp,
     },
-    /// Sets what the owner of a task wants of it. Answers [`Effect::Done`].
+    /// Sets what the owner of a task wants of it. Who wants one to run that waits for an answer has
+    /// it ask again. Answers [`Effect::Done`].
     SetDesired {
         /// The task's session.
         session: SessionId,
@@ -67,7 +69,9 @@ pub enum Change {
         /// What is wanted.
         desired: Desired,
     },
-    /// Replaces what is known of a task's progress. Answers [`Effect::Done`].
+    /// Replaces what is known of a task's progress. Answers [`Effect::Done`], or
+    /// [`Effect::Challenged`] when the task waits for an answer from now on: then the fact that says
+    /// so is added to the session's log, all or nothing.
     Record {
         /// The task's session.
         session: SessionId,
@@ -75,6 +79,18 @@ pub enum Change {
         task: TaskId,
         /// Its progress.
         checkpoint: Box<Checkpoint>,
+    },
+    /// Answers the challenge that a task waits with: in one step its request and its progress become
+    /// what [`Disposition::apply`] makes of them, or it is wanted to be cancelled. Answers
+    /// [`Effect::Answered`]; refused when the task waits for no answer, so that doing it again changes
+    /// nothing.
+    Renew {
+        /// The task's session.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// The answer.
+        disposition: Box<Disposition>,
     },
     /// Ends a task: its outcome is set, its progress and its claim are dropped and a fact is added
     /// to the session's log, all or nothing. With the last task of a session that is being
@@ -149,6 +165,15 @@ pub enum Effect {
     Closed(Vec<NumberedFact>),
     /// The session takes no new tasks. The fact says that it has ended, when it did so just now.
     Invalidated(Option<NumberedFact>),
+    /// The task waits for an answer; this fact says so.
+    Challenged(NumberedFact),
+    /// The task goes on with an answer, or is to be cancelled.
+    Answered {
+        /// What its owner wants of it now.
+        desired: Desired,
+        /// The host that its place in the queue is counted under from now on.
+        host: String,
+    },
     /// What is gone.
     Forgotten(Forgotten),
 }
@@ -181,6 +206,9 @@ pub enum Refusal {
     /// The task has ended like this, and an end never changes.
     #[error("the task has ended already")]
     Ended(Box<Outcome>),
+    /// The task waits for no answer.
+    #[error("the task waits for no answer; it may have been given already")]
+    NotAsked,
     /// A task that has not ended writes to the same destination.
     #[error(
         "task {task} of session \"{session}\" writes to this destination; wait for it or cancel it"

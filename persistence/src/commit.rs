@@ -1,6 +1,7 @@
 //! Making changes within one write transaction. Each change is checked before anything of it is
 //! written, so a refused one leaves no trace.
 
+mod challenging;
 mod ending;
 mod registering;
 mod resuming;
@@ -8,7 +9,7 @@ mod session;
 
 use std::collections::HashMap;
 
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::Desired;
@@ -110,6 +111,11 @@ impl Batch<'_> {
                 task,
                 checkpoint,
             } => self.record(session, *task, checkpoint),
+            Change::Renew {
+                session,
+                task,
+                disposition,
+            } => self.renew(session, *task, disposition),
             Change::Close {
                 session,
                 task,
@@ -139,16 +145,32 @@ impl Batch<'_> {
             state.desired = desired.into();
             self.put_state(session, task, &state)?;
         }
+        if desired == Desired::Running {
+            self.ask_again(session, task)?;
+        }
         Ok(Effect::Done)
     }
 
     fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &Checkpoint) -> Step {
         self.live_state(session, task)?;
+        if let Stage::AwaitingAuthorization(challenge) = &checkpoint.stage {
+            return self.challenge(session, task, checkpoint, challenge);
+        }
+        self.put_checkpoint(session, task, checkpoint)?;
+        Ok(Effect::Done)
+    }
+
+    fn put_checkpoint(
+        &mut self,
+        session: &SessionId,
+        task: TaskId,
+        checkpoint: &Checkpoint,
+    ) -> Step<()> {
         let row = encoded(&CheckpointV1::from(checkpoint))?;
         self.tables
             .checkpoints
             .insert(number_key(session, task.get()), row.as_slice())?;
-        Ok(Effect::Done)
+        Ok(())
     }
 
     fn put_state(&mut self, session: &SessionId, task: TaskId, state: &StateV1) -> Step<()> {

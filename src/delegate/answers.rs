@@ -12,12 +12,7 @@ pub(super) async fn answer_challenge(
     task: TaskId,
     disposition: Disposition,
 ) -> Result<(), CallError> {
-    match disposition {
-        Disposition::Cancel => session.want(task, Desired::Cancelled).await,
-        Disposition::UseCredential(_)
-        | Disposition::PerformDefaultHandling
-        | Disposition::RejectProtectionSpace => Ok(()),
-    }
+    session.answer_challenge(task, disposition).await
 }
 
 /// Passes on whether, and with what, a delayed task begins.

@@ -72,6 +72,21 @@ pub fn check_target(target: &Path, collision: Collision) -> Result<TargetCheck, 
     }
 }
 
+/// Looks whether the directory of `target` exists: for a part that lies elsewhere already, with which
+/// nothing else would find out before every byte is there.
+///
+/// # Errors
+/// `File` when it is missing or no directory; `InvalidRequest` when `target` is no absolute path of a
+/// file.
+pub fn check_directory(target: &Path) -> Result<(), Failure> {
+    let (directory, _) = split_target(target)?;
+    match fs::metadata(directory) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(refused(directory, "is no directory; choose another place")),
+        Err(error) => Err(failure("use the directory", directory, &error)),
+    }
+}
+
 /// The first free name of `wanted`, `name.1.ext`, `name.2.ext` and so on. It is free now; only
 /// [`publish`] can tell whether it still is then.
 ///

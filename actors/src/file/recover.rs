@@ -49,7 +49,7 @@ pub fn recover(checkpoint: &Checkpoint) -> Result<Recovered, Failure> {
     };
     let target = match &checkpoint.stage {
         Stage::Finishing(target) => Some(target.as_path()),
-        Stage::Transferring | Stage::AwaitingAuthorization => None,
+        Stage::Transferring | Stage::AwaitingAuthorization(_) => None,
     };
     if let Some(target) = target
         && let Some(token) = renamed(record, target, checkpoint)?

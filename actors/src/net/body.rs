@@ -17,6 +17,7 @@ use super::{
     chunked::ChunkDecoder,
     failure::NetFailure,
     pool::Pool,
+    probe::{Account, Probe},
     request::Origin,
     wire::{Glance, Wire},
 };
@@ -53,20 +54,26 @@ pub(super) struct Home {
     pub(super) origin: Origin,
 }
 
+/// What happens behind the last byte.
+pub(super) struct Last {
+    pub(super) home: Option<Home>,
+    pub(super) probe: Probe,
+}
+
 /// The body of a response. Dropping it before its end closes the connection; at its end the
 /// connection is kept for another request where both sides allow it.
 pub struct Body {
     state: State,
     framing: Framing,
-    received: u64,
+    account: Account,
     idle: Duration,
     alarm: Alarm,
     home: Option<Home>,
 }
 
 impl Body {
-    /// The body that follows on `wire`. Without a `home` the connection is closed at its end.
-    pub(super) fn new(wire: Wire, framing: Framing, idle: Duration, home: Option<Home>) -> Self {
+    /// The body that follows on `wire`. Without a home the connection is closed at its end.
+    pub(super) fn new(wire: Wire, framing: Framing, idle: Duration, last: Last) -> Self {
         let reader = match framing {
             Framing::Length(remaining) => Reader::Length { remaining },
             Framing::Chunked => Reader::Chunked(ChunkDecoder::new()),
@@ -76,10 +83,10 @@ impl Body {
         let mut body = Self {
             state: State::Open { wire, reader },
             framing,
-            received: 0,
+            account: Account::new(last.probe),
             idle,
             alarm: Alarm::default(),
-            home,
+            home: last.home,
         };
         if matches!(framing, Framing::Length(0) | Framing::Empty) {
             body.end(false);
@@ -152,9 +159,9 @@ impl Body {
         }
         let drain = async {
             let mut buffer = vec![0; DISCARD_READ_BYTES];
-            while self.received <= limit {
+            while self.account.received <= limit {
                 // One byte beyond the limit is asked for, to see the end of a body that just fits.
-                let room = usize::try_from(limit - self.received).unwrap_or(usize::MAX);
+                let room = usize::try_from(limit - self.account.received).unwrap_or(usize::MAX);
                 let room = room.clamp(1, buffer.len());
                 if !matches!(
                     self.fill(&mut buffer[..room], Duration::ZERO).await,
@@ -187,7 +194,7 @@ impl Body {
                         self.alarm.disarm();
                     }
                     *filled += piece.count;
-                    self.received += piece.count as u64;
+                    self.account.received += piece.count as u64;
                     if let Some(end) = piece.end {
                         self.end(end == End::WithExcess);
                     }
@@ -207,6 +214,7 @@ impl Body {
 
     /// The last byte was read. Keeps the connection if it is fit for another request.
     fn end(&mut self, has_excess: bool) {
+        self.account.close();
         let State::Open { mut wire, .. } = std::mem::replace(&mut self.state, State::Ended) else {
             return;
         };
@@ -229,7 +237,7 @@ impl Body {
 
     fn fail(&mut self, stop: &Stop) {
         let truncated = NetFailure::Truncated {
-            received: self.received,
+            received: self.account.received,
             expected: match self.framing {
                 Framing::Length(expected) => Some(expected),
                 Framing::Chunked | Framing::UntilClose | Framing::Empty => None,
@@ -255,7 +263,7 @@ impl fmt::Debug for Body {
         write!(
             formatter,
             "Body({:?}, {} bytes, {state})",
-            self.framing, self.received
+            self.framing, self.account.received
         )
     }
 }

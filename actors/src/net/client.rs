@@ -10,11 +10,12 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::OnceCell;
 
 use super::{
-    body::{Body, Home},
+    body::{Body, Home, Last},
     dial::{Dial, Endpoint, Transport},
     exchange::{Answer, exchange},
     failure::NetFailure,
     pool::Pool,
+    probe::{ConnectionFacts, Probe},
     proxy::Proxy,
     request::{Method, Origin, Outgoing, Request, field_value},
     tls::{self, Roots},
@@ -118,20 +119,34 @@ impl Client {
     /// # Errors
     /// Every [`NetFailure`] but those that only a body can have. Nothing of the response is kept.
     pub async fn send(&self, request: Request) -> Result<Response, NetFailure> {
+        self.send_probed(request, Probe::default()).await
+    }
+
+    /// As [`Client::send`], and notes what it took, to the end of the body.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_probed(
+        &self,
+        request: Request,
+        probe: Probe,
+    ) -> Result<Response, NetFailure> {
         let shared = &*self.shared;
         let outgoing = Outgoing::new(&request, &shared.user_agent, shared.proxy.as_ref())?;
         if let Some(wire) = shared.pool.take(&outgoing.origin) {
-            match exchange(wire, outgoing.clone(), request.idle_timeout).await {
-                Ok(answer) => return shared.respond(answer, outgoing, &request, true),
+            shared.will_use(&wire, true, &probe);
+            match exchange(wire, outgoing.clone(), request.idle_timeout, &probe).await {
+                Ok(answer) => return shared.respond(answer, outgoing, &request, (true, probe)),
                 // The server had closed it meanwhile. Both methods may be sent twice.
                 Err(broken)
                     if broken.was_silent && matches!(broken.failure, NetFailure::Reset { .. }) => {}
                 Err(broken) => return Err(broken.failure),
             }
         }
-        let wire = shared.connect(&outgoing.origin).await?;
-        match exchange(wire, outgoing.clone(), request.idle_timeout).await {
-            Ok(answer) => shared.respond(answer, outgoing, &request, false),
+        let wire = shared.connect(&outgoing.origin, &probe).await?;
+        shared.will_use(&wire, false, &probe);
+        match exchange(wire, outgoing.clone(), request.idle_timeout, &probe).await {
+            Ok(answer) => shared.respond(answer, outgoing, &request, (false, probe)),
             Err(broken) => Err(broken.failure),
         }
     }
@@ -155,10 +170,10 @@ impl fmt::Debug for Client {
 }
 
 impl Shared {
-    async fn connect(&self, origin: &Origin) -> Result<Wire, NetFailure> {
+    async fn connect(&self, origin: &Origin, probe: &Probe) -> Result<Wire, NetFailure> {
         let limit = self.connect_timeout;
-        match tokio::time::timeout(limit, self.establish(origin)).await {
-            Ok(established) => established,
+        match tokio::time::timeout(limit, self.establish(origin, probe)).await {
+            Ok(established) => established.inspect(|_| probe.connected()),
             Err(_) => Err(NetFailure::ConnectTimeout {
                 to: origin.endpoint.to_string(),
                 limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
@@ -167,16 +182,21 @@ impl Shared {
     }
 
     /// Everything below HTTP, from the bottom up.
-    async fn establish(&self, origin: &Origin) -> Result<Wire, NetFailure> {
+    async fn establish(&self, origin: &Origin, probe: &Probe) -> Result<Wire, NetFailure> {
         let transport = match &self.proxy {
-            Some(proxy) => self.through(proxy, origin).await?,
-            None => self.dial.dial(&origin.endpoint).await?,
+            Some(proxy) => self.through(proxy, origin, probe).await?,
+            None => {
+                let dialling = self.dial.dial_probed(&origin.endpoint, probe.clone());
+                dialling.await?
+            }
         };
         if !origin.is_tls {
             return Ok(Wire::new(transport, false));
         }
         let config = self.tls.get_or_try_init(|| self.load_tls()).await?;
+        probe.secure_started();
         let transport = tls::handshake(Arc::clone(config), &origin.endpoint, transport).await?;
+        probe.secure_ended();
         Ok(Wire::new(transport, true))
     }
 
@@ -184,9 +204,10 @@ impl Shared {
         &self,
         proxy: &Proxy,
         origin: &Origin,
+        probe: &Probe,
     ) -> Result<Box<dyn Transport>, NetFailure> {
         let to: &Endpoint = proxy.endpoint();
-        let mut transport = self.dial.dial(to).await?;
+        let mut transport = self.dial.dial_probed(to, probe.clone()).await?;
         if origin.is_tls || !proxy.takes_requests() {
             let opened = proxy.open(&mut *transport, &origin.endpoint, &self.user_agent);
             opened.await?;
@@ -202,12 +223,21 @@ impl Shared {
         loading.await.map_err(stopped)?
     }
 
+    fn will_use(&self, wire: &Wire, is_reused: bool, probe: &Probe) {
+        probe.uses(&ConnectionFacts {
+            is_reused,
+            is_proxy: self.proxy.is_some(),
+            is_secure: wire.is_tls,
+            remote: wire.remote,
+        });
+    }
+
     fn respond(
         &self,
         answer: Answer,
         outgoing: Outgoing,
         request: &Request,
-        reused: bool,
+        (reused, probe): (bool, Probe),
     ) -> Result<Response, NetFailure> {
         let framing = match outgoing.method {
             Method::Get => body_framing(&answer.head)?,
@@ -215,6 +245,7 @@ impl Shared {
         };
         let may_stay = answer.was_sent && keep_alive(&answer.head);
         let home = may_stay.then(|| Home::new(&self.pool, outgoing.origin));
+        let last = Last { home, probe };
         let facts = Facts {
             reused,
             remote: answer.wire.remote,
@@ -222,7 +253,7 @@ impl Shared {
             tls: answer.wire.is_tls,
         };
         Ok(Response {
-            body: Body::new(answer.wire, framing, request.idle_timeout, home),
+            body: Body::new(answer.wire, framing, request.idle_timeout, last),
             head: answer.head,
             facts,
         })

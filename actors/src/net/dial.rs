@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::failure::NetFailure;
+use super::{failure::NetFailure, probe::Probe};
 
 /// Time an address has before the next one is tried beside it (RFC 8305 section 8 recommends it).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -75,6 +75,17 @@ pub trait Dial {
         &self,
         to: &Endpoint,
     ) -> LocalBoxFuture<'static, Result<Box<dyn Transport>, NetFailure>>;
+
+    /// Connects to `to` and tells `probe` when the name was looked up and when the connection was
+    /// begun. What resolves no names itself has only the latter to tell, as here.
+    fn dial_probed(
+        &self,
+        to: &Endpoint,
+        probe: Probe,
+    ) -> LocalBoxFuture<'static, Result<Box<dyn Transport>, NetFailure>> {
+        probe.connect_started();
+        self.dial(to)
+    }
 }
 
 /// Dials TCP: resolves the name with the system's resolver and races the addresses as RFC 8305
@@ -87,13 +98,24 @@ impl Dial for TcpDial {
         &self,
         to: &Endpoint,
     ) -> LocalBoxFuture<'static, Result<Box<dyn Transport>, NetFailure>> {
+        self.dial_probed(to, Probe::default())
+    }
+
+    fn dial_probed(
+        &self,
+        to: &Endpoint,
+        probe: Probe,
+    ) -> LocalBoxFuture<'static, Result<Box<dyn Transport>, NetFailure>> {
         let to = to.clone();
         Box::pin(async move {
+            probe.lookup_started();
             let found = tokio::net::lookup_host((to.host.as_str(), to.port)).await;
             let addresses = interleaved(found.map(Iterator::collect).unwrap_or_default());
             if addresses.is_empty() {
                 return Err(NetFailure::Dns { host: to.host });
             }
+            probe.lookup_ended();
+            probe.connect_started();
             let raced = race(addresses, |address| async move {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;

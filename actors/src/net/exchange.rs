@@ -26,6 +26,7 @@ use super::{
     failure::NetFailure,
     head::HeadScanner,
     inbox::HEAD_READ_BYTES,
+    probe::Probe,
     request::{Method, Outgoing},
     wire::Wire,
 };
@@ -56,6 +57,7 @@ pub(super) async fn exchange(
     wire: Wire,
     outgoing: Outgoing,
     idle: Duration,
+    probe: &Probe,
 ) -> Result<Answer, Broken> {
     let loan = Loan(Rc::new(RefCell::new(Some(Exchange {
         wire,
@@ -67,18 +69,22 @@ pub(super) async fn exchange(
         was_silent: true,
         was_sent: true,
         was_told: false,
+        probe: probe.clone(),
     }))));
     let tunnel = tunnel(loan.clone(), outgoing).await;
     // awc is done: its half of the loan is dropped, so the connection is ours again.
     let taken = loan.0.borrow_mut().take();
     let done = taken.expect("only this function takes the exchange out of the loan");
     match (done.head, done.failure, tunnel) {
-        (Some(head), None, Ok(())) => Ok(Answer {
-            wire: done.wire,
-            head,
-            interim: done.scanner.interim,
-            was_sent: done.was_sent,
-        }),
+        (Some(head), None, Ok(())) => {
+            probe.answered(head.status, done.scanner.consumed);
+            Ok(Answer {
+                wire: done.wire,
+                head,
+                interim: done.scanner.interim,
+                was_sent: done.was_sent,
+            })
+        }
         (_, Some(failure), _) => Err(Broken {
             failure,
             was_silent: done.was_silent,
@@ -130,6 +136,7 @@ struct Exchange {
     was_sent: bool,
     /// True once awc was told the status.
     was_told: bool,
+    probe: Probe,
 }
 
 impl Exchange {
@@ -145,7 +152,9 @@ impl Exchange {
                     return Poll::Ready(Err(NetFailure::Reset { kind }));
                 }
                 Poll::Ready(Ok(_)) => {
-                    self.was_silent = false;
+                    if std::mem::replace(&mut self.was_silent, false) {
+                        self.probe.answering();
+                    }
                     self.alarm.disarm();
                     self.head = self.scanner.scan(&mut self.wire.inbox)?;
                 }
@@ -239,6 +248,7 @@ impl AsyncWrite for Loan {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.with(|exchange| {
+            exchange.probe.sending();
             let sent = match exchange.was_sent {
                 true => exchange.wire.poll_write(context, bytes),
                 false => Poll::Ready(Ok(bytes.len())),
@@ -253,6 +263,9 @@ impl AsyncWrite for Loan {
                 true => exchange.wire.poll_flush(context),
                 false => Poll::Ready(Ok(())),
             };
+            if exchange.was_sent && matches!(sent, Poll::Ready(Ok(()))) {
+                exchange.probe.sent();
+            }
             exchange.poll_sent(sent, (), context)
         })
     }

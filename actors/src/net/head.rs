@@ -23,6 +23,8 @@ pub(super) struct HeadScanner {
     searched: usize,
     /// The status codes of the interim responses that were cut out.
     pub(super) interim: Vec<u16>,
+    /// Bytes of all heads that were taken out.
+    pub(super) consumed: u64,
 }
 
 impl HeadScanner {
@@ -50,6 +52,7 @@ impl HeadScanner {
             };
             let head = parse(&block[..end])?;
             inbox.consume(end);
+            self.consumed += end as u64;
             self.searched = 0;
             match head.status {
                 101 => return Err(NetFailure::protocol("101 without a request to switch")),

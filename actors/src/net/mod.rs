@@ -21,6 +21,7 @@ mod failure;
 mod head;
 mod inbox;
 mod pool;
+mod probe;
 mod proxy;
 mod request;
 mod tls;
@@ -34,6 +35,7 @@ pub use self::{
     client::{Client, ClientConfig, Facts, Response},
     dial::{Dial, Endpoint, TcpDial, Transport},
     failure::NetFailure,
+    probe::Probe,
     proxy::Proxy,
     request::{Method, Request},
     tls::Roots,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context, Handler, Message};
+use longhaul_engine::event::Fact;
 use longhaul_engine::id::SessionId;
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::oneshot;
@@ -150,17 +151,24 @@ impl RegistryActor {
             let new = match answer {
                 Ok(Effect::Closed(facts)) => facts.as_slice(),
                 Ok(Effect::Invalidated(fact)) => fact.as_slice(),
+                Ok(Effect::Challenged(fact)) => std::slice::from_ref(fact),
                 Ok(Effect::Forgotten(forgotten)) => {
                     if forgotten.session_is_gone {
                         (self.gone)(session_of(change).clone());
                     }
                     &[]
                 }
-                Ok(Effect::Done | Effect::Registered(_) | Effect::Adopted { .. }) | Err(_) => &[],
+                Ok(
+                    Effect::Done
+                    | Effect::Registered(_)
+                    | Effect::Adopted { .. }
+                    | Effect::Answered { .. },
+                )
+                | Err(_) => &[],
             };
             for fact in new {
-                if let Some(task) = fact.fact.task() {
-                    self.fences.lower(task);
+                if let Fact::Completed { task, .. } = &fact.fact {
+                    self.fences.lower(*task);
                 }
                 facts.push((session_of(change).clone(), fact.clone()));
             }
@@ -269,6 +277,7 @@ const fn session_of(change: &Change) -> &SessionId {
         | Change::Resume { session, .. }
         | Change::SetDesired { session, .. }
         | Change::Record { session, .. }
+        | Change::Renew { session, .. }
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }
         | Change::Forget { session, .. }

@@ -18,7 +18,7 @@ use longhaul_persistence::{Change, Effect, Refusal, ResumeToken, Ticket};
 use super::{NotStored, RegistryActor};
 use crate::fault;
 use crate::file::place::ticket_path;
-use crate::file::publish::{TargetCheck, check_target};
+use crate::file::publish::{TargetCheck, check_directory, check_target};
 use crate::file::ticket::{OpenTicket, check_part, remove, seal};
 use crate::handle::{RefusedStart, ResumeOptions};
 
@@ -160,7 +160,8 @@ fn open_download(message: &Resume) -> Result<(OpenTicket, DownloadSpec, Checkpoi
         spec.options.notify_on_finished = notify_on_finished;
     }
     let target = &message.destination;
-    match check_target(target, spec.collision) {
+    let checked = check_target(target, spec.collision);
+    match checked.and_then(|found| check_directory(target).map(|()| found)) {
         // To skip what exists is what was asked for, and no use of the bytes.
         Ok(TargetCheck::Taken) if spec.collision == Collision::Fail => {
             return Err(RefusedStart::Invalid(format!(

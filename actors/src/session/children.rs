@@ -34,6 +34,7 @@ impl SessionActor {
         let launch = self.next_launch;
         self.next_launch += 1;
         let worker = self.parts.world.next_worker();
+        let log = self.logs.take(task);
         let live = Arc::new(Live::default());
         let parts = TransferParts {
             session: self.parts.clone(),
@@ -44,6 +45,7 @@ impl SessionActor {
             worker,
             begun: self.ahead.take(task),
             live: Arc::clone(&live),
+            log,
             parent: context.address(),
         };
         let parent = context.address();
@@ -69,6 +71,7 @@ impl SessionActor {
             address,
             live,
             told: desired,
+            is_outdated: false,
             place,
             _guard: guard,
         }));
@@ -105,6 +108,12 @@ impl SessionActor {
         }
         let child = entry.child.take();
         let host = Arc::clone(&entry.host);
+        let is_outdated = child.as_ref().is_some_and(|child| child.is_outdated);
+        if let (Some(child), Some(Exit::Retry { .. } | Exit::Stopped | Exit::NeedsAuthorization)) =
+            (&child, &exit)
+        {
+            self.logs.put(task, child.live.take_log());
+        }
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
@@ -134,6 +143,10 @@ impl SessionActor {
             Some(Exit::Retry { at, cause }) => {
                 self.tell_phase(task, Phase::WaitingToRetry { at, cause });
                 self.happened(task, Event::ChildRetries(at), context);
+            }
+            // It is told by the record that it begins with whether it still waits for an answer.
+            Some(Exit::NeedsAuthorization) if is_outdated => {
+                self.happened(task, Event::ChildStopped, context);
             }
             Some(Exit::NeedsAuthorization) => {
                 self.tell_phase(task, Phase::AwaitingAuthorization);

@@ -82,6 +82,7 @@ impl SessionActor {
                     self.relaunch(task);
                 }
                 if self.tasks.contains_key(&task) {
+                    self.outdate(task);
                     self.happened(task, Event::Want(desired), context);
                 } else {
                     // It was registered while this actor was being started, and is not in its list.
@@ -155,6 +156,9 @@ impl Handler<SetWant> for SessionActor {
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
                     match answers.into_iter().next() {
                         Some(Ok(_)) => {
+                            if desired == Desired::Running {
+                                session.outdate(task);
+                            }
                             session.happened(task, Event::Want(desired), context);
                             Ok(())
                         }

@@ -2,9 +2,11 @@
 
 mod ahead;
 mod calls;
+mod challenge;
 mod children;
 mod commands;
 mod invalidating;
+mod logs;
 mod queries;
 mod resuming;
 
@@ -32,8 +34,10 @@ use crate::slot::SlotRef;
 use crate::starting::Started;
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
+use logs::Logs;
 
 use ahead::Ahead;
+pub(crate) use challenge::AnswerChallenge;
 pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 pub(crate) use invalidating::Invalidate;
@@ -66,6 +70,7 @@ pub(crate) struct SessionActor {
     waiters: HashMap<TaskId, Vec<Waiter>>,
     /// Ended here, because they crashed too often, and not in the store yet.
     closing: BTreeSet<TaskId>,
+    logs: Logs,
     next_launch: u64,
     finishing: usize,
     ahead: Ahead,
@@ -99,6 +104,9 @@ struct Child {
     live: Arc<Live>,
     /// What it was last told, or started with.
     told: Desired,
+    /// Its owner has said something since it began: when it leaves for want of credentials, they may
+    /// be there.
+    is_outdated: bool,
     place: PlaceHeld,
     _guard: ChildGuard,
 }
@@ -132,6 +140,7 @@ impl SessionActor {
             wake_timer: None,
             waiters: HashMap::new(),
             closing: BTreeSet::new(),
+            logs: Logs::default(),
             next_launch: 0,
             finishing: 0,
             ahead: Ahead::default(),
@@ -172,15 +181,19 @@ impl SessionActor {
         }
     }
 
-    fn insert(&mut self, task: TaskId, host: &str, state: State) {
-        let host = match self.hosts.get(host) {
+    fn host(&mut self, host: &str) -> Arc<str> {
+        match self.hosts.get(host) {
             Some(known) => Arc::clone(known),
             None => {
                 let new: Arc<str> = Arc::from(host);
                 self.hosts.insert(host.to_owned(), Arc::clone(&new));
                 new
             }
-        };
+        }
+    }
+
+    fn insert(&mut self, task: TaskId, host: &str, state: State) {
+        let host = self.host(host);
         match state {
             State::Queued => self.queue.push(&host, task),
             State::Waiting(at) => {

@@ -206,7 +206,7 @@ fn waiting(at: longhaul_engine::time::Timestamp, checkpoint: Option<&Checkpoint>
             cause: cause.clone(),
         },
         Some(Checkpoint {
-            stage: Stage::AwaitingAuthorization,
+            stage: Stage::AwaitingAuthorization(_),
             ..
         }) => Phase::AwaitingAuthorization,
         Some(_) | None => Phase::WaitingToRetry {

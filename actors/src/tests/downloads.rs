@@ -173,6 +173,7 @@ fn a_silent_server_is_asked_again_after_the_idle_timeout() {
         let again = Seen {
             range: Some((100_000, None)),
             status: 206,
+            authorization: None,
             sent_bytes: 200_000,
         };
         assert_eq!(bench.server.seen("a/f")[1], again);

@@ -1,10 +1,12 @@
 //! Whole engines on one thread, under virtual time, against a server in memory.
 
 mod bench;
+mod challenges;
 mod downloads;
 mod facts;
 mod limits;
 mod matrix;
+mod metrics;
 mod refresh;
 mod restarts;
 mod resuming;

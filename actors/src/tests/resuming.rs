@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longhaul_engine::failure::FailureKind;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::session::{Invalidation, SessionRules};
 use longhaul_engine::task::{Desired, Outcome, Phase};
 
 use super::bench::{
@@ -317,5 +317,35 @@ fn a_taken_destination_is_refused_and_the_resume_data_stays_of_use() {
             Ok(bench.finished("f", body.len()))
         );
         assert_eq!(bench.files(), ["f", "g"]);
+    });
+}
+
+#[test]
+fn a_session_that_is_being_invalidated_takes_no_resume_data_and_leaves_it_of_use() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let body = content(1_000_000, 9);
+        bench
+            .server
+            .put("a/f", &body, PAUSE, &[Answer::Stall(500_000)]);
+        let engine = bench.engine().await;
+        let closed = session(&engine, "closed").await;
+        let open = session(&engine, "open").await;
+        let task = start_one(&closed, bench.spec("a/f")).await;
+        until(async || bench.server.sent_bytes("a/f") >= 500_000).await;
+        let data = closed.cancel_for_resume_data(task).await;
+        let data = data.expect("an answer").expect("resume data");
+        bench.server.release("a/f");
+        let invalidated = closed.invalidate(Invalidation::FinishTasks).await;
+        invalidated.expect("an answer");
+        let refused = resume(&closed, &data, &bench, "f").await;
+        let id = closed.id().clone();
+        assert_eq!(refused, Err(RefusedStart::Invalidated(id)));
+        let next = resume(&open, &data, &bench, "f").await.expect("a task");
+        assert_eq!(
+            open.outcome(next).await,
+            Ok(bench.finished("f", body.len()))
+        );
+        assert_eq!(bench.files(), ["f"]);
     });
 }

@@ -35,6 +35,10 @@ pub(super) enum Answer {
     Later(u64),
     /// This status, and nothing else.
     Status(u16),
+    /// 302 to this place.
+    Redirect(&'static str),
+    /// 401 with these offers.
+    Offer(&'static str),
     /// Another version of the resource from now on, in full or in part.
     Changed(Arc<[u8]>),
 }
@@ -46,6 +50,8 @@ pub(super) struct Seen {
     pub(super) range: Option<(usize, Option<usize>)>,
     /// What the answer's status was.
     pub(super) status: u16,
+    /// What was shown.
+    pub(super) authorization: Option<String>,
     /// Bytes of the body that were written.
     pub(super) sent_bytes: usize,
 }
@@ -54,6 +60,8 @@ pub(super) struct Seen {
 struct Resource {
     body: Arc<[u8]>,
     version: u32,
+    /// What must be shown.
+    token: Option<&'static str>,
     pause: Duration,
     script: VecDeque<Answer>,
     seen: Vec<Seen>,
@@ -92,6 +100,7 @@ impl Server {
         let resource = Resource {
             body: Arc::clone(body),
             version: 1,
+            token: None,
             pause,
             script: script.iter().cloned().collect(),
             seen: Vec::new(),
@@ -99,6 +108,11 @@ impl Server {
             released: watch::Sender::new(false),
         };
         self.lock().resources.insert(at.to_owned(), resource);
+    }
+
+    /// Serves a resource from now on only to who shows this token.
+    pub(super) fn protect(&self, at: &str, token: &'static str) {
+        self.with(at, |resource| resource.token = Some(token));
     }
 
     /// Lets every stalled answer of this resource go on, now and later.
@@ -156,6 +170,11 @@ impl Server {
     /// One connection, from its first request to its end.
     async fn serve(self, mut stream: DuplexStream) {
         while let Some(request) = read_request(&mut stream).await {
+            if request.at.starts_with("mute/") {
+                // Nothing is said until the other side has enough.
+                let _ = stream.read_u8().await;
+                return;
+            }
             let Some(plan) = self.plan(&request) else {
                 let nothing = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
                 if stream.write_all(nothing.as_bytes()).await.is_err() {
@@ -182,7 +201,14 @@ impl Server {
     fn plan(&self, request: &Request) -> Option<Plan> {
         let mut state = self.lock();
         let resource = state.resources.get_mut(&request.at)?;
-        let answer = resource.script.pop_front().unwrap_or(Answer::Honest);
+        let shown = request.authorization.as_deref();
+        let is_open = resource.token.is_none_or(|token| {
+            shown.and_then(|shown| shown.strip_prefix("Bearer ")) == Some(token)
+        });
+        let answer = match is_open {
+            true => resource.script.pop_front().unwrap_or(Answer::Honest),
+            false => Answer::Offer("Bearer"),
+        };
         if let Answer::Changed(body) = &answer {
             resource.body = Arc::clone(body);
             resource.version += 1;
@@ -197,6 +223,8 @@ impl Server {
         let (status, from, until) = match (&answer, range) {
             (Answer::Later(_), _) => (503, 0, 0),
             (Answer::Status(status), _) => (*status, 0, 0),
+            (Answer::Redirect(_), _) => (302, 0, 0),
+            (Answer::Offer(_), _) => (401, 0, 0),
             (_, Some((from, _))) if from >= total => (416, 0, 0),
             (_, Some((from, until))) => (206, from, until.unwrap_or(total).min(total)),
             (_, None) => (200, 0, total),
@@ -212,12 +240,15 @@ impl Server {
                 head += &format!("ETag: {etag}\r\nContent-Range: bytes {from}-{last}/{total}\r\n");
             }
             (416, _) => head += &format!("Content-Range: bytes */{total}\r\n"),
+            (_, Answer::Redirect(place)) => head += &format!("Location: {place}\r\n"),
+            (_, Answer::Offer(offers)) => head += &format!("WWW-Authenticate: {offers}\r\n"),
             (_, Answer::Later(seconds)) => head += &format!("Retry-After: {seconds}\r\n"),
             (_, _) => {}
         }
         resource.seen.push(Seen {
             range: request.range,
             status,
+            authorization: request.authorization.clone(),
             sent_bytes: 0,
         });
         Some(Plan {
@@ -240,9 +271,12 @@ impl Server {
         let (stop_at, is_stall) = match plan.answer {
             Answer::Cut(after) => (plan.from + after, false),
             Answer::Stall(after) => (plan.from + after, true),
-            Answer::Honest | Answer::Later(_) | Answer::Status(_) | Answer::Changed(_) => {
-                (usize::MAX, false)
-            }
+            Answer::Honest
+            | Answer::Later(_)
+            | Answer::Status(_)
+            | Answer::Redirect(_)
+            | Answer::Offer(_)
+            | Answer::Changed(_) => (usize::MAX, false),
         };
         let mut released = plan.released.clone();
         let mut position = plan.from;
@@ -326,6 +360,7 @@ struct Request {
     at: String,
     range: Option<(usize, Option<usize>)>,
     if_range: Option<String>,
+    authorization: Option<String>,
 }
 
 async fn read_request(stream: &mut DuplexStream) -> Option<Request> {
@@ -355,6 +390,7 @@ async fn read_request(stream: &mut DuplexStream) -> Option<Request> {
         at,
         range,
         if_range: field("if-range"),
+        authorization: field("authorization"),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use longhaul_engine::download::{Exit, News};
+use longhaul_engine::metrics::TransactionLog;
 use longhaul_engine::task::{Phase, Progress};
 
 /// What a transfer shows of itself while it runs, and why it ended: read by its session.
@@ -14,6 +15,7 @@ struct LiveState {
     phase: Option<Phase>,
     progress: Option<Progress>,
     exit: Option<Exit>,
+    log: TransactionLog,
 }
 
 impl Live {
@@ -32,8 +34,16 @@ impl Live {
             .take()
     }
 
-    pub(super) fn set_exit(&self, exit: Exit) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).exit = Some(exit);
+    /// What it noted of its requests; nothing when it crashed.
+    pub(crate) fn take_log(&self) -> TransactionLog {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.log)
+    }
+
+    pub(super) fn set_exit(&self, exit: Exit, log: TransactionLog) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.exit = Some(exit);
+        state.log = log;
     }
 
     pub(super) fn tell(&self, news: &News) {

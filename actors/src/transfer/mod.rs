@@ -3,17 +3,18 @@
 mod disk;
 mod files;
 mod live;
+mod metrics;
 mod names;
 mod notice;
 mod pump;
 mod requests;
 mod sealing;
+mod storing;
 mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
@@ -23,15 +24,14 @@ use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
+use longhaul_engine::metrics::TransactionLog;
 use longhaul_engine::task::{Desired, NotificationTitles, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
-use longhaul_persistence::{Change, Effect, Refusal};
-use tokio::sync::oneshot;
+use longhaul_persistence::Refusal;
 
 use crate::desktop::Notice;
 use crate::fault;
 use crate::file::part::PartFile;
-use crate::intake::Write;
 use crate::notifier::TaskNews;
 use crate::registry::{Begin, Begun, NotStored};
 use crate::session::{PlaceReleased, SessionActor, SessionParts};
@@ -39,14 +39,11 @@ use crate::time::entropy;
 use crate::world::Worker;
 use files::{Past, may_leave_a_part};
 pub(crate) use live::Live;
+use metrics::Metrics;
 use requests::Line;
 use sealing::as_cancelled;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
-
-/// A commit that failed is tried again after this time by the next incarnation; the transfer waits
-/// for its own end until then.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// What a transfer is made of.
 pub(crate) struct TransferParts {
@@ -61,6 +58,8 @@ pub(crate) struct TransferParts {
     /// What the registry has said of the task, if it was asked before.
     pub(crate) begun: Option<Begun>,
     pub(crate) live: Arc<Live>,
+    /// What earlier transfers of this process noted of their requests.
+    pub(crate) log: TransactionLog,
     pub(crate) parent: Addr<SessionActor>,
 }
 
@@ -79,6 +78,7 @@ struct Running {
     generation: Generation,
     client: crate::net::Client,
     lines: HashMap<ConnId, Line>,
+    metrics: Metrics,
     part: Option<PartFile>,
     /// Digests of tails that are known without reading: the bytes before these marks.
     tails: HashMap<u64, [u8; 32]>,
@@ -176,12 +176,15 @@ impl TransferActor {
             desired: as_cancelled(self.desired, task.desired),
             seed: entropy(),
         };
-        let machine = Download::new(start, session.world.clock.now());
+        let clock = session.world.clock;
+        let machine = Download::new(start, clock.now());
+        let log = std::mem::take(&mut self.parts.log);
         self.running = Some(Running {
             machine,
             generation,
             client,
             lines: HashMap::new(),
+            metrics: Metrics::new(log, task.created_at, clock),
             part: None,
             tails: HashMap::new(),
             timer: None,
@@ -254,15 +257,6 @@ impl TransferActor {
         }
     }
 
-    fn close_change(&self, outcome: Outcome) -> Change {
-        Change::Close {
-            session: self.parts.session.id.clone(),
-            task: self.parts.task,
-            outcome,
-            metrics: None,
-        }
-    }
-
     fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
         let Some(running) = &mut self.running else {
             return;
@@ -289,46 +283,6 @@ impl TransferActor {
         });
     }
 
-    /// The store did not take what must be stored: the next incarnation begins from what it has.
-    fn not_stored(&self, error: &NotStored, context: &mut Context<Self>) {
-        tracing::warn!(%error, task = %self.parts.task, "the store refused a transfer");
-        context.run_later(STORE_RETRY_DELAY, |actor, context| {
-            actor.exit(Exit::Fenced, context)
-        });
-    }
-
-    /// Writes under this transfer's generation and goes on with the answer, after the commit.
-    fn write(
-        &self,
-        generation: Generation,
-        change: Change,
-        context: &mut Context<Self>,
-        then: impl FnOnce(&mut Self, Result<Effect, NotStored>, &mut Context<Self>) + 'static,
-    ) {
-        fault::point("transfer.writing");
-        let (reply, answer) = oneshot::channel();
-        let write = Write {
-            task: self.parts.task,
-            generation,
-            change,
-            worker: self.parts.worker,
-            reply,
-        };
-        let session = &self.parts.session;
-        session.world.intake.put(write, &session.registry);
-        let write = async move {
-            let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
-            let answer = answer.await.map_err(gone)?;
-            fault::point("transfer.written");
-            answer
-        };
-        context.spawn(
-            write
-                .into_actor(self)
-                .map(move |answer, actor, context| then(actor, answer, context)),
-        );
-    }
-
     fn release_place(&self) {
         let (task, launch) = (self.parts.task, self.parts.launch);
         self.parts.parent.do_send(PlaceReleased { task, launch });
@@ -350,7 +304,8 @@ impl TransferActor {
         if matches!(exit, Exit::Ended(_)) {
             self.remove_leftover();
         }
-        self.parts.live.set_exit(exit);
+        let log = self.take_log();
+        self.parts.live.set_exit(exit, log);
         fault::point("transfer.exiting");
         self.running = None;
         context.stop();

@@ -38,7 +38,7 @@ impl TransferActor {
             Some(Line::Drained(body) | Line::Answered(body)) => Some(body),
             Some(Line::Asking(_) | Line::Streaming(_)) | None => None,
         };
-        let client = running.client.clone();
+        let (client, probe) = (running.client.clone(), running.metrics.probe());
         let request = Request {
             method: Method::Get,
             url: ask.url.as_url().clone(),
@@ -50,7 +50,7 @@ impl TransferActor {
             if let Some(body) = drained {
                 body.discard(DRAIN_BYTES_MAX).await;
             }
-            client.send(request).await
+            client.send_probed(request, probe).await
         };
         let conn = ask.conn;
         let handle = context.spawn(

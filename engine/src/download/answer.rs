@@ -5,7 +5,6 @@ use crate::download::cadence::Marks;
 use crate::download::connection::Connection;
 use crate::download::{Action, ConnId, Download, Leave, News, PartPlan, PartUse, Step, Stream};
 use crate::failure::{Failure, FailureKind};
-use crate::http::challenge::{self, Challenge};
 use crate::http::content_disposition;
 use crate::http::file_name::FileName;
 use crate::http::framing::Framing;
@@ -18,10 +17,6 @@ use crate::retry;
 use crate::span::Spans;
 use crate::task::Destination;
 
-/// Answers to the challenges of one request: the first one, and some for nonces that grew too old
-/// on the way. A server with a new nonce for each answer would otherwise be asked for ever.
-const ANSWERS_MAX: u32 = 4;
-
 impl Download {
     pub(super) fn answered(&mut self, conn: ConnId, head: &ResponseHead) {
         let Some(connection) = self.connections.iter().find(|c| c.id == conn) else {
@@ -29,6 +24,9 @@ impl Download {
         };
         if self.step != Step::Fetching {
             return;
+        }
+        if self.is_asked_about(head.status) {
+            return self.challenged(conn, head);
         }
         let asked = Asked {
             from: connection.from,
@@ -277,6 +275,7 @@ impl Download {
                 connection.is_same_origin &= next.same_origin;
                 connection.redirects += 1;
                 connection.url = next.url;
+                self.counts.redirects = self.counts.redirects.saturating_add(1);
                 self.ask(conn);
             }
             Err(error) => {
@@ -288,49 +287,4 @@ impl Download {
             }
         }
     }
-
-    fn challenged(&mut self, conn: ConnId, head: &ResponseHead) {
-        let Some(connection) = self.connections.iter().find(|c| c.id == conn) else {
-            return;
-        };
-        let challenges = challenge::of_server(head);
-        let is_stale = challenges.iter().any(is_stale);
-        let may_answer = head.status == 401
-            && connection.is_same_origin
-            && self.spec.credentials.is_some()
-            && !challenges.is_empty()
-            && (connection.answers == 0
-                || (is_stale && self.challenges != challenges && connection.answers < ANSWERS_MAX));
-        let answers = connection.answers;
-        self.act(Action::Drain { conn });
-        if may_answer {
-            self.challenges = challenges;
-            self.nonce_count = 0;
-            // One for each nonce of the server's (RFC 7616 3.4: the -sess algorithms bind both).
-            let (high, low) = (self.jitter.next_u64(), self.jitter.next_u64());
-            self.client_nonce = format!("{high:016x}{low:016x}");
-            let before = self.actions.len();
-            self.ask(conn);
-            let is_answered = self
-                .connections
-                .iter()
-                .any(|c| c.id == conn && c.answers > answers);
-            if is_answered {
-                return;
-            }
-            // None of the offered schemes is one that we speak: take the request back.
-            self.actions.truncate(before);
-        }
-        self.connections.retain(|c| c.id != conn);
-        if self.connections.iter().any(|c| c.is_streaming) {
-            self.connections_wanted = self.connections_wanted.saturating_sub(1).max(1);
-        } else {
-            self.leave(Leave::Authorization);
-        }
-    }
-}
-
-/// Whether only the nonce of an answer was too old, so that the same password is worth a try.
-const fn is_stale(challenge: &Challenge) -> bool {
-    matches!(challenge, Challenge::Digest(digest) if digest.stale)
 }

@@ -178,6 +178,7 @@ impl Download {
         }
         let url = connection.url.clone();
         self.connections[index] = connection;
+        self.counts.requests = self.counts.requests.saturating_add(1);
         self.act(Action::Ask(Ask {
             conn: id,
             url,
@@ -189,7 +190,7 @@ impl Download {
         if !connection.is_same_origin {
             return None;
         }
-        let credentials = self.spec.credentials.as_ref()?;
+        let credentials = self.credentials()?;
         if self.challenges.is_empty() {
             // A bearer token is sent unasked, as every API expects; a password is not.
             let is_token = matches!(credentials, Credentials::Bearer(_));
@@ -197,14 +198,15 @@ impl Download {
                 .then(|| authorization::unasked(credentials))
                 .flatten();
         }
-        self.nonce_count += 1;
         let context = AnswerContext {
             method: "GET",
             uri: connection.url.request_target(),
-            nonce_count: self.nonce_count,
+            nonce_count: self.nonce_count + 1,
             cnonce: &self.client_nonce,
         };
-        authorization::answer(credentials, &self.challenges, &context)
+        let answer = authorization::answer(credentials, &self.challenges, &context);
+        self.nonce_count += 1;
+        answer
     }
 
     pub(super) fn stream(&mut self, stream: Stream) {
@@ -226,6 +228,7 @@ impl Download {
         self.spans.write(span, written.min(end));
         if self.spans.written_bytes() > before {
             self.attempts_failed = 0;
+            self.answers.prove();
             self.tell_progress();
         }
     }

@@ -96,7 +96,7 @@ impl Download {
             Leave::FailAndDiscard(failure) => self.discard(Outcome::Failed(failure)),
             Leave::Suspend
             | Leave::Retry(..)
-            | Leave::Authorization
+            | Leave::Authorization(_)
             | Leave::Fail(_)
             | Leave::CancelResumable => {
                 let checkpoint = self.checkpoint(&leave);
@@ -110,7 +110,7 @@ impl Download {
         let exit = match leave {
             Leave::Suspend => Exit::Stopped,
             Leave::Retry(at, cause) => Exit::Retry { at, cause },
-            Leave::Authorization => Exit::NeedsAuthorization,
+            Leave::Authorization(_) => Exit::NeedsAuthorization,
             Leave::Fail(failure) => return self.fail_with_bytes(failure),
             Leave::CancelResumable => return self.seal_cancelled(),
             Leave::FailAndDiscard(failure) => return self.discard(Outcome::Failed(failure)),
@@ -232,7 +232,7 @@ fn overtaken(leave: &Leave) -> Leave {
     match leave {
         Leave::Suspend
         | Leave::Retry(..)
-        | Leave::Authorization
+        | Leave::Authorization(_)
         | Leave::Fail(_)
         | Leave::CancelResumable => Leave::CancelResumable,
         // There is nothing to hand over.

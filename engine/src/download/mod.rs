@@ -6,6 +6,7 @@
 //! `None`, and calls again at [`Download::poll_timeout`].
 
 mod answer;
+mod authorize;
 mod cadence;
 mod connection;
 mod finish;
@@ -22,6 +23,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::authorization_challenge::{Answers, Challenge as Asked};
 use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
 use crate::checksum::Digest;
 use crate::download::cadence::Cadence;
@@ -29,10 +31,12 @@ use crate::download::connection::Connection;
 pub use crate::download::message::{
     Action, Ask, ConnId, Exit, Input, News, PartPlan, PartUse, Stream, VerifyOrder,
 };
+use crate::download::sealing::Ending;
 use crate::failure::{Failure, FailureKind};
 use crate::http::challenge::Challenge;
 use crate::http::validator::Validator;
 use crate::limits::CONNECTIONS_MAX;
+use crate::metrics::Counts;
 use crate::resume;
 use crate::retry::Jitter;
 use crate::session::SessionRules;
@@ -86,6 +90,8 @@ pub struct Download {
     pending: Option<Stream>,
     attempts_failed: u32,
     restarts: u32,
+    answers: Answers,
+    counts: Counts,
     was_unsatisfiable: bool,
     was_resumed: bool,
 
@@ -142,8 +148,8 @@ enum Leave {
     Suspend,
     /// It tries again later.
     Retry(Timestamp, Failure),
-    /// The server wants credentials.
-    Authorization,
+    /// The server wants this.
+    Authorization(Box<Asked>),
     /// It failed for good, but its bytes may serve another attempt.
     Fail(Failure),
     /// It failed for good, and its bytes are of no use.
@@ -152,15 +158,6 @@ enum Leave {
     Cancel,
     /// Its owner cancelled it and wants its bytes as resume data.
     CancelResumable,
-}
-
-/// What a task that leaves resume data ends with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Ending {
-    /// Its owner cancelled it.
-    Cancelled,
-    /// It failed.
-    Failed(Failure),
 }
 
 impl Download {
@@ -190,6 +187,8 @@ impl Download {
             pending: None,
             attempts_failed: 0,
             restarts: 0,
+            answers: Answers::default(),
+            counts: Counts::default(),
             was_unsatisfiable: false,
             was_resumed: false,
             connections: Vec::new(),
@@ -261,6 +260,12 @@ impl Download {
         .min()
     }
 
+    /// What was asked of servers so far, earlier transfers included.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
     /// What the task was last said to do, for a person.
     #[must_use]
     pub const fn phase(&self) -> &Phase {
@@ -272,8 +277,13 @@ impl Download {
             Some(checkpoint) => {
                 self.remember(&checkpoint);
                 let may_be_published = matches!(checkpoint.stage, Stage::Finishing(_));
+                let is_asked = matches!(checkpoint.stage, Stage::AwaitingAuthorization(_));
                 if self.desired == Desired::Cancelled && !may_be_published {
                     self.leave(Leave::Cancel);
+                } else if is_asked && self.desired != Desired::CancelledResumable {
+                    // A crash came after the challenge was recorded: it is not told again.
+                    self.step = Step::Gone;
+                    self.act(Action::Exit(Exit::NeedsAuthorization));
                 } else {
                     self.act(Action::Recover(Box::new(checkpoint.clone())));
                     self.step = Step::Recovering(Box::new(checkpoint));
@@ -290,7 +300,7 @@ impl Download {
     fn checkpoint(&self, leave: &Leave) -> Checkpoint {
         let (stage, retry) = match leave {
             Leave::Retry(at, cause) => (Stage::Transferring, Some((*at, cause.clone()))),
-            Leave::Authorization => (Stage::AwaitingAuthorization, None),
+            Leave::Authorization(asked) => (Stage::AwaitingAuthorization(asked.clone()), None),
             Leave::Suspend
             | Leave::Fail(_)
             | Leave::FailAndDiscard(_)
@@ -331,6 +341,8 @@ impl Download {
             restarts: self.restarts,
             retry: None,
             length_unverified: self.length_unverified,
+            answers: self.answers.clone(),
+            counts: self.counts,
         }
     }
 

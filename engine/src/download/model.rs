@@ -8,6 +8,7 @@ mod dice;
 mod disk;
 mod life;
 mod oracle;
+mod owner;
 mod perform;
 mod pump;
 mod scene;

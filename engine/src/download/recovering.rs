@@ -12,6 +12,8 @@ impl Download {
         self.file_name.clone_from(&checkpoint.file_name);
         self.attempts_failed = checkpoint.attempts_failed;
         self.restarts = checkpoint.restarts;
+        self.answers.clone_from(&checkpoint.answers);
+        self.counts = checkpoint.counts;
         self.leftover.clone_from(&checkpoint.part);
         self.has_claims = !checkpoint.spans.is_empty();
     }

@@ -1,5 +1,6 @@
 //! Single rules of the machine, each driven by hand.
 
+mod authorizing;
 mod cadence;
 mod connections;
 mod endings;

@@ -22,6 +22,23 @@ pub enum Credentials {
     Bearer(String),
 }
 
+impl Credentials {
+    /// A user name and a password, for Digest and Basic.
+    #[must_use]
+    pub fn login(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::Login {
+            username: username.into(),
+            password: password.into(),
+        }
+    }
+
+    /// A token, for Bearer.
+    #[must_use]
+    pub fn bearer(token: impl Into<String>) -> Self {
+        Self::Bearer(token.into())
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -56,7 +73,7 @@ pub fn answer(
     challenges: &[Challenge],
     context: &AnswerContext<'_>,
 ) -> Option<String> {
-    let strongest_first = |challenge: &&Challenge| std::cmp::Reverse(strength(challenge));
+    let strongest_first = |challenge: &&Challenge| std::cmp::Reverse(challenge.strength());
     let mut ordered: Vec<&Challenge> = challenges.iter().collect();
     ordered.sort_by_key(strongest_first);
     ordered
@@ -82,18 +99,6 @@ pub fn unasked(credentials: &Credentials) -> Option<String> {
     match credentials {
         Credentials::Login { username, password } => basic(username, password),
         Credentials::Bearer(token) => bearer(token),
-    }
-}
-
-fn strength(challenge: &Challenge) -> u8 {
-    match challenge {
-        Challenge::Digest(DigestChallenge { algorithm, .. }) => match algorithm {
-            DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Sess => 4,
-            DigestAlgorithm::Md5 | DigestAlgorithm::Md5Sess => 3,
-        },
-        Challenge::Bearer => 2,
-        Challenge::Basic { .. } => 1,
-        Challenge::Other(_) => 0,
     }
 }
 

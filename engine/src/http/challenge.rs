@@ -29,6 +29,43 @@ pub enum Challenge {
     Other(String),
 }
 
+impl Challenge {
+    /// The scheme in its registered spelling; in lower case when we do not speak it.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        match self {
+            Self::Basic { .. } => "Basic",
+            Self::Digest(_) => "Digest",
+            Self::Bearer => "Bearer",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The name of the protected space, when the server named one that we read.
+    #[must_use]
+    pub fn realm(&self) -> Option<&str> {
+        match self {
+            Self::Basic { realm } => Some(realm.as_str()),
+            Self::Digest(digest) => Some(digest.realm.as_str()),
+            Self::Bearer | Self::Other(_) => None,
+        }
+        .filter(|realm| !realm.is_empty())
+    }
+
+    /// How well it protects a secret; more is better, 0 is what we do not speak.
+    pub(crate) const fn strength(&self) -> u8 {
+        match self {
+            Self::Digest(digest) => match digest.algorithm {
+                DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Sess => 4,
+                DigestAlgorithm::Md5 | DigestAlgorithm::Md5Sess => 3,
+            },
+            Self::Bearer => 2,
+            Self::Basic { .. } => 1,
+            Self::Other(_) => 0,
+        }
+    }
+}
+
 /// The parameters of a Digest challenge (RFC 7616 section 3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestChallenge {

@@ -20,6 +20,10 @@ pub struct TaskOptions {
     pub rate_limit_bytes: Option<u64>,
     /// The titles of the notification that tells a person of its end.
     pub notify_on_finished: Option<NotificationTitles>,
+    /// Statuses beside 401 and 407 that are not a failure but a challenge: those of a signed URL that
+    /// has expired, such as 403 and 410. At most
+    /// [`CHALLENGE_STATUSES_MAX`](crate::limits::CHALLENGE_STATUSES_MAX).
+    pub challenge_statuses: Vec<u16>,
     /// A text of its owner, which the engine keeps and does not read (`taskDescription`).
     pub description: Option<String>,
 }
@@ -34,6 +38,7 @@ impl Default for TaskOptions {
             allows_constrained_network_access: true,
             rate_limit_bytes: None,
             notify_on_finished: None,
+            challenge_statuses: Vec::new(),
             description: None,
         }
     }

@@ -154,10 +154,25 @@ impl Batch<'_> {
             state.desired = request.desired.into();
             self.put_state(&session, task, &state)?;
         }
+        if state.ended.is_none() && request.desired == Desired::Running {
+            self.ask_again(&session, task)?;
+        }
         Ok(Effect::Adopted {
             task,
             is_changed: !is_same,
         })
+    }
+
+    /// Refuses when a task that has not ended holds this claim.
+    pub(super) fn check_claim(&self, claim: &[u8]) -> Step<()> {
+        match self.holder(claim)? {
+            Some(Holder {
+                session,
+                task,
+                state: StateV1 { ended: None, .. },
+            }) => Err(Refusal::TargetInUse { session, task }.into()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub(super) fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {

@@ -6,7 +6,7 @@ use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::resume_data::ResumeData;
 use redb::ReadableTable;
 
-use super::registering::{Holder, Registration};
+use super::registering::Registration;
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
 use crate::error::Trouble;
@@ -26,19 +26,10 @@ impl Batch<'_> {
             return Err(Refusal::TicketUsed.into());
         }
         let asked = TaskV1::from(request.spec);
-        let holder = match asked.claim() {
-            Some(claim) => self.holder(&claim)?,
-            None => None,
-        };
-        if let Some(Holder {
-            session,
-            task,
-            state: StateV1 { ended: None, .. },
-        }) = holder
-        {
-            return Err(Refusal::TargetInUse { session, task }.into());
+        if let Some(claim) = asked.claim() {
+            self.check_claim(&claim)?;
         }
-        // It may have been announced under another name, or have waited for its owner.
+        // It may have been announced under another name.
         let progress = Checkpoint {
             stage: Stage::Transferring,
             ..progress.clone()
@@ -46,7 +37,7 @@ impl Batch<'_> {
         self.create_with_progress(&asked, request, &progress)
     }
 
-    /// Makes a task that begins with what another one had fetched; its attempts are its own.
+    /// Makes a task that begins with what another one had fetched.
     pub(super) fn create_with_progress(
         &mut self,
         asked: &TaskV1,
@@ -55,12 +46,7 @@ impl Batch<'_> {
     ) -> Step {
         let effect = self.create(asked, request)?;
         if let Effect::Registered(task) = &effect {
-            let progress = Checkpoint {
-                attempts_failed: 0,
-                restarts: 0,
-                retry: None,
-                ..progress.clone()
-            };
+            let progress = progress.clone().for_successor();
             self.record(request.session, *task, &progress)?;
         }
         Ok(effect)

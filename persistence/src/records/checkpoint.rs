@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use longhaul_engine::authorization_challenge::Answers;
 use longhaul_engine::checkpoint::{
     Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
 };
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::limits::SPANS_MAX;
+use longhaul_engine::metrics::Counts;
 use longhaul_engine::time::Timestamp;
 
+use super::event::ChallengeV1;
 use super::{
     DigestV1, FailureV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
     path_to_record,
@@ -28,13 +31,23 @@ pub(crate) struct CheckpointV1 {
     restarts: u32,
     retry: Option<RetryV1>,
     length_unverified: bool,
+    answers: AnswersV1,
+    requests: u32,
+    redirects: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum StageV1 {
     Transferring,
     Finishing(PathV1),
-    AwaitingAuthorization,
+    AwaitingAuthorization(ChallengeV1),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct AnswersV1 {
+    unproven: u32,
+    rejected_schemes: Vec<String>,
+    is_default_handling: bool,
 }
 
 /// An entity tag is kept as it stands in its field.
@@ -70,8 +83,8 @@ struct RetryV1 {
 }
 
 /// All spans of 69 bytes at most, two paths and an error text of 4 KiB each, an entity tag of 1
-/// KiB, digests.
-pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 24 * 1024;
+/// KiB, digests, a challenge of less than 1 KiB and as much of rejected schemes.
+pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 26 * 1024;
 
 first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
 
@@ -84,7 +97,7 @@ impl CheckpointV1 {
 
     /// True while the task waits for credentials.
     pub(crate) const fn awaits_authorization(&self) -> bool {
-        matches!(self.stage, StageV1::AwaitingAuthorization)
+        matches!(self.stage, StageV1::AwaitingAuthorization(_))
     }
 }
 
@@ -110,6 +123,9 @@ impl From<&Checkpoint> for CheckpointV1 {
                 cause: cause.into(),
             }),
             length_unverified: checkpoint.length_unverified,
+            answers: (&checkpoint.answers).into(),
+            requests: checkpoint.counts.requests,
+            redirects: checkpoint.counts.redirects,
         }
     }
 }
@@ -137,6 +153,11 @@ impl TryFrom<CheckpointV1> for Checkpoint {
                 .retry
                 .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into())),
             length_unverified: record.length_unverified,
+            answers: record.answers.into(),
+            counts: Counts {
+                requests: record.requests,
+                redirects: record.redirects,
+            },
         })
     }
 }
@@ -146,7 +167,9 @@ impl From<&Stage> for StageV1 {
         match stage {
             Stage::Transferring => Self::Transferring,
             Stage::Finishing(path) => Self::Finishing(path_to_record(path)),
-            Stage::AwaitingAuthorization => Self::AwaitingAuthorization,
+            Stage::AwaitingAuthorization(challenge) => {
+                Self::AwaitingAuthorization((&**challenge).into())
+            }
         }
     }
 }
@@ -156,7 +179,29 @@ impl From<StageV1> for Stage {
         match record {
             StageV1::Transferring => Self::Transferring,
             StageV1::Finishing(path) => Self::Finishing(path_from_record(path)),
-            StageV1::AwaitingAuthorization => Self::AwaitingAuthorization,
+            StageV1::AwaitingAuthorization(challenge) => {
+                Self::AwaitingAuthorization(Box::new(challenge.into()))
+            }
+        }
+    }
+}
+
+impl From<&Answers> for AnswersV1 {
+    fn from(answers: &Answers) -> Self {
+        Self {
+            unproven: answers.unproven,
+            rejected_schemes: answers.rejected_schemes.clone(),
+            is_default_handling: answers.is_default_handling,
+        }
+    }
+}
+
+impl From<AnswersV1> for Answers {
+    fn from(record: AnswersV1) -> Self {
+        Self {
+            unproven: record.unproven,
+            rejected_schemes: record.rejected_schemes,
+            is_default_handling: record.is_default_handling,
         }
     }
 }

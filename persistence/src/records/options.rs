@@ -15,6 +15,7 @@ pub(super) struct OptionsV1 {
     rate_limit_bytes: Option<u64>,
     notify_on_finished: Option<(String, String)>,
     description: Option<String>,
+    challenge_statuses: Vec<u16>,
 }
 
 impl From<&TaskOptions> for OptionsV1 {
@@ -30,6 +31,7 @@ impl From<&TaskOptions> for OptionsV1 {
             notify_on_finished: notify
                 .map(|titles| (titles.success.clone(), titles.failure.clone())),
             description: options.description.clone(),
+            challenge_statuses: options.challenge_statuses.clone(),
         }
     }
 }
@@ -46,6 +48,7 @@ impl From<OptionsV1> for TaskOptions {
             notify_on_finished: record
                 .notify_on_finished
                 .map(|(success, failure)| NotificationTitles { success, failure }),
+            challenge_statuses: record.challenge_statuses,
             description: record.description,
         }
     }

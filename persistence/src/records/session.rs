@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
+use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
 
 use super::first_version;
+use super::task::CredentialsV1;
 
 /// A session's configuration. It has no `Debug`: headers and the proxy's login are secrets.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,7 @@ pub(crate) struct SessionV1 {
     allows_constrained_network_access: bool,
     session_sends_launch_events: bool,
     resume_data_on_failure: bool,
+    credentials: Vec<(String, CredentialsV1)>,
 }
 
 /// Whole, so that a configuration comes back equal to the one that was put.
@@ -88,6 +90,11 @@ impl From<&SessionRules> for SessionV1 {
             allows_constrained_network_access: rules.allows_constrained_network_access,
             session_sends_launch_events: rules.session_sends_launch_events,
             resume_data_on_failure: rules.resume_data_on_failure,
+            credentials: rules
+                .credentials
+                .iter()
+                .map(|known| (known.origin.clone(), (&known.credentials).into()))
+                .collect(),
         }
     }
 }
@@ -115,6 +122,14 @@ impl From<SessionV1> for SessionRules {
             allows_constrained_network_access: record.allows_constrained_network_access,
             session_sends_launch_events: record.session_sends_launch_events,
             resume_data_on_failure: record.resume_data_on_failure,
+            credentials: record
+                .credentials
+                .into_iter()
+                .map(|(origin, credentials)| OriginCredentials {
+                    origin,
+                    credentials: credentials.into(),
+                })
+                .collect(),
         }
     }
 }

@@ -64,8 +64,9 @@ enum CollisionV1 {
     Skip,
 }
 
+/// It has no `Debug`: it is a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum CredentialsV1 {
+pub(super) enum CredentialsV1 {
     Login { username: String, password: String },
     Bearer(String),
 }

@@ -1,6 +1,6 @@
 //! What each change does, and when it is refused.
 
-use longhaul_engine::checkpoint::{Checkpoint, Stage};
+use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
@@ -8,8 +8,8 @@ use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Desired, Outcome};
 
 use super::samples::{
-    CREATED_AT, acknowledge, close, finished, full_checkpoint, full_rules, full_spec, launches,
-    one, put_session, record, register, registered, session, spec, store_in,
+    CREATED_AT, acknowledge, awaiting, close, finished, full_checkpoint, full_rules, full_spec,
+    launches, one, put_session, record, register, registered, session, spec, store_in,
 };
 use super::scenario::{check, image};
 use crate::{Change, Effect, Forgotten, Refusal, Store, TaskSummary};
@@ -352,7 +352,6 @@ fn a_list_shows_what_the_queue_needs() {
             )
         })
         .collect();
-    let waits = Stage::AwaitingAuthorization;
     one(&mut store, set_desired(&id, tasks[0], Desired::Suspended)).unwrap();
     one(&mut store, record(&id, tasks[1], full_checkpoint())).unwrap();
     one(
@@ -361,8 +360,8 @@ fn a_list_shows_what_the_queue_needs() {
             &id,
             tasks[2],
             Checkpoint {
-                stage: waits,
-                ..Checkpoint::default()
+                retry: None,
+                ..awaiting()
             },
         ),
     )

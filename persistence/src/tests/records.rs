@@ -16,8 +16,8 @@ use longhaul_engine::task::{Finished, Outcome, Spec, Uploaded};
 use proptest::prelude::*;
 
 use super::samples::{
-    full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_token, full_upload,
-    launches,
+    awaiting, full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_token,
+    full_upload, launches,
 };
 use super::strategies::{self, KINDS};
 use crate::codec::{CodecError, Record, TooLarge, decode, encode};
@@ -110,6 +110,11 @@ fn a_session_of_version_1_reads_as_it_was_written() {
 fn a_checkpoint_of_version_1_reads_as_it_was_written() {
     let record = assert_golden("checkpoint-1.bin", &CheckpointV1::from(&full_checkpoint()));
     assert_eq!(Checkpoint::try_from(record), Ok(full_checkpoint()));
+    let asked = assert_golden(
+        "checkpoint-awaiting-1.bin",
+        &CheckpointV1::from(&awaiting()),
+    );
+    assert_eq!(Checkpoint::try_from(asked), Ok(awaiting()));
     let empty = assert_golden(
         "checkpoint-empty-1.bin",
         &CheckpointV1::from(&Checkpoint::default()),

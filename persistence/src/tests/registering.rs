@@ -1,9 +1,11 @@
 //! Making tasks: destinations that are claimed, and tasks that are found again.
 
+use longhaul_engine::authorization_challenge::Answers;
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::limits::REQUEST_HEADER_BYTES_MAX;
+use longhaul_engine::metrics::Counts;
 use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome};
 use longhaul_engine::time::Timestamp;
 
@@ -180,6 +182,8 @@ fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place
         attempts_failed: 0,
         restarts: 0,
         retry: None,
+        answers: Answers::default(),
+        counts: Counts::default(),
         ..full_checkpoint()
     };
     assert_eq!(checkpoint, Some(fresh));

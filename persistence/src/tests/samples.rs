@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use longhaul_engine::authorization_challenge::Challenge;
+use longhaul_engine::authorization_challenge::{Answers, Challenge};
 use longhaul_engine::checkpoint::{
     Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
 };
@@ -15,9 +15,9 @@ use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::launch::{LaunchLog, LaunchReason};
-use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
+use longhaul_engine::metrics::{Counts, TaskMetrics, TransactionMetrics};
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
-use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
+use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
 use longhaul_engine::task::{
     Collision, Desired, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Priority,
     TaskOptions, UploadSpec,
@@ -184,6 +184,7 @@ pub(super) fn full_options() -> TaskOptions {
             success: "\u{4e0b}\u{8f7d}\u{6210}\u{529f}".into(),
             failure: "\u{4e0b}\u{8f7d}\u{5931}\u{8d25}".into(),
         }),
+        challenge_statuses: vec![403, 410],
         description: Some("chapter 7".into()),
     }
 }
@@ -278,6 +279,18 @@ pub(super) fn full_rules() -> SessionRules {
         allows_constrained_network_access: true,
         session_sends_launch_events: false,
         resume_data_on_failure: true,
+        credentials: vec![OriginCredentials {
+            origin: "https://example.com:8443".into(),
+            credentials: Credentials::Bearer("hush".into()),
+        }],
+    }
+}
+
+/// The progress of a task that waits for an answer.
+pub(super) fn awaiting() -> Checkpoint {
+    Checkpoint {
+        stage: Stage::AwaitingAuthorization(Box::new(full_challenge())),
+        ..full_checkpoint()
     }
 }
 
@@ -318,6 +331,15 @@ pub(super) fn full_checkpoint() -> Checkpoint {
             Failure::new(FailureKind::Status(503), "the server answered 503"),
         )),
         length_unverified: true,
+        answers: Answers {
+            unproven: 2,
+            rejected_schemes: vec!["digest".into()],
+            is_default_handling: true,
+        },
+        counts: Counts {
+            requests: 300,
+            redirects: 20,
+        },
     }
 }
 

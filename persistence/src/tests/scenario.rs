@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longhaul_engine::authorization_challenge::{Disposition, Renewal};
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::event::Fact;
 use longhaul_engine::failure::{Failure, FailureKind};
@@ -12,8 +13,8 @@ use redb::{ReadableDatabase, ReadableTable, TableHandle};
 
 use super::disk::{Disk, Random};
 use super::samples::{
-    adopt, close, finished, full_checkpoint, full_rules, put_session, record, register, session,
-    spec,
+    adopt, awaiting, close, finished, full_checkpoint, full_rules, put_session, record, register,
+    session, spec,
 };
 use crate::codec::decode;
 use crate::records::TargetV1;
@@ -60,7 +61,8 @@ fn change(random: &mut Random) -> Change {
         5..8 => {
             // Long names make rows of several pages, so that the file grows.
             let name = "n".repeat([1, 200, 9_000][random.below(3) as usize]);
-            let base = [Checkpoint::default(), full_checkpoint()][random.below(2) as usize].clone();
+            let bases = [Checkpoint::default(), full_checkpoint(), awaiting()];
+            let base = bases[random.below(3) as usize].clone();
             record(
                 &session,
                 task,
@@ -83,7 +85,7 @@ fn change(random: &mut Random) -> Change {
             session,
             up_to: Sequence::new(random.below(6)),
         },
-        14 => match random.below(6) {
+        14 => match random.below(8) {
             0 | 1 => Change::RemoveSession { session },
             2 => Change::Invalidate {
                 session,
@@ -93,12 +95,30 @@ fn change(random: &mut Random) -> Change {
                 session,
                 how: Invalidation::CancelTasks,
             },
+            4 | 5 => renew(&session, task, random.below(4)),
             _ => Change::Forget { session, task },
         },
         _ => Change::PutSession {
             id: session,
             rules: Box::new(full_rules()),
         },
+    }
+}
+
+/// One of the four answers; a new URL is that of another task.
+fn renew(session: &SessionId, task: TaskId, number: u64) -> Change {
+    let signed = Renewal::default().with_url("http://h.example/1").unwrap();
+    let dispositions = [
+        Disposition::UseCredential(signed),
+        Disposition::PerformDefaultHandling,
+        Disposition::RejectProtectionSpace,
+        Disposition::Cancel,
+    ];
+    let disposition = dispositions[number as usize].clone();
+    Change::Renew {
+        session: session.clone(),
+        task,
+        disposition: Box::new(disposition),
     }
 }
 
@@ -191,8 +211,8 @@ pub(super) fn check(store: &Store) {
             .into_iter()
             .filter_map(|it| match it.fact {
                 Fact::Completed { task, outcome, .. } => Some((task, outcome)),
-                Fact::BecameInvalid => None,
-                other @ (Fact::Challenged { .. } | Fact::StateLost) => panic!("{other:?}"),
+                Fact::Challenged { .. } | Fact::BecameInvalid => None,
+                other @ Fact::StateLost => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(told, ended, "{session}: each ended task has its one fact");

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use longhaul_engine::authorization_challenge::{Answers, Challenge};
 use longhaul_engine::checkpoint::{
     Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
 };
@@ -12,8 +13,9 @@ use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::metrics::Counts;
 use longhaul_engine::resume_data::ResumeData;
-use longhaul_engine::session::{Durability, ProxyKind, ProxyUrl, SessionRules};
+use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
 use longhaul_engine::task::{
     Collision, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Priority,
     TaskOptions, Uploaded,
@@ -144,16 +146,20 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
         any::<u32>(),
         any::<u32>(),
     );
+    let shared = (text(), credentials()).prop_map(|(origin, credentials)| OriginCredentials {
+        origin,
+        credentials,
+    });
     (
         texts,
         times,
         numbers,
         (any::<bool>(), any::<[bool; 5]>()),
-        option::of(proxy),
+        (option::of(proxy), vec(shared, 0..3)),
         option::of(any::<u64>()),
     )
         .prop_map(
-            |(texts, times, numbers, (power, flags), proxy, rate_limit_bytes)| SessionRules {
+            |(texts, times, numbers, (power, flags), (proxy, shared), limit)| SessionRules {
                 headers: texts.0,
                 user_agent: texts.1,
                 timeout_for_request: times.0,
@@ -172,7 +178,8 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
                 },
                 ca_certificates_pem: texts.2,
                 proxy,
-                rate_limit_bytes,
+                rate_limit_bytes: limit,
+                credentials: shared,
                 is_discretionary: flags[0],
                 allows_expensive_network_access: flags[1],
                 allows_constrained_network_access: flags[2],
@@ -189,7 +196,11 @@ fn options() -> impl Strategy<Value = TaskOptions> {
         option::of(timestamp()),
         option::of(any::<u64>()),
     );
-    let texts = (option::of((text(), text())), option::of(text()));
+    let texts = (
+        option::of((text(), text())),
+        option::of(text()),
+        vec(any::<u16>(), 0..4),
+    );
     (flags, numbers, texts).prop_map(|(flags, numbers, texts)| TaskOptions {
         priority: Priority::from_thousandths(numbers.0),
         earliest_begin: numbers.1,
@@ -201,6 +212,7 @@ fn options() -> impl Strategy<Value = TaskOptions> {
             .0
             .map(|(success, failure)| NotificationTitles { success, failure }),
         description: texts.1,
+        challenge_statuses: texts.2,
     })
 }
 
@@ -215,17 +227,13 @@ pub(super) fn spec() -> impl Strategy<Value = DownloadSpec> {
         Just(Collision::Rename),
         Just(Collision::Skip)
     ];
-    let credentials = prop_oneof![
-        (text(), text()).prop_map(|(username, password)| Credentials::Login { username, password }),
-        text().prop_map(Credentials::Bearer),
-    ];
     let flags = (any::<[bool; 4]>(), options());
     let numbers = (option::of(any::<u64>()), any::<u32>());
     let place = ("[a-z/?=%20]{0,30}", destination, collision);
     (
         place,
         pairs(),
-        option::of(credentials),
+        option::of(credentials()),
         digests(),
         numbers,
         flags,
@@ -274,7 +282,7 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let stage = prop_oneof![
         Just(Stage::Transferring),
         path().prop_map(Stage::Finishing),
-        Just(Stage::AwaitingAuthorization)
+        challenge().prop_map(|challenge| Stage::AwaitingAuthorization(Box::new(challenge)))
     ];
     let tag = (any::<bool>(), "[!#-~]{0,20}").prop_map(|(weak, tag)| {
         let prefix = if weak { "W/" } else { "" };
@@ -306,8 +314,10 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     );
     let whole = (stage, validator, digests(), option::of(text()));
     let retry = option::of((timestamp(), failure()));
-    (whole, option::of(part), vec(span(), 0..5), numbers, retry).prop_map(
-        |(whole, part, spans, numbers, retry)| Checkpoint {
+    let asked = (answers(), any::<u32>(), any::<u32>());
+    let parts = (option::of(part), vec(span(), 0..5));
+    (whole, parts, numbers, retry, asked).prop_map(
+        |(whole, (part, spans), numbers, retry, asked)| Checkpoint {
             stage: whole.0,
             total: numbers.0,
             validator: whole.1,
@@ -320,6 +330,39 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
             restarts: numbers.2,
             retry,
             length_unverified: numbers.3,
+            answers: asked.0,
+            counts: Counts {
+                requests: asked.1,
+                redirects: asked.2,
+            },
         },
     )
+}
+
+fn challenge() -> impl Strategy<Value = Challenge> {
+    let texts = (text(), text(), option::of(text()));
+    (texts, any::<u16>(), any::<u32>()).prop_map(|(texts, status, previous_failures)| Challenge {
+        host: texts.0,
+        status,
+        scheme: texts.1,
+        realm: texts.2,
+        previous_failures,
+    })
+}
+
+fn answers() -> impl Strategy<Value = Answers> {
+    (any::<u32>(), vec(text(), 0..4), any::<bool>()).prop_map(
+        |(unproven, rejected_schemes, is_default_handling)| Answers {
+            unproven,
+            rejected_schemes,
+            is_default_handling,
+        },
+    )
+}
+
+fn credentials() -> impl Strategy<Value = Credentials> {
+    prop_oneof![
+        (text(), text()).prop_map(|(username, password)| Credentials::login(username, password)),
+        text().prop_map(Credentials::Bearer),
+    ]
 }

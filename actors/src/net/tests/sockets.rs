@@ -6,8 +6,13 @@ use std::{
     thread,
 };
 
+use longhaul_engine::metrics::{Counts, TransactionLog};
+
 use super::*;
-use crate::net::TcpDial;
+use crate::{
+    net::{Probe, TcpDial},
+    time::{Anchor, Clock},
+};
 
 /// Serves each connection on a thread of its own; `serve` is told the connection's number.
 fn listen(serve: impl Fn(usize, TcpStream) + Send + Sync + Copy + 'static) -> SocketAddr {
@@ -141,4 +146,76 @@ fn a_name_with_two_families_is_reached_over_the_one_that_listens() {
         let found = fetch(&tcp_client(), &url).await;
         assert_eq!(found, Ok((204, String::new(), Ok(()))));
     });
+}
+
+#[test]
+fn the_times_of_a_request_over_real_sockets_are_in_order() {
+    let address = listen(|_, mut stream| {
+        while read_request(&mut stream) {
+            let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        }
+    });
+    real_time(async {
+        let (client, log) = (tcp_client(), Rc::<RefCell<TransactionLog>>::default());
+        let anchor = Anchor::new(Clock::System);
+        for _ in 0..2 {
+            let probe = Probe::new(&log, anchor);
+            let request = get(&format!("http://localhost:{}/", address.port()));
+            let mut response = client.send_probed(request, probe).await.expect("a head");
+            assert_eq!(read_body(&mut response).await, (b"hello".to_vec(), Ok(())));
+        }
+        let refused = listen_nowhere();
+        let probe = Probe::new(&log, anchor);
+        let answer = client.send_probed(get(&format!("http://{refused}/")), probe);
+        assert!(answer.await.is_err());
+        let counts = Counts {
+            requests: 3,
+            redirects: 0,
+        };
+        let told = log
+            .borrow()
+            .summary(counts, anchor.now(), anchor.now())
+            .expect("it was asked");
+        let [first, second, third] = &told.transactions[..] else {
+            panic!("three requests: {told:?}")
+        };
+        let ordered = [
+            Some(first.fetch_start),
+            first.domain_lookup_start,
+            first.domain_lookup_end,
+            first.connect_start,
+            first.connect_end,
+            first.request_start,
+            first.request_end,
+            first.response_start,
+            first.response_end,
+        ];
+        assert!(!ordered.contains(&None) && ordered.is_sorted(), "{first:?}");
+        let head = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        for told in [first, second] {
+            assert_eq!(told.status, Some(200));
+            assert_eq!(told.response_header_bytes, head.len() as u64);
+            assert_eq!(told.response_body_bytes, 5);
+            let remote = Some(address.to_string());
+            assert_eq!(told.remote_address, remote);
+        }
+        assert!(second.is_reused_connection && !first.is_reused_connection);
+        let of_second = [
+            second.domain_lookup_start,
+            second.connect_start,
+            second.connect_end,
+            second.secure_connection_start,
+        ];
+        assert_eq!(of_second, [None; 4], "a kept connection is not made");
+        assert!(third.connect_start.is_some(), "{third:?}");
+        let of_third = [third.connect_end, third.request_start, third.response_end];
+        assert_eq!(of_third, [None; 3], "{third:?}");
+    });
+}
+
+/// An address at which nobody listens any more.
+fn listen_nowhere() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
 }

@@ -93,6 +93,14 @@ fn a_cancelled_session_and_its_successor_survive_a_crash_at_every_point() {
     });
 }
 
+#[test]
+fn answers_to_challenges_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "challenges",
+        play: || Box::pin(scenarios::challenges()),
+    });
+}
+
 /// Plays a scenario once to count its points, then once with a crash at each, and once with a crash
 /// at each and at the one after it. Every run must hold.
 fn explore(scenario: &Scenario) {

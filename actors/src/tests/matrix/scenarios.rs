@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_engine::authorization_challenge::{Disposition, Renewal};
 use longhaul_engine::checksum::{Algorithm, Hasher};
-use longhaul_engine::event::NumberedFact;
+use longhaul_engine::event::{Fact, NumberedFact};
+use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_engine::session::{Durability, SessionRules};
 use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outcome, Phase};
@@ -299,6 +301,81 @@ pub(super) async fn resume_data() -> Story {
     }
 }
 
+/// Two downloads whose token is not taken any more when they go on: one gets a new one, one is
+/// cancelled by the answer.
+pub(super) async fn challenges() -> Story {
+    let bench = Bench::new();
+    let body = content(1_500_000, 9);
+    for at in ["a/renewed", "a/dropped"] {
+        bench.server.put(at, &body, PAUSE, &[]);
+        bench.server.protect(at, "old");
+    }
+    let engine = bench.engine().await;
+    let session = session_with(&engine, "s", SessionRules::default()).await;
+    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let old = |at: &str| DownloadSpec {
+        credentials: Some(Credentials::bearer("old")),
+        ..bench.spec(at)
+    };
+    let tasks = start(&session, vec![old("a/renewed"), old("a/dropped")]).await;
+    until(async || bench.server.sent_bytes("a/dropped") > 400_000).await;
+    for (task, at) in tasks.iter().zip(["a/renewed", "a/dropped"]) {
+        let wish = session.want(*task, Desired::Suspended).await;
+        wish.expect("an answer");
+        until(async || phase(&session, *task).await == Phase::Suspended).await;
+        bench.server.protect(at, "new");
+        session
+            .want(*task, Desired::Running)
+            .await
+            .expect("an answer");
+    }
+    let mut answered = 0;
+    while heard.facts().len() < answered + 2 {
+        let asked = heard
+            .facts()
+            .into_iter()
+            .filter_map(|fact| match fact.fact {
+                Fact::Challenged { task, .. } => Some(task),
+                _ => None,
+            });
+        for task in asked.skip(answered).collect::<Vec<_>>() {
+            let disposition = match task == tasks[0] {
+                true => {
+                    let token = Credentials::bearer("new");
+                    Disposition::UseCredential(Renewal::default().with_credentials(token))
+                }
+                false => Disposition::Cancel,
+            };
+            let answer = session.answer_challenge(task, disposition).await;
+            answer.expect("an answer");
+            answered += 1;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let outcomes = outcomes_of(&session, &tasks).await;
+    stop(&engine).await;
+    let asked = |told: Told, outcome: Option<Outcome>| Told {
+        challenges: 1,
+        outcome: outcome.unwrap_or_else(|| told.outcome.clone()),
+        ..told
+    };
+    let renewed = finishes(&bench, tasks[0], "a/renewed", &body, 1);
+    let dropped = finishes(&bench, tasks[1], "a/dropped", &body, 1);
+    let tasks = vec![
+        asked(renewed, None),
+        asked(dropped, Some(Outcome::Cancelled)),
+    ];
+    let (session, heard) = (session.id().clone(), vec![heard.events()]);
+    Story {
+        bench,
+        session,
+        tasks,
+        heard,
+        outcomes,
+        acknowledged: Sequence::default(),
+    }
+}
+
 pub(super) fn finishes(
     bench: &Bench,
     task: TaskId,
@@ -314,6 +391,7 @@ pub(super) fn finishes(
         name: name.to_owned(),
         body: Arc::clone(body),
         connections,
+        challenges: 0,
         outcome,
     }
 }

@@ -61,6 +61,8 @@ pub(super) struct Life {
     /// What the first request of this life must begin with, when it must go on.
     pub(super) goes_on_at: Option<Vec<u64>>,
     pub(super) told_at: Option<Timestamp>,
+    /// Its owner has said something since it began: what it waits for may be there.
+    pub(super) is_outdated: bool,
 }
 
 impl Life {
@@ -80,6 +82,7 @@ impl Life {
             away: BTreeSet::new(),
             goes_on_at: None,
             told_at: None,
+            is_outdated: false,
         }
     }
 

@@ -300,6 +300,11 @@ impl World {
             }
             Outcome::Failed(failure) => {
                 self.summary.failed += 1;
+                let is_unasked = failure.kind() == FailureKind::Authentication;
+                assert!(
+                    !is_unasked || self.was_refused,
+                    "it failed without asking its owner: {failure}"
+                );
                 if failure.resume_data().is_some() {
                     assert!(self.rules.resume_data_on_failure, "nobody asked for it");
                     assert!(

@@ -291,6 +291,7 @@ impl World {
         }
         self.note(|| format!("COMMIT {}", brief(&checkpoint)));
         self.check_claims(&checkpoint);
+        self.check_challenge(&checkpoint);
         self.store.checkpoint = Some(checkpoint);
         self.reply(Input::Recorded(Ok(())));
     }

@@ -27,6 +27,7 @@ pub(super) struct Troubles {
     pub(super) hand_over: u64,
     pub(super) version: u64,
     pub(super) stranger: u64,
+    pub(super) expiry: u64,
     pub(super) store: u64,
     pub(super) file: u64,
     /// Of a thousand kills, after how many the owner expects something else.
@@ -158,6 +159,7 @@ fn troubles(dice: &mut Dice) -> Troubles {
         hand_over: dice.pick(&[0, 0, 0, 10]),
         version: dice.pick(&[0, 5, 30]),
         stranger: dice.pick(&[0, 0, 4]),
+        expiry: dice.pick(&[0, 0, 20]),
         store: dice.pick(&[0, 0, 50]),
         file: dice.pick(&[0, 0, 0, 3]),
         wishes: dice.pick(&[0, 0, 300]),

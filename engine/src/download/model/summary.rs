@@ -18,6 +18,8 @@ pub(super) struct Summary {
     pub(super) found_published: u64,
     pub(super) honest_finishes: u64,
     pub(super) errors_delivered: u64,
+    pub(super) answered: u64,
+    pub(super) answered_half_way: u64,
 }
 
 impl Summary {
@@ -35,6 +37,8 @@ impl Summary {
         self.found_published += other.found_published;
         self.honest_finishes += other.honest_finishes;
         self.errors_delivered += other.errors_delivered;
+        self.answered += other.answered;
+        self.answered_half_way += other.answered_half_way;
     }
 
     pub(super) fn check_that_nothing_was_missed(&self) {
@@ -52,6 +56,8 @@ impl Summary {
             ("found published after a crash", self.found_published),
             ("finished in an honest world", self.honest_finishes),
             ("delivered the body of an error", self.errors_delivered),
+            ("answered a challenge", self.answered),
+            ("answered one with bytes held", self.answered_half_way),
         ] {
             assert!(
                 count >= 20,

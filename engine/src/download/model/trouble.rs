@@ -6,6 +6,7 @@ use super::disk::{FOREIGN, Run};
 use super::scene::{DIRECTORY, Troubles};
 use super::server::{Lies, digest_of};
 use super::world::{Store, World};
+use crate::authorization_challenge::Answers;
 use crate::checkpoint::{Checkpoint, Stage};
 use crate::lifecycle::State;
 use crate::task::{Desired, Outcome};
@@ -19,7 +20,9 @@ impl World {
         self.server.password_ok = true;
         self.troubles = Troubles::default();
         self.kill();
-        if let Some(checkpoint) = &self.store.checkpoint {
+        if let Some(checkpoint) = &mut self.store.checkpoint {
+            // From now on the owner answers what it is asked.
+            checkpoint.answers = Answers::default();
             self.restarts_before = checkpoint.restarts;
             let spans = &checkpoint.spans;
             let is_complete = spans.iter().all(|span| span.end == Some(span.written));
@@ -54,6 +57,10 @@ impl World {
             let version = self.server.current;
             self.note(|| format!("the server has version {version} now"));
         }
+        if self.dice.permille(troubles.expiry) {
+            self.note(|| "the credentials have expired".to_owned());
+            self.server.password_ok = false;
+        }
         if self.dice.permille(troubles.stranger) {
             self.stranger();
         }
@@ -84,10 +91,7 @@ impl World {
         let sealed = self.store.ticket.take().expect("resume data was sealed");
         let checkpoint = Checkpoint {
             stage: Stage::Transferring,
-            attempts_failed: 0,
-            restarts: 0,
-            retry: None,
-            ..sealed
+            ..sealed.for_successor()
         };
         self.store = Store {
             checkpoint: Some(checkpoint),
@@ -146,7 +150,7 @@ impl World {
                     ..
                 }) => State::Waiting(*at),
                 Some(Checkpoint {
-                    stage: Stage::AwaitingAuthorization,
+                    stage: Stage::AwaitingAuthorization(_),
                     ..
                 }) => State::AwaitingAuthorization,
                 Some(_) | None => State::Queued,

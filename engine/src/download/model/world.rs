@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) state: State,
     pub(super) life: Option<Life>,
     pub(super) summary: Summary,
+    /// The owner has refused to be asked, or to authenticate in some way.
+    pub(super) was_refused: bool,
     /// Restarts on record when the world became honest.
     pub(super) restarts_before: u32,
     /// Every byte of some version was on record by then.
@@ -99,6 +101,7 @@ impl World {
             state: State::Queued,
             life: None,
             summary: Summary::default(),
+            was_refused: false,
             restarts_before: 0,
             was_complete_before: false,
             is_damaged: false,
@@ -174,6 +177,12 @@ impl World {
         }
         self.note(|| format!("the owner wants {desired:?}"));
         self.store.desired = desired;
+        if desired == Desired::Running {
+            self.store.ask_again();
+            if let Some(life) = &mut self.life {
+                life.is_outdated = true;
+            }
+        }
         self.event(Event::Want(desired));
     }
 
@@ -270,14 +279,7 @@ impl World {
             .and_then(|life| life.machine.poll_timeout());
         match (self.state, timeout) {
             (State::Waiting(at), _) => self.now = self.now.max(at),
-            (State::AwaitingAuthorization, _) => {
-                self.server.password_ok |= self.is_honest || self.dice.percent(30);
-                self.spec.credentials = Some(crate::http::authorization::Credentials::Login {
-                    username: "user".to_owned(),
-                    password: "pass".to_owned(),
-                });
-                self.want(Desired::Running);
-            }
+            (State::AwaitingAuthorization, _) => self.answer_challenge(),
             (State::Running, Some(at)) => {
                 assert!(
                     at < self.created_at.after(self.rules.timeout_for_resource),
@@ -323,11 +325,13 @@ impl World {
         let Some(exit) = self.life.as_mut().and_then(|life| life.exit.take()) else {
             return;
         };
+        let is_outdated = self.life.as_ref().is_some_and(|life| life.is_outdated);
         self.life = None;
         self.has_forgotten |= exit == Exit::Fenced;
         self.event(match exit {
             Exit::Stopped => Event::ChildStopped,
             Exit::Retry { at, .. } => Event::ChildRetries(at),
+            Exit::NeedsAuthorization if is_outdated => Event::ChildStopped,
             Exit::NeedsAuthorization => Event::ChildNeedsAuthorization,
             Exit::Ended(_) => Event::ChildEnded,
             Exit::Fenced => Event::ChildCrashed,

@@ -2,6 +2,7 @@
 
 use super::endings::{STEPS, in_step, to_the_end, told};
 use super::*;
+use crate::authorization_challenge::Challenge;
 use crate::resume_data::ResumeData;
 
 pub(super) fn data() -> ResumeData {
@@ -95,8 +96,27 @@ fn what_is_on_record_is_handed_over_when_it_is_there_and_may_be_continued() {
         }],
         ..checkpoint()
     };
+    let error = Checkpoint {
+        status: Some(404),
+        ..announced.clone()
+    };
+    let challenge = Challenge {
+        host: "origin.example:443".to_owned(),
+        status: 401,
+        scheme: "Bearer".to_owned(),
+        realm: None,
+        previous_failures: 0,
+    };
+    let awaiting = Checkpoint {
+        stage: Stage::AwaitingAuthorization(Box::new(challenge)),
+        ..checkpoint()
+    };
     let unvalidated = DownloadSpec {
         allow_unvalidated_resume: true,
+        ..spec()
+    };
+    let accepting = DownloadSpec {
+        accept_error_status: true,
         ..spec()
     };
     for (name, saved, found, spec, is_handed_over) in [
@@ -139,6 +159,8 @@ fn what_is_on_record_is_handed_over_when_it_is_there_and_may_be_continued() {
         ),
         ("every byte", complete, found(1), spec(), true),
         ("announced, not renamed", announced, found(1), spec(), true),
+        ("the body of an error", error, found(1), accepting, false),
+        ("it waits for its owner", awaiting, found(1), spec(), true),
     ] {
         let (exit, done) = found_cancelled(saved, found, spec);
         let expected = match is_handed_over {

@@ -1,5 +1,6 @@
 //! The actor of one running task: it feeds its machine and performs what the machine says.
 
+mod closing;
 mod disk;
 mod files;
 mod live;
@@ -26,7 +27,7 @@ use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::metrics::TransactionLog;
 use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
-use longhaul_persistence::{Change, Effect, Refusal};
+use longhaul_persistence::{Change, Effect};
 use tokio::sync::oneshot;
 
 use crate::desktop::Notice;
@@ -266,40 +267,6 @@ impl TransferActor {
         }
     }
 
-    fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        let generation = running.generation;
-        if let Some(past) = running.past.take()
-            && may_leave_a_part(&past, &outcome)
-        {
-            return self.discard_unrecorded(past.destination, outcome, context);
-        }
-        let change = self.close_change(outcome.clone());
-        self.write(generation, change, context, |actor, answer, context| {
-            fault::point("transfer.closed");
-            match answer {
-                Ok(_) => {
-                    actor.tell_person(&outcome);
-                    actor.feed(Input::Closed(outcome), context);
-                }
-                Err(NotStored::Refused(Refusal::Ended(earlier))) => {
-                    actor.feed(Input::Closed(*earlier), context);
-                }
-                Err(error) => actor.not_stored(&error, context),
-            }
-        });
-    }
-
-    /// The store did not take what must be stored: the next incarnation begins from what it has.
-    fn not_stored(&self, error: &NotStored, context: &mut Context<Self>) {
-        tracing::warn!(%error, task = %self.parts.task, "the store refused a transfer");
-        context.run_later(STORE_RETRY_DELAY, |actor, context| {
-            actor.exit(Exit::Fenced, context)
-        });
-    }
-
     /// Writes under this transfer's generation and goes on with the answer, after the commit.
     fn write(
         &self,
@@ -385,16 +352,6 @@ impl TransferActor {
             });
             running.timer = Some((due, timer));
         }
-    }
-}
-
-/// Whether a part file that no record names may lie there, when a task ends like this. A failed one
-/// keeps the part file that its record names.
-const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Cancelled | Outcome::CancelledResumable(_) => true,
-        Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
-        Outcome::Finished(_) | Outcome::Uploaded(_) => false,
     }
 }
 

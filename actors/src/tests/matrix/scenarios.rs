@@ -266,7 +266,8 @@ pub(super) async fn challenges() -> Story {
             .expect("an answer");
     }
     let mut answered = 0;
-    while heard.facts().len() < answered + 2 {
+    let has_ended = |fact: &NumberedFact| matches!(fact.fact, Fact::Completed { .. });
+    while heard.facts().iter().filter(|fact| has_ended(fact)).count() < 2 {
         let asked = heard
             .facts()
             .into_iter()

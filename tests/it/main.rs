@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod challenges;
 mod commands;
 mod face;
 mod hostile;

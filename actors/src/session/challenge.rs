@@ -50,10 +50,12 @@ impl Handler<AnswerChallenge> for SessionActor {
                             session.challenge_answered(task, desired, &host, context);
                             Ok(())
                         }
-                        // It was answered before, or has ended: there is nothing to answer.
-                        Some(Err(NotStored::Refused(Refusal::NotAsked | Refusal::Ended(_)))) => {
+                        Some(Err(NotStored::Refused(Refusal::NotAsked))) => {
+                            session.was_not_asked(task, context);
                             Ok(())
                         }
+                        // There is nothing left to answer.
+                        Some(Err(NotStored::Refused(Refusal::Ended(_)))) => Ok(()),
                         Some(Err(NotStored::Refused(Refusal::NoSuchTask))) => {
                             Err(CallError::NoSuchTask(task))
                         }
@@ -101,6 +103,16 @@ impl SessionActor {
             (Desired::Running | Desired::Cancelled | Desired::CancelledResumable, _) => {
                 self.happened(task, Event::Want(desired), context);
             }
+        }
+    }
+
+    /// The task waits for no answer. Who takes it to wait began before an answer that a crash had
+    /// delayed was committed: the transfer that begins now reads what is true.
+    fn was_not_asked(&mut self, task: TaskId, context: &mut Context<Self>) {
+        self.outdate(task);
+        let state = self.tasks.get(&task).map(|entry| entry.state);
+        if state == Some(State::AwaitingAuthorization) {
+            self.happened(task, Event::Want(Desired::Running), context);
         }
     }
 

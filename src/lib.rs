@@ -42,6 +42,13 @@
 //! a [`Sequence`], and is told again after a restart until [`Session::acknowledge`]; each task has
 //! exactly one terminal fact. Progress and changes of phase are news, and a slow reader misses some.
 //!
+//! # Challenges
+//!
+//! When a server wants credentials that a task does not have, or other ones in the middle of it, the
+//! task keeps its bytes and waits, over restarts too, and [`Fact::Challenged`] tells so once.
+//! [`DownloadTask::answer_challenge`] takes one of four [`Disposition`]s; a [`Renewal`] brings new
+//! credentials, header fields or a URL that was signed anew, and the task goes on where it stopped.
+//!
 //! # Surviving restarts
 //!
 //! After a kill, what had reached the file is not fetched again, up to one recording interval (1 MiB

@@ -49,9 +49,10 @@ async fn open(bench: &Bench, configuration: SessionConfiguration) -> (Engine, Se
 /// A server that sends the first [`HELD`] bytes to anybody and the rest to who shows this.
 fn expiring(auth: Auth) -> Server {
     let server = Server::start();
-    server.serve(PATH, Resource::new(CONTENT).protected_by(auth));
-    let first = Reply::of(Resource::new(CONTENT)).truncate_at(HELD);
-    server.script(PATH, [first]);
+    server.serve(PATH, Resource::new(CONTENT));
+    let cut = Reply::normal().truncate_at(HELD);
+    let then = Reply::of(Resource::new(CONTENT).protected_by(auth));
+    server.script(PATH, [cut, then]);
     server
 }
 
@@ -115,9 +116,8 @@ fn a_token_that_expires_half_way_is_replaced_after_a_restart_and_no_byte_comes_t
         let old = request(&bench, &server).bearer_token("old");
         session.start_download(old).await.unwrap();
         let told = challenge(&mut events).await;
-        let (host, _) = (server.address().to_string(), ());
         let expected = Challenge {
-            host,
+            host: server.address().to_string(),
             status: 401,
             scheme: "Bearer".to_owned(),
             realm: None,
@@ -207,16 +207,10 @@ fn another_file_at_the_new_url_is_fetched_from_its_beginning() {
 
 #[test]
 fn each_other_disposition_ends_the_task_as_it_says() {
-    let failed = |kind| Some(kind);
+    let unauthorized = Some(FailureKind::Authentication);
     let table = [
-        (
-            Disposition::PerformDefaultHandling,
-            failed(FailureKind::Authentication),
-        ),
-        (
-            Disposition::RejectProtectionSpace,
-            failed(FailureKind::Authentication),
-        ),
+        (Disposition::PerformDefaultHandling, unauthorized),
+        (Disposition::RejectProtectionSpace, unauthorized),
         (Disposition::Cancel, None),
     ];
     for (disposition, expected) in table {

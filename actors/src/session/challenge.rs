@@ -116,6 +116,7 @@ impl SessionActor {
     /// The store does not wait for an answer. This actor may have read the task before that was
     /// committed, and would wait for ever.
     fn was_answered(&mut self, task: TaskId, wanted: Desired, context: &mut Context<Self>) {
+        self.outdate(task);
         let state = self.tasks.get(&task).map(|entry| entry.state);
         if state == Some(State::AwaitingAuthorization) {
             self.happened(task, Event::Want(wanted), context);

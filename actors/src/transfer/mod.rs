@@ -1,5 +1,6 @@
 //! The actor of one running task: it feeds its machine and performs what the machine says.
 
+mod begin;
 mod closing;
 mod disk;
 mod files;
@@ -35,7 +36,7 @@ use crate::fault;
 use crate::file::part::PartFile;
 use crate::intake::Write;
 use crate::notifier::TaskNews;
-use crate::registry::{Begin, Begun, NotStored};
+use crate::registry::{Begun, NotStored};
 use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
 use crate::world::Worker;
@@ -108,45 +109,6 @@ impl TransferActor {
             desired,
             running: None,
             leftover: None,
-        }
-    }
-
-    fn begin(&mut self, context: &mut Context<Self>) {
-        if let Some(begun) = self.parts.begun.take() {
-            return self.begun(begun, context);
-        }
-        let registry = self.parts.session.registry.clone();
-        let (session, task) = (self.parts.session.id.clone(), self.parts.task);
-        let ask = async move {
-            fault::point("transfer.beginning");
-            registry
-                .call(|| Begin {
-                    session: session.clone(),
-                    tasks: vec![task],
-                })
-                .await
-        };
-        context.spawn(ask.into_actor(self).map(|begun, actor, context| {
-            match begun.map(|begun| begun.map(|begun| begun.into_iter().next())) {
-                Ok(Ok(begun)) => actor.begun(begun.unwrap_or(Begun::Unknown), context),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "a transfer could not begin");
-                    actor.exit(Exit::Fenced, context);
-                }
-                Err(_) => context.stop(),
-            }
-        }));
-    }
-
-    fn begun(&mut self, begun: Begun, context: &mut Context<Self>) {
-        fault::point("transfer.begun");
-        match begun {
-            Begun::Live(live, generation) => {
-                let (task, checkpoint) = *live;
-                self.run(task, checkpoint, generation, context);
-            }
-            Begun::Ended(outcome) => self.exit(Exit::Ended(outcome), context),
-            Begun::Unknown => self.exit(Exit::Ended(Outcome::Cancelled), context),
         }
     }
 
@@ -299,9 +261,12 @@ impl TransferActor {
         );
     }
 
+    /// The news goes out when what can run here has run: several transfers that end in one moment
+    /// wake the session once.
     fn release_place(&self) {
         let (task, launch) = (self.parts.task, self.parts.launch);
-        self.parts.parent.do_send(PlaceReleased { task, launch });
+        let parent = self.parts.parent.clone();
+        actix_rt::spawn(async move { parent.do_send(PlaceReleased { task, launch }) });
     }
 
     fn tell(&self, news: News) {

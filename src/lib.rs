@@ -49,6 +49,13 @@
 //! An app that would rather be called than read a stream sets a [`Delegate`] for the whole session,
 //! which acknowledges by itself, or callbacks for one task, such as [`DownloadTask::on_complete`].
 //!
+//! # Challenges
+//!
+//! When a server wants credentials that a task does not have, or other ones in the middle of it, the
+//! task keeps its bytes and waits, over restarts too, and [`Fact::Challenged`] tells so once.
+//! [`DownloadTask::answer_challenge`] takes one of four [`Disposition`]s; a [`Renewal`] brings new
+//! credentials, header fields or a URL that was signed anew, and the task goes on where it stopped.
+//!
 //! # Surviving restarts
 //!
 //! After a kill, what had reached the file is not fetched again, up to one recording interval (1 MiB

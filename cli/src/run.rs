@@ -28,6 +28,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Ticks without any event after which the session is asked how it stands: news may get lost.
 const SILENT_TICKS_MAX: u32 = 30;
 
+/// Downloads of a long list that are put on record together.
+const START_AT_ONCE: usize = 1024;
+
 /// A run under way.
 struct Run {
     engine: Engine,
@@ -84,8 +87,11 @@ impl Run {
         let mut reporter = Reporter::new(output, requests.len());
         reporter.begin(requests.len(), &path);
         // One step with the opening: what an earlier run left goes on with the options of this one.
-        let wanted = requests.iter().cloned();
-        let wanted = wanted.map(|request| request.adopt_existing(true)).collect();
+        let at_opening = match was_there {
+            true => requests.len(),
+            false => requests.len().min(START_AT_ONCE),
+        };
+        let wanted = requests[..at_opening].iter().map(adopting).collect();
         let opened = engine.session_with(configuration, wanted).await?;
         let (session, events) = (opened.session, opened.events);
         let mut start = Start::new(requests, retry);
@@ -94,8 +100,10 @@ impl Run {
         } else {
             Vec::new()
         };
-        let gone = start.sort(opened.tasks, known, &mut reporter);
-        start.begin_anew(&session, gone, &mut reporter).await?;
+        let mut wanted = start.sort(opened.tasks, known, &mut reporter);
+        let rest = start.requests.iter().enumerate().skip(at_opening);
+        wanted.extend(rest.map(|(item, request)| (item, adopting(request))));
+        start.begin(&session, &wanted, &mut reporter).await?;
         let Start { ledger, tasks, .. } = start;
         Ok(Self {
             engine,
@@ -228,14 +236,14 @@ impl Start {
         }
     }
 
-    /// Sorts the tasks that the requests have got. What an earlier run has fetched is told as
-    /// finished; the answer is the downloads whose file has gone since.
+    /// Sorts the tasks that the first requests have got. What an earlier run has fetched is told as
+    /// finished; the answer is the downloads whose file has gone since: there is nothing to take over.
     fn sort(
         &mut self,
         results: Vec<Result<DownloadTask, Error>>,
         known: Vec<TaskSnapshot>,
         reporter: &mut Reporter,
-    ) -> Vec<usize> {
+    ) -> Vec<(usize, DownloadRequest)> {
         let fetched = |known: TaskSnapshot| match known.outcome {
             Some(outcome @ (Outcome::Finished(_) | Outcome::Skipped(_))) => {
                 Some((known.task.id(), outcome))
@@ -259,27 +267,26 @@ impl Start {
                     }
                     self.tasks[item] = Some(task);
                 }
-                (Ok(_), Some(_)) => gone.push(item),
+                (Ok(_), Some(_)) => gone.push((item, self.requests[item].clone())),
                 (result, _) => self.take(item, result, reporter),
             }
         }
         gone
     }
 
-    /// Starts downloads whose finished tasks lead to no file any more: there is nothing to take over.
-    async fn begin_anew(
+    /// Starts these downloads in groups, of which the first runs while the next is recorded.
+    async fn begin(
         &mut self,
         session: &Session,
-        gone: Vec<usize>,
+        wanted: &[(usize, DownloadRequest)],
         reporter: &mut Reporter,
     ) -> Result<(), Fault> {
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let requests = gone.iter().map(|item| self.requests[*item].clone());
-        let results = session.start_downloads(requests.collect()).await?;
-        for (item, result) in gone.into_iter().zip(results) {
-            self.take(item, result, reporter);
+        for group in wanted.chunks(START_AT_ONCE) {
+            let requests = group.iter().map(|(_, request)| request.clone());
+            let results = session.start_downloads(requests.collect()).await?;
+            for ((item, _), result) in group.iter().zip(results) {
+                self.take(*item, result, reporter);
+            }
         }
         Ok(())
     }
@@ -305,6 +312,11 @@ impl Start {
             }
         }
     }
+}
+
+/// A request that goes on with the task of an earlier run, if there is one.
+fn adopting(request: &DownloadRequest) -> DownloadRequest {
+    request.clone().adopt_existing(true)
 }
 
 /// Whether what an earlier run has fetched is still there.

@@ -27,7 +27,7 @@ pub struct Challenge {
     /// name of another one in lower case; empty when the server named none.
     pub scheme: String,
     /// The realm, when the server named one, cut at
-    /// [`REALM_BYTES_MAX`](crate::limits::REALM_BYTES_MAX).
+    /// [`REALM_BYTES_MAX`].
     pub realm: Option<String>,
     /// Answers to this task's challenges, since a byte came last, that the server did not take
     /// (`previousFailureCount`).

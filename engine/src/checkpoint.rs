@@ -119,6 +119,6 @@ pub struct SpanRecord {
     pub written: u64,
     /// One past the last byte that had reached the device.
     pub synced: u64,
-    /// BLAKE3 of at most the last 64 KiB before `written`, within the span.
+    /// BLAKE3 of at most the last 16 KiB before `written`, within the span.
     pub tail: [u8; 32],
 }

@@ -36,8 +36,9 @@ pub const SYNC_BYTES: u64 = 64 * 1024 * 1024;
 /// New bytes fewer than [`SYNC_BYTES`] are synced after this time.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Bytes before the `written` mark whose digest a checkpoint keeps, to know its part file again.
-pub const TAIL_BYTES: u64 = 64 * 1024;
+/// Bytes before the `written` mark whose digest a checkpoint keeps, to know its part file again. More
+/// is felt where many small files are fetched (measured: 64 KiB took 5 % of all CPU).
+pub const TAIL_BYTES: u64 = 16 * 1024;
 
 /// Times that one task may find its resource changed and start from zero before it fails: a server
 /// that changes its validator with every answer would otherwise be asked for ever.

@@ -19,7 +19,7 @@ pub struct TaskMetrics {
     /// Requests that were sent, over all attempts, also those that `transactions` does not tell of.
     pub transaction_count: u32,
     /// The last requests in their order, at most
-    /// [`TRANSACTIONS_MAX`](crate::limits::TRANSACTIONS_MAX), of the process that ended the task.
+    /// [`TRANSACTIONS_MAX`], of the process that ended the task.
     pub transactions: Vec<TransactionMetrics>,
 }
 

@@ -82,13 +82,14 @@ impl RunQueue {
     /// pushed, removed or released meanwhile changes it. They go on waiting.
     #[must_use]
     pub fn upcoming(&self, tasks_max: usize) -> Vec<TaskId> {
-        let hosts = || self.turns.iter().filter_map(|host| self.hosts.get(host));
-        let deepest = hosts().map(|queue| queue.waiting.len()).max().unwrap_or(0);
-        (0..deepest)
-            .flat_map(|depth| hosts().filter_map(move |queue| queue.waiting.get(depth)))
-            .take(tasks_max)
-            .copied()
-            .collect()
+        let in_turn = self.turns.iter().filter_map(|host| self.hosts.get(host));
+        let mut tasks = in_order(in_turn.collect(), tasks_max);
+        if tasks.len() < tasks_max {
+            // Hosts whose places are all taken come when one of their own tasks ends.
+            let full = self.hosts.values().filter(|queue| !queue.has_turn);
+            tasks.extend(in_order(full.collect(), tasks_max - tasks.len()));
+        }
+        tasks
     }
 
     /// Frees the place of a task of this host that [`RunQueue::pop`] had given out.
@@ -135,6 +136,16 @@ impl RunQueue {
     }
 }
 
+/// The waiting tasks of hosts that take turns, at most `tasks_max` of them.
+fn in_order(hosts: Vec<&HostQueue>, tasks_max: usize) -> Vec<TaskId> {
+    let deepest = hosts.iter().map(|host| host.waiting.len()).max();
+    (0..deepest.unwrap_or(0))
+        .flat_map(|depth| hosts.iter().filter_map(move |host| host.waiting.get(depth)))
+        .take(tasks_max)
+        .copied()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +183,18 @@ mod tests {
                 .collect();
             assert_eq!(upcoming, next);
         }
+    }
+
+    #[test]
+    fn tasks_of_a_host_without_a_free_place_are_upcoming_too() {
+        let mut queue = RunQueue::new(10, 1);
+        for number in 0..3 {
+            queue.push("a", id(number));
+        }
+        assert_eq!(queue.pop(), Some(id(0)));
+        queue.push("b", id(10));
+        assert_eq!(queue.upcoming(5), [id(10), id(1), id(2)]);
+        assert_eq!(queue.upcoming(2), [id(10), id(1)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod challenges;
 mod commands;
 mod delegate;
 mod face;

@@ -21,7 +21,7 @@ const MOUNT_ID_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 /// there to be read, synced or not (design 5.1).
 ///
 /// # Errors
-/// As [`look_at`] and [`token`].
+/// When the file can not be looked at, or the boot id can not be read.
 pub fn validity_token(file: &File, path: &Path) -> Result<ValidityToken, Failure> {
     let (_, mount) = look_at(file, path)?;
     token(mount)

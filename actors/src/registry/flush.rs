@@ -230,10 +230,10 @@ impl Handler<Flush> for RegistryActor {
         self.commits.is_due = false;
         let mut answers = Answers::default();
         let (changes, askers) = self.collect(&mut answers);
-        self.commits.last = Some(Last {
-            began,
-            changes: changes.len(),
-        });
+        if !changes.is_empty() {
+            let changes = changes.len();
+            self.commits.last = Some(Last { began, changes });
+        }
         match self.store.commit(&changes) {
             Ok(effects) => {
                 fault::point("registry.committed");

@@ -29,6 +29,12 @@ impl Handler<AnswerChallenge> for SessionActor {
     fn handle(&mut self, message: AnswerChallenge, _: &mut Self::Context) -> Self::Result {
         fault::point("session.answer");
         let AnswerChallenge { task, disposition } = message;
+        let wanted = match &disposition {
+            Disposition::Cancel => Desired::Cancelled,
+            Disposition::UseCredential(_)
+            | Disposition::PerformDefaultHandling
+            | Disposition::RejectProtectionSpace => Desired::Running,
+        };
         let change = Change::Renew {
             session: self.parts.id.clone(),
             task,
@@ -50,10 +56,12 @@ impl Handler<AnswerChallenge> for SessionActor {
                             session.challenge_answered(task, desired, &host, context);
                             Ok(())
                         }
-                        // It was answered before, or has ended: there is nothing to answer.
-                        Some(Err(NotStored::Refused(Refusal::NotAsked | Refusal::Ended(_)))) => {
+                        // It was answered before: maybe just now, by an earlier incarnation.
+                        Some(Err(NotStored::Refused(Refusal::NotAsked))) => {
+                            session.was_answered(task, wanted, context);
                             Ok(())
                         }
+                        Some(Err(NotStored::Refused(Refusal::Ended(_)))) => Ok(()),
                         Some(Err(NotStored::Refused(Refusal::NoSuchTask))) => {
                             Err(CallError::NoSuchTask(task))
                         }
@@ -91,6 +99,7 @@ impl SessionActor {
     ) {
         // The transfer that has recorded the challenge may not have ended yet.
         self.outdate(task);
+        self.ahead.forget(task);
         let Some(state) = self.tasks.get(&task).map(|entry| entry.state) else {
             return;
         };
@@ -101,6 +110,16 @@ impl SessionActor {
             (Desired::Running | Desired::Cancelled | Desired::CancelledResumable, _) => {
                 self.happened(task, Event::Want(desired), context);
             }
+        }
+    }
+
+    /// The store does not wait for an answer. This actor may have read the task before that was
+    /// committed, and would wait for ever.
+    fn was_answered(&mut self, task: TaskId, wanted: Desired, context: &mut Context<Self>) {
+        self.outdate(task);
+        let state = self.tasks.get(&task).map(|entry| entry.state);
+        if state == Some(State::AwaitingAuthorization) {
+            self.happened(task, Event::Want(wanted), context);
         }
     }
 

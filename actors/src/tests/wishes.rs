@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longhaul_engine::task::{Desired, Outcome, Phase, TaskState};
 
-use super::bench::{Bench, content, session, start, start_one, until, virtual_time};
+use super::bench::{Bench, content, requests, session, start, start_one, until, virtual_time};
 use super::server::{Answer, CHUNK_BYTES, PIPE_BYTES};
 use crate::handle::CallError;
 
@@ -187,6 +187,37 @@ fn what_waits_in_the_queue_is_suspended_and_cancelled_without_a_request() {
         assert_eq!(
             session.outcome(tasks[1]).await,
             Ok(bench.finished("rests", 1000))
+        );
+    });
+}
+
+#[test]
+fn options_that_a_waiting_task_takes_on_are_those_it_runs_with() {
+    // What runs next was read before its turn: it must be read again after it has changed.
+    virtual_time(async {
+        let bench = Bench::new();
+        bench
+            .server
+            .put("a/runs", &content(100_000, 4), PAUSE, &[Answer::Stall(10)]);
+        bench.server.put("a/waits", &content(1000, 5), PAUSE, &[]);
+        let engine = bench.engine().await;
+        let rules = longhaul_engine::session::SessionRules {
+            tasks_max: 1,
+            ..longhaul_engine::session::SessionRules::default()
+        };
+        let session = super::bench::session_with(&engine, "s", rules).await;
+        let specs = ["a/runs", "a/waits"].map(|at| bench.spec(at)).to_vec();
+        let tasks = start(&session, specs).await;
+        until(async || !bench.server.seen("a/runs").is_empty()).await;
+        let mut other = bench.spec("a/waits");
+        other.length = Some(999);
+        let adopted = session.start(requests(vec![other], true)).await;
+        assert_eq!(adopted, Ok(vec![Ok(tasks[1])]));
+        bench.server.release("a/runs");
+        let outcome = session.outcome(tasks[1]).await;
+        assert!(
+            matches!(&outcome, Ok(Outcome::Failed(failure)) if failure.message().contains("999")),
+            "{outcome:?}"
         );
     });
 }

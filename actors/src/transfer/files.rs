@@ -35,23 +35,6 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// A task that was begun before: it may have a part file that no record names.
-pub(super) struct Past {
-    pub(super) destination: Destination,
-    /// A record, or this transfer itself, knows the file by that name.
-    pub(super) has_part: bool,
-}
-
-/// Whether a part file that no record names may lie there, when a task ends like this. A failed one
-/// keeps the part file that its record names, and so does who got it as resume data.
-pub(super) const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Cancelled => true,
-        Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
-        Outcome::Finished(_) | Outcome::Uploaded(_) | Outcome::CancelledResumable(_) => false,
-    }
-}
-
 /// What a file job does with its result.
 trait Then<T>: FnOnce(&mut TransferActor, T, &mut Context<TransferActor>) + 'static {}
 impl<T, F: FnOnce(&mut TransferActor, T, &mut Context<TransferActor>) + 'static> Then<T> for F {}

@@ -1,5 +1,7 @@
 //! The actor of one running task: it feeds its machine and performs what the machine says.
 
+mod begin;
+mod closing;
 mod disk;
 mod files;
 mod live;
@@ -9,12 +11,12 @@ mod notice;
 mod pump;
 mod requests;
 mod sealing;
-mod storing;
 mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
@@ -25,25 +27,30 @@ use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Sta
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::metrics::TransactionLog;
-use longhaul_engine::task::{Desired, NotificationTitles, Outcome, Spec};
+use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
-use longhaul_persistence::Refusal;
+use longhaul_persistence::{Change, Effect};
+use tokio::sync::oneshot;
 
 use crate::desktop::Notice;
 use crate::fault;
 use crate::file::part::PartFile;
+use crate::intake::Write;
 use crate::notifier::TaskNews;
-use crate::registry::{Begin, Begun, NotStored};
+use crate::registry::{Begun, NotStored};
 use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
 use crate::world::Worker;
-use files::{Past, may_leave_a_part};
 pub(crate) use live::Live;
 use metrics::Metrics;
 use requests::Line;
 use sealing::as_cancelled;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
+
+/// A commit that failed is tried again after this time by the next incarnation; the transfer waits
+/// for its own end until then.
+const STORE_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// What a transfer is made of.
 pub(crate) struct TransferParts {
@@ -89,6 +96,13 @@ struct Running {
     notice: Option<Box<(NotificationTitles, PathBuf)>>,
 }
 
+/// A task that was begun before: it may have a part file that no record names.
+struct Past {
+    destination: Destination,
+    /// A record, or this transfer itself, knows the file by that name.
+    has_part: bool,
+}
+
 impl TransferActor {
     pub(crate) fn new(parts: TransferParts) -> Self {
         let desired = parts.desired;
@@ -97,45 +111,6 @@ impl TransferActor {
             desired,
             running: None,
             leftover: None,
-        }
-    }
-
-    fn begin(&mut self, context: &mut Context<Self>) {
-        if let Some(begun) = self.parts.begun.take() {
-            return self.begun(begun, context);
-        }
-        let registry = self.parts.session.registry.clone();
-        let (session, task) = (self.parts.session.id.clone(), self.parts.task);
-        let ask = async move {
-            fault::point("transfer.beginning");
-            registry
-                .call(|| Begin {
-                    session: session.clone(),
-                    tasks: vec![task],
-                })
-                .await
-        };
-        context.spawn(ask.into_actor(self).map(|begun, actor, context| {
-            match begun.map(|begun| begun.map(|begun| begun.into_iter().next())) {
-                Ok(Ok(begun)) => actor.begun(begun.unwrap_or(Begun::Unknown), context),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "a transfer could not begin");
-                    actor.exit(Exit::Fenced, context);
-                }
-                Err(_) => context.stop(),
-            }
-        }));
-    }
-
-    fn begun(&mut self, begun: Begun, context: &mut Context<Self>) {
-        fault::point("transfer.begun");
-        match begun {
-            Begun::Live(live, generation) => {
-                let (task, checkpoint) = *live;
-                self.run(task, checkpoint, generation, context);
-            }
-            Begun::Ended(outcome) => self.exit(Exit::Ended(outcome), context),
-            Begun::Unknown => self.exit(Exit::Ended(Outcome::Cancelled), context),
         }
     }
 
@@ -257,35 +232,44 @@ impl TransferActor {
         }
     }
 
-    fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
-        let Some(running) = &mut self.running else {
-            return;
+    /// Writes under this transfer's generation and goes on with the answer, after the commit.
+    fn write(
+        &self,
+        generation: Generation,
+        change: Change,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, Result<Effect, NotStored>, &mut Context<Self>) + 'static,
+    ) {
+        fault::point("transfer.writing");
+        let (reply, answer) = oneshot::channel();
+        let write = Write {
+            task: self.parts.task,
+            generation,
+            change,
+            worker: self.parts.worker,
+            reply,
         };
-        let generation = running.generation;
-        if let Some(past) = running.past.take()
-            && may_leave_a_part(&past, &outcome)
-        {
-            return self.discard_unrecorded(past.destination, outcome, context);
-        }
-        let change = self.close_change(outcome.clone());
-        self.write(generation, change, context, |actor, answer, context| {
-            fault::point("transfer.closed");
-            match answer {
-                Ok(_) => {
-                    actor.tell_person(&outcome);
-                    actor.feed(Input::Closed(outcome), context);
-                }
-                Err(NotStored::Refused(Refusal::Ended(earlier))) => {
-                    actor.feed(Input::Closed(*earlier), context);
-                }
-                Err(error) => actor.not_stored(&error, context),
-            }
-        });
+        let session = &self.parts.session;
+        session.world.intake.put(write, &session.registry);
+        let write = async move {
+            let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
+            let answer = answer.await.map_err(gone)?;
+            fault::point("transfer.written");
+            answer
+        };
+        context.spawn(
+            write
+                .into_actor(self)
+                .map(move |answer, actor, context| then(actor, answer, context)),
+        );
     }
 
+    /// The news goes out when what can run here has run: several transfers that end in one moment
+    /// wake the session once.
     fn release_place(&self) {
         let (task, launch) = (self.parts.task, self.parts.launch);
-        self.parts.parent.do_send(PlaceReleased { task, launch });
+        let parent = self.parts.parent.clone();
+        actix_rt::spawn(async move { parent.do_send(PlaceReleased { task, launch }) });
     }
 
     fn tell(&self, news: News) {

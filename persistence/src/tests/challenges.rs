@@ -65,11 +65,10 @@ fn a_challenge_is_told_once_until_the_task_asks_again() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, id) = store_in(directory.path());
     let task = registered(&mut store, &id, spec(OLD, "/out"));
-    let mut next = 1;
     let resume = desire(&id, task, Desired::Running);
     let adopted = adopt(&id, spec(OLD, "/out"), Desired::Running);
     let answered = renew(&id, task, Disposition::PerformDefaultHandling);
-    for way_out in [resume, adopted, answered] {
+    for (next, way_out) in (1..).zip([resume, adopted, answered]) {
         let expected = Effect::Challenged(told(next, task));
         assert_eq!(one(&mut store, record(&id, task, awaiting())), Ok(expected));
         // A repeated record, or one of a transfer that crashed and began again, adds nothing.
@@ -81,7 +80,6 @@ fn a_challenge_is_told_once_until_the_task_asks_again() {
         assert!(store.tasks(&id, None, 1).unwrap()[0].awaiting_authorization);
         one(&mut store, way_out).unwrap();
         assert!(!store.tasks(&id, None, 1).unwrap()[0].awaiting_authorization);
-        next += 1;
     }
     assert_eq!(
         facts(&store, &id),

@@ -75,7 +75,7 @@ pub(super) const RULES: &[Rule] = &[
             "actors/src/time.rs",
             "actors/src/net/",
             "actors/src/limiter.rs",
-            "actors/src/registry.rs",
+            "actors/src/registry/flush.rs",
         ],
         scope: Scope::Product,
     },

@@ -1,4 +1,4 @@
-//! Basic and Digest (SHA-256) authentication as a server checks it, for protected resources.
+//! Basic, Digest (SHA-256) and Bearer authentication as a server checks it, for protected resources.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,6 +28,8 @@ enum Scheme {
     Basic,
     /// RFC 7616 with `algorithm=SHA-256` and `qop=auth`.
     DigestSha256,
+    /// RFC 6750.
+    Bearer,
 }
 
 impl Auth {
@@ -49,6 +51,15 @@ impl Auth {
         }
     }
 
+    /// A token (RFC 6750).
+    pub fn bearer(token: &str) -> Self {
+        Self {
+            scheme: Scheme::Bearer,
+            username: String::new(),
+            password: token.into(),
+        }
+    }
+
     /// The value of `WWW-Authenticate` that asks for these credentials.
     pub(crate) fn challenge(&self) -> String {
         match self.scheme {
@@ -58,6 +69,7 @@ impl Auth {
                  opaque=\"{OPAQUE}\"",
                 self.nonce()
             ),
+            Scheme::Bearer => "Bearer".to_owned(),
         }
     }
 
@@ -74,6 +86,9 @@ impl Auth {
                 let plain = format!("{}:{}", self.username, self.password);
                 scheme.eq_ignore_ascii_case("basic")
                     && answer.trim() == base64::encode(plain.as_bytes())
+            }
+            Scheme::Bearer => {
+                scheme.eq_ignore_ascii_case("bearer") && answer.trim() == self.password
             }
             Scheme::DigestSha256 => {
                 scheme.eq_ignore_ascii_case("digest")

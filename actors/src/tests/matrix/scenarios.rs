@@ -307,7 +307,8 @@ pub(super) async fn challenges() -> Story {
     let bench = Bench::new();
     let body = content(1_500_000, 9);
     for at in ["a/renewed", "a/dropped"] {
-        bench.server.put(at, &body, PAUSE, &[]);
+        // Slow enough that neither ends before it is suspended, whatever crashes meanwhile.
+        bench.server.put(at, &body, 5 * PAUSE, &[]);
         bench.server.protect(at, "old");
     }
     let engine = bench.engine().await;
@@ -319,37 +320,38 @@ pub(super) async fn challenges() -> Story {
     };
     let tasks = start(&session, vec![old("a/renewed"), old("a/dropped")]).await;
     until(async || bench.server.sent_bytes("a/dropped") > 400_000).await;
-    for (task, at) in tasks.iter().zip(["a/renewed", "a/dropped"]) {
+    for task in &tasks {
         let wish = session.want(*task, Desired::Suspended).await;
         wish.expect("an answer");
         until(async || phase(&session, *task).await == Phase::Suspended).await;
+    }
+    for (task, at) in tasks.iter().zip(["a/renewed", "a/dropped"]) {
         bench.server.protect(at, "new");
-        session
-            .want(*task, Desired::Running)
-            .await
-            .expect("an answer");
+        let wish = session.want(*task, Desired::Running).await;
+        wish.expect("an answer");
     }
     let mut answered = 0;
-    while heard.facts().len() < answered + 2 {
-        let asked = heard
+    loop {
+        let (asked, ended): (Vec<_>, Vec<_>) = heard
             .facts()
             .into_iter()
-            .filter_map(|fact| match fact.fact {
-                Fact::Challenged { task, .. } => Some(task),
-                _ => None,
-            });
-        for task in asked.skip(answered).collect::<Vec<_>>() {
-            let disposition = match task == tasks[0] {
+            .partition(|fact| matches!(fact.fact, Fact::Challenged { .. }));
+        if ended.len() == tasks.len() {
+            break;
+        }
+        for task in asked.iter().skip(answered).map(|fact| fact.fact.task()) {
+            let disposition = match task == Some(tasks[0]) {
                 true => {
                     let token = Credentials::bearer("new");
                     Disposition::UseCredential(Renewal::default().with_credentials(token))
                 }
                 false => Disposition::Cancel,
             };
+            let task = task.expect("it is about a task");
             let answer = session.answer_challenge(task, disposition).await;
             answer.expect("an answer");
-            answered += 1;
         }
+        answered = asked.len();
         tokio::time::sleep(PAUSE).await;
     }
     let outcomes = outcomes_of(&session, &tasks).await;

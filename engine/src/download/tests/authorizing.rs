@@ -183,7 +183,7 @@ fn a_status_that_the_owner_wants_to_be_asked_about_is_a_challenge() {
     for (status, is_asked) in [(403, true), (410, true), (404, false)] {
         let mut spec = spec();
         spec.options.challenge_statuses = vec![403, 410];
-        // The owner is asked before the body of an error is taken.
+        // Asking comes before delivering; what is not asked about fails here.
         spec.accept_error_status = is_asked;
         let (mut driver, ask) = going_on(spec.clone(), checkpoint());
         let saved = record(&driver.head(ask.conn, status, &[]));

@@ -26,7 +26,7 @@ pub(crate) enum TicketV1 {
         progress: Box<CheckpointV1>,
     },
     Upload {
-        asked: UploadV1,
+        asked: Box<UploadV1>,
     },
 }
 
@@ -68,7 +68,9 @@ impl From<&Ticket> for TicketV1 {
                 asked: Box::new(spec.into()),
                 progress: Box::new(checkpoint.into()),
             },
-            Ticket::Upload(spec) => Self::Upload { asked: spec.into() },
+            Ticket::Upload(spec) => Self::Upload {
+                asked: Box::new(spec.into()),
+            },
         }
     }
 }
@@ -81,7 +83,7 @@ impl TryFrom<TicketV1> for Ticket {
             TicketV1::Download { asked, progress } => {
                 Self::Download(DownloadSpec::try_from(*asked)?, (*progress).try_into()?)
             }
-            TicketV1::Upload { asked } => Self::Upload(UploadSpec::try_from(asked)?),
+            TicketV1::Upload { asked } => Self::Upload(UploadSpec::try_from(*asked)?),
         })
     }
 }

@@ -252,6 +252,8 @@ const fn session_of(change: &Change) -> &SessionId {
         Change::PutSession { id, .. } => id,
         Change::Register { session, .. }
         | Change::SetDesired { session, .. }
+        | Change::Adjust { session, .. }
+        | Change::DecideBegin { session, .. }
         | Change::Record { session, .. }
         | Change::Close { session, .. }
         | Change::Acknowledge { session, .. }

@@ -3,6 +3,7 @@
 
 mod ending;
 mod registering;
+mod scheduling;
 
 use std::collections::HashMap;
 
@@ -85,6 +86,16 @@ impl Batch<'_> {
                 task,
                 desired,
             } => self.set_desired(session, *task, *desired),
+            Change::Adjust {
+                session,
+                task,
+                adjustment,
+            } => self.adjust(session, *task, *adjustment),
+            Change::DecideBegin {
+                session,
+                task,
+                decision,
+            } => self.decide_begin(session, *task, decision),
             Change::Record {
                 session,
                 task,

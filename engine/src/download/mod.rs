@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
+use crate::checkpoint::{Checkpoint, Part, Retry, SpanRecord, Stage};
 use crate::checksum::Digest;
 use crate::download::cadence::Cadence;
 use crate::download::connection::Connection;
@@ -34,6 +34,7 @@ use crate::http::validator::Validator;
 use crate::limits::CONNECTIONS_MAX;
 use crate::resume;
 use crate::retry::Jitter;
+use crate::schedule::resource_deadline;
 use crate::session::SessionRules;
 use crate::span::Spans;
 use crate::task::{Desired, DownloadSpec, Finished, Outcome, Phase};
@@ -61,7 +62,7 @@ pub struct Start {
 pub struct Download {
     spec: DownloadSpec,
     rules: Arc<SessionRules>,
-    created_at: Timestamp,
+    deadline: Timestamp,
     desired: Desired,
     now: Timestamp,
     jitter: Jitter,
@@ -152,10 +153,12 @@ impl Download {
     #[must_use]
     pub fn new(start: Start, now: Timestamp) -> Self {
         let wanted = start.spec.connections.clamp(1, CONNECTIONS_MAX);
+        let begin = start.spec.options.earliest_begin;
+        let deadline = resource_deadline(start.created_at, begin, &start.rules);
         let mut machine = Self {
             spec: start.spec,
             rules: start.rules,
-            created_at: start.created_at,
+            deadline,
             desired: start.desired,
             now,
             jitter: Jitter::new(start.seed),
@@ -232,9 +235,8 @@ impl Download {
         }
         let dirty = self.unrecorded_bytes();
         let unsynced = self.spans.written_bytes() - self.spans.synced_bytes();
-        let deadline = self.created_at.after(self.rules.timeout_for_resource);
         [
-            Some(deadline),
+            Some(self.deadline),
             self.reopen_at,
             self.cadence.record_due(dirty),
             self.cadence.sync_due(unsynced),
@@ -270,7 +272,10 @@ impl Download {
 
     fn checkpoint(&self, leave: &Leave) -> Checkpoint {
         let (stage, retry) = match leave {
-            Leave::Retry(at, cause) => (Stage::Transferring, Some((*at, cause.clone()))),
+            Leave::Retry(at, cause) => {
+                let (at, delay, cause) = (*at, at.since(self.now), cause.clone());
+                (Stage::Transferring, Some(Retry { at, delay, cause }))
+            }
             Leave::Authorization => (Stage::AwaitingAuthorization, None),
             Leave::Suspend | Leave::Fail(_) | Leave::FailAndDiscard(_) | Leave::Cancel => {
                 (Stage::Transferring, None)
@@ -316,7 +321,7 @@ impl Download {
     /// What must be true after every input, done in one place.
     fn maintain(&mut self) {
         if self.step == Step::Fetching {
-            if self.now >= self.created_at.after(self.rules.timeout_for_resource) {
+            if self.now >= self.deadline {
                 return self.fail(Failure::new(
                     FailureKind::ResourceTimedOut,
                     "the time for the whole resource ran out; start it again with a longer one",

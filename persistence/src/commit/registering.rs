@@ -2,6 +2,7 @@
 
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Spec};
 use longhaul_engine::time::Timestamp;
@@ -23,10 +24,10 @@ pub(super) struct Registration<'a> {
 }
 
 /// The task that claimed a destination last.
-struct Holder {
-    session: SessionId,
-    task: TaskId,
-    state: StateV1,
+pub(super) struct Holder {
+    pub(super) session: SessionId,
+    pub(super) task: TaskId,
+    pub(super) state: StateV1,
 }
 
 impl Batch<'_> {
@@ -61,6 +62,8 @@ impl Batch<'_> {
             desired: request.desired.into(),
             created_at_ms: request.created_at.as_unix_ms(),
             host: host_key(request.spec.url()),
+            schedule: Schedule::from(request.spec.options()).into(),
+            has_begun: false,
             ended: None,
         })?;
         let session = request.session.as_str().to_owned();
@@ -117,8 +120,11 @@ impl Batch<'_> {
         if !is_same {
             self.tables.tasks.insert(key, asked.as_slice())?;
         }
-        if state.ended.is_none() && state.desired != request.desired.into() {
+        let schedule = Schedule::from(request.spec.options()).into();
+        let is_current = state.desired == request.desired.into() && state.schedule == schedule;
+        if state.ended.is_none() && !is_current {
             state.desired = request.desired.into();
+            state.schedule = schedule;
             self.put_state(&session, task, &state)?;
         }
         Ok(Effect::Adopted {
@@ -127,7 +133,7 @@ impl Batch<'_> {
         })
     }
 
-    fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {
+    pub(super) fn holder(&self, claim: &[u8]) -> Result<Option<Holder>, Trouble> {
         let Some(row) = self.tables.targets.get(claim)? else {
             return Ok(None);
         };

@@ -8,6 +8,7 @@ mod event;
 mod meta;
 mod metrics;
 mod options;
+mod schedule;
 mod session;
 mod state;
 mod target;

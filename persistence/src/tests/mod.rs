@@ -8,4 +8,5 @@ mod records;
 mod registering;
 mod samples;
 mod scenario;
+mod scheduling;
 mod strategies;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, ValidityToken,
 };
 use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
@@ -304,7 +304,12 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         option::of(any::<u16>()),
     );
     let whole = (stage, validator, digests(), option::of(text()));
-    let retry = option::of((timestamp(), failure()));
+    let retry = (timestamp(), any::<u32>(), failure()).prop_map(|(at, delay_ms, cause)| Retry {
+        at,
+        delay: Duration::from_millis(delay_ms.into()),
+        cause,
+    });
+    let retry = option::of(retry);
     (whole, option::of(part), vec(span(), 0..5), numbers, retry).prop_map(
         |(whole, part, spans, numbers, retry)| Checkpoint {
             stage: whole.0,

@@ -237,6 +237,8 @@ impl World {
             | State::Stopping
             | State::Cancelling
             | State::Waiting(_)
+            | State::Held(_)
+            | State::AwaitingBegin
             | State::AwaitingAuthorization
             | State::Suspended
             | State::Ended => {}
@@ -278,6 +280,9 @@ impl World {
             }
             (State::Running | State::Stopping | State::Cancelling, _) => {
                 panic!("the machine waits for nothing: {:?}", self.life);
+            }
+            (State::Held(_) | State::AwaitingBegin, _) => {
+                panic!("no task here asks for a time or a condition")
             }
             (State::Queued | State::Suspended | State::Ended, _) => {}
         }

@@ -1,8 +1,12 @@
 //! Starting and stopping an engine.
 
+mod scheduling;
+
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use longhaul_actors::conditions::ConditionSource;
 use longhaul_actors::handle::{EngineHandle, EngineOptions};
 
 use crate::{Error, Session, SessionConfiguration};
@@ -29,11 +33,22 @@ pub struct Engine {
 }
 
 /// How an engine is to be started; made by [`Engine::builder`].
-#[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct EngineBuilder {
     state_dir: PathBuf,
     worker_threads: usize,
+    tasks_max: Option<u32>,
+    conditions: Option<Box<dyn ConditionSource>>,
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("state_dir", &self.state_dir)
+            .field("worker_threads", &self.worker_threads)
+            .field("tasks_max", &self.tasks_max)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -44,6 +59,8 @@ impl Engine {
         EngineBuilder {
             state_dir,
             worker_threads: WORKER_THREADS_DEFAULT,
+            tasks_max: None,
+            conditions: None,
         }
     }
 
@@ -104,6 +121,8 @@ impl EngineBuilder {
         let options = EngineOptions {
             state_dir,
             workers: self.worker_threads,
+            tasks_max: self.tasks_max,
+            conditions: self.conditions,
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

@@ -73,6 +73,7 @@ mod engine;
 mod error;
 mod events;
 mod header;
+mod options;
 mod proxy;
 mod request;
 mod session;
@@ -86,8 +87,11 @@ pub use request::DownloadRequest;
 pub use session::Session;
 pub use task::{DownloadTask, TaskSnapshot};
 
+pub use longhaul_actors::conditions::{ConditionReporter, ConditionSource};
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::conditions::Conditions;
+pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
 pub use longhaul_engine::http::authorization::Credentials;
@@ -101,12 +105,13 @@ pub use longhaul_engine::task::{
     Progress, QueueReason, TaskState, Uploaded,
 };
 pub use longhaul_engine::time::Timestamp;
+pub use longhaul_engine::why::{RateDelay, RateScope, Why};
 
 /// Limits that a caller may want to know before it asks.
 pub mod limits {
     pub use longhaul_engine::limits::{
-        CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
-        RETRY_AFTER_MAX, SESSION_ID_BYTES_MAX,
+        CONNECTIONS_MAX, DESCRIPTION_BYTES_MAX, NOTIFICATION_TITLE_BYTES_MAX, REDIRECTS_MAX,
+        REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX, RETRY_AFTER_MAX, SESSION_ID_BYTES_MAX,
     };
 }
 

@@ -1,5 +1,7 @@
 //! A session: a named group of tasks, found again by its name.
 
+mod scheduling;
+
 use longhaul_actors::handle::SessionHandle;
 use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_engine::task::DownloadSpec;

@@ -1,5 +1,7 @@
 //! The handle of one task, and a task as it was at one moment.
 
+mod scheduling;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,5 +1,8 @@
 //! The handles that the face of the library is built on: `Send + Sync`, for any executor.
 
+mod options;
+mod scheduling;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +15,11 @@ use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
+use longhaul_engine::why::RateDelay;
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::options::EngineOptions;
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
@@ -25,15 +30,6 @@ use crate::session::{
 };
 use crate::slot::{Gone, SlotRef};
 use crate::threads;
-
-/// How an engine is started.
-#[derive(Clone, Debug)]
-pub struct EngineOptions {
-    /// The state directory; made with mode 0700 when it is missing.
-    pub state_dir: PathBuf,
-    /// Threads that run transfers; at least 2 are used.
-    pub workers: usize,
-}
 
 /// Why an engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +103,8 @@ pub struct TaskView {
     pub progress: Progress,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
+    /// The rate limit that holds its bytes back now.
+    pub slowed_by: Option<RateDelay>,
 }
 
 /// A running engine. Cloning it gives another handle of the same engine; when the last one is

@@ -11,6 +11,7 @@ compile_error!("longhaul restarts what panics: build it with panic = \"unwind\""
 mod attachment;
 mod blocks;
 mod child;
+pub mod conditions;
 pub mod fault;
 mod feed;
 pub mod file;
@@ -20,6 +21,7 @@ pub mod net;
 mod notifier;
 mod registry;
 mod root;
+mod scheduling;
 mod session;
 mod slot;
 mod threads;

@@ -17,6 +17,7 @@ use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::{CallError, StartError};
 use crate::notifier::{NotifierActor, Subscribers};
 use crate::registry::RegistryActor;
+use crate::scheduling::Scheduling;
 use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
 use crate::world::World;
@@ -58,6 +59,7 @@ pub(crate) struct Doors {
     pub(crate) notifier: SlotRef<NotifierActor>,
     pub(crate) subscribers: Subscribers,
     pub(crate) attachments: Attachments,
+    pub(crate) scheduling: Scheduling,
 }
 
 pub(crate) struct Root {
@@ -116,6 +118,7 @@ impl Root {
             notifier: self.notifier.reference(),
             subscribers: self.subscribers.clone(),
             attachments: self.world.attachments.clone(),
+            scheduling: self.world.scheduling.clone(),
         }
     }
 

@@ -11,10 +11,12 @@ use tokio::sync::oneshot;
 use tokio::sync::{mpsc, watch};
 
 use crate::child::Place;
+use crate::conditions::LinuxConditions;
 use crate::file::lock::{AcquireError, StateDir};
 use crate::handle::{EngineHandle, EngineOptions, StartError, Stopped};
 use crate::net::{Dial, TcpDial};
 use crate::root::{Doors, Request, Root};
+use crate::scheduling::Scheduling;
 use crate::time::Clock;
 use crate::world::{World, WorldParts};
 
@@ -34,7 +36,16 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
     let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
-    let run = move || control(directory, workers, inbox, &ready, &stop);
+    let source = options
+        .conditions
+        .unwrap_or_else(|| Box::new(LinuxConditions::default()));
+    let scheduling = Scheduling::new(options.tasks_max, Some(source));
+    let threads = Threads {
+        directory,
+        workers,
+        scheduling,
+    };
+    let run = move || control(threads, inbox, &ready, &stop);
     thread::Builder::new()
         .name("longhaul".to_owned())
         .spawn(run)
@@ -56,18 +67,29 @@ fn not_acquired(error: AcquireError) -> StartError {
 
 type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
 
-/// The control thread, from the start of the system to its end.
-fn control(
+/// What the control thread is given.
+struct Threads {
     directory: StateDir,
     workers: usize,
+    scheduling: Scheduling,
+}
+
+/// The control thread, from the start of the system to its end.
+fn control(
+    threads: Threads,
     inbox: mpsc::UnboundedReceiver<Request>,
     ready: &Ready,
     stop: &watch::Sender<Option<Stopped>>,
 ) {
+    let Threads {
+        directory,
+        workers,
+        scheduling,
+    } = threads;
     let system = System::new();
     let (arbiters, reason) = system.block_on(async {
         let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
-        let world = world(&directory, &arbiters);
+        let world = world(&directory, &arbiters).with_scheduling(scheduling);
         let reason = serve(world, inbox, ready).await;
         (arbiters, reason)
     });

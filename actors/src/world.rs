@@ -9,6 +9,7 @@ use crate::attachment::Attachments;
 use crate::blocks::Blocks;
 use crate::child::Place;
 use crate::net::Dial;
+use crate::scheduling::Scheduling;
 use crate::time::Clock;
 
 /// Makes the way to the network for the arbiter that calls it.
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) make_dial: MakeDial,
     pub(crate) blocks: Blocks,
     pub(crate) attachments: Attachments,
+    pub(crate) scheduling: Scheduling,
 }
 
 /// What a world is made of.
@@ -56,7 +58,13 @@ impl World {
             make_dial: parts.make_dial,
             blocks: Blocks::default(),
             attachments: Attachments::default(),
+            scheduling: Scheduling::new(None, None),
         }
+    }
+
+    /// The same with other limits and another source of conditions.
+    pub(crate) fn with_scheduling(self, scheduling: Scheduling) -> Self {
+        Self { scheduling, ..self }
     }
 
     /// The place of the next transfer: the workers in turn.

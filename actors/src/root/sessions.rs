@@ -23,7 +23,7 @@ const TASKS_PAGE: usize = 10_000;
 pub(super) struct OpenSession {
     pub(super) slot: Slot<SessionActor>,
     rules: Arc<SessionRules>,
-    limiter: Option<Arc<Limiter>>,
+    limiter: Arc<Limiter>,
     pub(super) child: Option<(u64, ChildGuard)>,
     budget: RestartBudget,
 }
@@ -61,9 +61,7 @@ impl Root {
         if let Some(Err(error)) = answers.into_iter().next() {
             return Err(NotDone::Failed(error.to_string()));
         }
-        let limiter = rules
-            .rate_limit_bytes
-            .map(|rate| Arc::new(Limiter::new(rate)));
+        let limiter = Arc::new(Limiter::new(rules.rate_limit_bytes));
         let open = OpenSession {
             slot: Slot::new(),
             rules: Arc::new(rules.clone()),
@@ -146,7 +144,7 @@ impl Root {
         let parts = SessionParts {
             id: id.clone(),
             rules: Arc::clone(&session.rules),
-            limiter: session.limiter.clone(),
+            limiter: Arc::clone(&session.limiter),
             world: self.world.clone(),
             registry: self.registry.reference(),
             notifier: self.notifier.reference(),

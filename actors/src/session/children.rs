@@ -10,25 +10,31 @@ use longhaul_engine::lifecycle::{Event, State};
 use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
 
-use super::{Child, PlaceHeld, SessionActor};
+use super::{Child, Launch, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::fault;
 use crate::file::discard::discard_unrecorded;
+use crate::limiter::{Limiter, Limits};
 use crate::notifier::TaskNews;
 use crate::registry::{Apply, NotStored, ReadTask};
 use crate::transfer::{Live, TransferActor, TransferParts, Want};
 
 impl SessionActor {
-    pub(super) fn launch(
-        &mut self,
-        task: TaskId,
-        desired: Desired,
-        place: PlaceHeld,
-        context: &Context<Self>,
-    ) {
+    pub(super) fn launch(&mut self, task: TaskId, order: Launch, context: &Context<Self>) {
         fault::point("session.launch");
+        let Launch {
+            desired,
+            place,
+            engine_place,
+        } = order;
         let Some(entry) = self.tasks.get_mut(&task) else {
             return;
+        };
+        entry.has_begun |= desired == Desired::Running;
+        let limits = Limits {
+            task: Arc::new(Limiter::new(entry.schedule.rate_limit_bytes)),
+            session: Arc::clone(&self.parts.limiter),
+            engine: Arc::clone(&self.parts.world.scheduling.limiter),
         };
         debug_assert!(entry.child.is_none(), "one live child per task");
         let launch = self.next_launch;
@@ -41,6 +47,7 @@ impl SessionActor {
             desired,
             is_first: std::mem::take(&mut entry.is_new),
             live: Arc::clone(&live),
+            limits: limits.clone(),
             parent: context.address(),
         };
         let parent = context.address();
@@ -68,6 +75,8 @@ impl SessionActor {
             live,
             told: desired,
             place,
+            engine_place,
+            limits,
             _guard: guard,
         }));
     }
@@ -132,6 +141,7 @@ impl SessionActor {
                 }
             }
             Some(Exit::Retry { at, cause }) => {
+                self.check_clock(context);
                 self.tell_phase(task, Phase::WaitingToRetry { at, cause });
                 self.happened(task, Event::ChildRetries(at), context);
             }
@@ -152,7 +162,7 @@ impl SessionActor {
         }
     }
 
-    fn tell_phase(&self, task: TaskId, phase: Phase) {
+    pub(super) fn tell_phase(&self, task: TaskId, phase: Phase) {
         if let Some(notifier) = self.parts.notifier.current() {
             let session = self.parts.id.clone();
             notifier.do_send(TaskNews {
@@ -296,6 +306,7 @@ impl Handler<PlaceReleased> for SessionActor {
         };
         if child.launch == message.launch && child.place == PlaceHeld::Running {
             child.place = PlaceHeld::Finishing;
+            child.engine_place = None;
             self.finishing += 1;
             let host = Arc::clone(&entry.host);
             self.queue.release(&host);

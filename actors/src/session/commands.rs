@@ -5,12 +5,14 @@ use actix::{
 };
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::{Event, State};
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Spec};
+use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
 use tokio::sync::oneshot;
 
-use super::SessionActor;
+use super::{NewTask, SessionActor};
 use crate::fault;
 use crate::handle::{CallError, RefusedStart};
 use crate::registry::{Answer, Apply, NotStored};
@@ -30,8 +32,16 @@ impl Handler<StartTasks> for SessionActor {
     fn handle(&mut self, message: StartTasks, _: &mut Self::Context) -> Self::Result {
         fault::point("session.start");
         let created_at = self.parts.world.clock.now();
-        let StartTasks { specs, adopt } = message;
-        let hosts: Vec<String> = specs.iter().map(|spec| host_key(spec.url())).collect();
+        let StartTasks { mut specs, adopt } = message;
+        if self.parts.world.scheduling.is_background() {
+            for spec in &mut specs {
+                spec.options_mut().is_discretionary = true;
+            }
+        }
+        let asked: Vec<Asked> = specs
+            .iter()
+            .map(|spec| Asked::new(spec, created_at))
+            .collect();
         let session = self.parts.id.clone();
         let changes: Vec<Change> = specs
             .into_iter()
@@ -55,8 +65,8 @@ impl Handler<StartTasks> for SessionActor {
                     fault::point("session.registered");
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
                     let mut started = Vec::with_capacity(answers.len());
-                    for (answer, host) in answers.into_iter().zip(&hosts) {
-                        started.push(session.registered(answer, host, context)?);
+                    for (answer, asked) in answers.into_iter().zip(&asked) {
+                        started.push(session.registered(answer, asked, context)?);
                     }
                     session.maintain(context);
                     Ok(started)
@@ -65,24 +75,47 @@ impl Handler<StartTasks> for SessionActor {
     }
 }
 
+/// What the session keeps of a request while it is recorded.
+struct Asked {
+    host: String,
+    schedule: Schedule,
+    created_at: Timestamp,
+}
+
+impl Asked {
+    fn new(spec: &Spec, created_at: Timestamp) -> Self {
+        Self {
+            host: host_key(spec.url()),
+            schedule: Schedule::from(spec.options()),
+            created_at,
+        }
+    }
+}
+
 impl SessionActor {
     fn registered(
         &mut self,
         answer: Answer,
-        host: &str,
+        asked: &Asked,
         context: &mut Context<Self>,
     ) -> Result<Result<TaskId, RefusedStart>, CallError> {
         match answer {
             Ok(Effect::Registered(task)) => {
-                self.insert(task, host, State::Queued);
-                if let Some(entry) = self.tasks.get_mut(&task) {
-                    entry.is_new = true;
-                }
+                let new = NewTask {
+                    host: &asked.host,
+                    state: State::Queued,
+                    schedule: asked.schedule,
+                    created_at: asked.created_at,
+                    has_begun: false,
+                    is_new: true,
+                };
+                self.insert(task, new);
                 Ok(Ok(task))
             }
             Ok(Effect::Adopted { task, is_changed }) => {
                 if is_changed {
                     self.relaunch(task);
+                    self.reschedule(task, asked.schedule, context);
                 }
                 if self.tasks.contains_key(&task) {
                     self.happened(task, Event::Want(Desired::Running), context);

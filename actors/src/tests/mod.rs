@@ -1,10 +1,11 @@
 //! Whole engines on one thread, under virtual time, against a server in memory.
 
-mod bench;
+pub(crate) mod bench;
 mod downloads;
 mod facts;
 mod limits;
 mod matrix;
 mod restarts;
+mod scheduling;
 mod server;
 mod wishes;

@@ -26,6 +26,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use crate::fault;
 use crate::file::part::PartFile;
+use crate::limiter::Limits;
 use crate::notifier::TaskNews;
 use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
@@ -48,6 +49,7 @@ pub(crate) struct TransferParts {
     /// No transfer ever ran for the task.
     pub(crate) is_first: bool,
     pub(crate) live: Arc<Live>,
+    pub(crate) limits: Limits,
     pub(crate) parent: Addr<SessionActor>,
 }
 

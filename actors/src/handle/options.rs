@@ -1,0 +1,28 @@
+//! How an engine is started.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::conditions::ConditionSource;
+
+/// How an engine is started.
+pub struct EngineOptions {
+    /// The state directory; made with mode 0700 when it is missing.
+    pub state_dir: PathBuf,
+    /// Threads that run transfers; at least 2 are used.
+    pub workers: usize,
+    /// Tasks that run at once in all sessions together; `None` leaves it to the sessions.
+    pub tasks_max: Option<u32>,
+    /// Who knows what network and power are like; `None` asks the system.
+    pub conditions: Option<Box<dyn ConditionSource>>,
+}
+
+impl fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("state_dir", &self.state_dir)
+            .field("workers", &self.workers)
+            .field("tasks_max", &self.tasks_max)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,498 @@
+//! When tasks run: their time, their order, network and power, and the clock.
+
+use std::time::Duration;
+
+use longhaul_engine::conditions::Conditions;
+use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
+use longhaul_engine::failure::FailureKind;
+use longhaul_engine::id::TaskId;
+use longhaul_engine::safe_url::parse_http_url;
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{
+    Adjustment, Constraint, Desired, DownloadSpec, Outcome, Phase, Priority, QueueReason,
+    TaskOptions,
+};
+use longhaul_engine::time::Timestamp;
+
+use super::bench::{Bench, content, session, session_with, start, start_one, until, virtual_time};
+use super::server::Answer;
+use crate::fault;
+use crate::handle::{EngineHandle, SessionHandle};
+
+const PAUSE: Duration = Duration::from_millis(20);
+const METERED: Conditions = Conditions {
+    is_online: None,
+    is_metered: Some(true),
+    is_constrained: None,
+    is_on_battery: None,
+};
+const ON_BATTERY: Conditions = Conditions {
+    is_metered: Some(false),
+    is_on_battery: Some(true),
+    ..METERED
+};
+
+fn with(spec: DownloadSpec, options: TaskOptions) -> DownloadSpec {
+    DownloadSpec { options, ..spec }
+}
+
+fn discretionary() -> TaskOptions {
+    TaskOptions {
+        is_discretionary: true,
+        ..TaskOptions::default()
+    }
+}
+
+fn begins_at(at: Timestamp) -> TaskOptions {
+    TaskOptions {
+        earliest_begin: Some(at),
+        ..TaskOptions::default()
+    }
+}
+
+async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
+    session.view(task).await.expect("a view").phase
+}
+
+async fn until_phase(session: &SessionHandle, task: TaskId, expected: &Phase) {
+    until(async || phase(session, task).await == *expected).await;
+}
+
+async fn stop(engine: EngineHandle) {
+    engine.shutdown().await;
+}
+
+#[test]
+fn a_task_whose_condition_breaks_stops_and_goes_on_with_its_bytes_when_it_is_met_again() {
+    virtual_time(async {
+        let bench = Bench::new();
+        bench.server.put("a/f", &content(2_000_000, 1), PAUSE, &[]);
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let task = start_one(&session, with(bench.spec("a/f"), discretionary())).await;
+        for (conditions, constraint) in [
+            (METERED, Constraint::Unmetered),
+            (ON_BATTERY, Constraint::Power),
+        ] {
+            let before = bench.server.sent_bytes("a/f");
+            until(async || bench.server.sent_bytes("a/f") > before + 300_000).await;
+            let flipped = bench.elapsed();
+            engine.set_conditions(conditions);
+            let held = Phase::Queued(QueueReason::Unmet(constraint));
+            until_phase(&session, task, &held).await;
+            assert!(bench.elapsed() - flipped < Duration::from_secs(1));
+            let requests = bench.server.seen("a/f").len();
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            assert_eq!(bench.server.seen("a/f").len(), requests, "nothing is asked");
+            assert_eq!(phase(&session, task).await, held);
+            let flipped = bench.elapsed();
+            engine.set_conditions(Conditions::default());
+            until(async || bench.server.seen("a/f").len() > requests).await;
+            assert!(bench.elapsed() - flipped < Duration::from_secs(1));
+        }
+        let outcome = session.outcome(task).await;
+        assert_eq!(outcome, Ok(bench.finished("f", 2_000_000)));
+        let sent = bench.server.sent_bytes("a/f");
+        assert!(sent < 2_000_000 + 2 * 400_000, "{sent} bytes were sent");
+    });
+}
+
+#[test]
+fn a_held_task_leaves_its_place_to_others_and_survives_a_restart() {
+    virtual_time(async {
+        let bench = Bench::new();
+        for at in ["a/held", "a/plain"] {
+            bench.server.put(at, &content(1000, 2), PAUSE, &[]);
+        }
+        let rules = SessionRules {
+            tasks_max: 1,
+            ..SessionRules::default()
+        };
+        let engine = bench.engine().await;
+        engine.set_conditions(METERED);
+        let first = session_with(&engine, "s", rules.clone()).await;
+        let specs = vec![
+            with(bench.spec("a/held"), discretionary()),
+            bench.spec("a/plain"),
+        ];
+        let tasks = start(&first, specs).await;
+        assert_eq!(
+            first.outcome(tasks[1]).await,
+            Ok(bench.finished("plain", 1000))
+        );
+        stop(engine).await;
+        let engine = bench.engine().await;
+        engine.set_conditions(ON_BATTERY);
+        let second = session_with(&engine, "s", rules).await;
+        let held = Phase::Queued(QueueReason::Unmet(Constraint::Power));
+        until_phase(&second, tasks[0], &held).await;
+        let why = second.why(tasks[0]).await.expect("a reason").to_string();
+        assert!(why.contains("battery"), "{why}");
+        engine.set_conditions(Conditions::default());
+        assert_eq!(
+            second.outcome(tasks[0]).await,
+            Ok(bench.finished("held", 1000))
+        );
+    });
+}
+
+#[test]
+fn what_is_begun_in_the_background_is_discretionary_for_its_whole_life() {
+    virtual_time(async {
+        let bench = Bench::new();
+        for at in ["a/back", "a/front"] {
+            bench.server.put(at, &content(1000, 3), PAUSE, &[]);
+        }
+        let engine = bench.engine().await;
+        engine.set_conditions(METERED);
+        let first = session(&engine, "s").await;
+        engine.set_background(true);
+        let back = start_one(&first, bench.spec("a/back")).await;
+        engine.set_background(false);
+        let front = start_one(&first, bench.spec("a/front")).await;
+        assert_eq!(
+            first.outcome(front).await,
+            Ok(bench.finished("front", 1000))
+        );
+        stop(engine).await;
+        let engine = bench.engine().await;
+        engine.set_conditions(METERED);
+        let second = session(&engine, "s").await;
+        let held = Phase::Queued(QueueReason::Unmet(Constraint::Unmetered));
+        until_phase(&second, back, &held).await;
+    });
+}
+
+#[test]
+fn a_held_task_fails_when_its_time_for_the_resource_is_over() {
+    virtual_time(async {
+        let bench = Bench::new();
+        bench.server.put("a/f", &content(1000, 4), PAUSE, &[]);
+        let engine = bench.engine().await;
+        engine.set_conditions(METERED);
+        let rules = SessionRules {
+            timeout_for_resource: Duration::from_secs(100),
+            ..SessionRules::default()
+        };
+        let session = session_with(&engine, "s", rules).await;
+        let task = start_one(&session, with(bench.spec("a/f"), discretionary())).await;
+        let outcome = session.outcome(task).await.expect("an outcome");
+        let Outcome::Failed(failure) = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(failure.kind(), FailureKind::ResourceTimedOut);
+        let elapsed = bench.elapsed();
+        assert!(elapsed >= Duration::from_secs(100), "{elapsed:?}");
+        assert!(elapsed < Duration::from_secs(101), "{elapsed:?}");
+        assert_eq!(bench.server.seen("a/f"), [], "nothing was asked");
+    });
+}
+
+#[test]
+fn a_task_begins_at_its_time_also_after_a_restart_and_not_before() {
+    virtual_time(async {
+        let bench = Bench::new();
+        bench.server.put("a/f", &content(1000, 5), PAUSE, &[]);
+        let at = bench.now().after(Duration::from_secs(900));
+        let engine = bench.engine().await;
+        let first = session(&engine, "s").await;
+        let task = start_one(&first, with(bench.spec("a/f"), begins_at(at))).await;
+        let waits = Phase::Queued(QueueReason::NotBefore(at));
+        assert_eq!(phase(&first, task).await, waits);
+        first.want(task, Desired::Running).await.expect("an answer");
+        assert_eq!(phase(&first, task).await, waits, "resume begins nothing");
+        stop(engine).await;
+        let engine = bench.engine().await;
+        let second = session(&engine, "s").await;
+        assert_eq!(second.outcome(task).await, Ok(bench.finished("f", 1000)));
+        let elapsed = bench.elapsed();
+        assert!(elapsed >= Duration::from_secs(900), "{elapsed:?}");
+        assert!(elapsed < Duration::from_secs(901), "{elapsed:?}");
+    });
+}
+
+#[test]
+fn an_earliest_begin_moves_with_the_clock() {
+    virtual_time(async {
+        let bench = Bench::new();
+        bench.server.put("a/f", &content(1000, 6), PAUSE, &[]);
+        let at = bench.now().after(Duration::from_secs(1000));
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let task = start_one(&session, with(bench.spec("a/f"), begins_at(at))).await;
+        bench.shift.set(-100_000);
+        tokio::time::sleep(Duration::from_secs(1001)).await;
+        let waits = Phase::Queued(QueueReason::NotBefore(at));
+        assert_eq!(phase(&session, task).await, waits);
+        bench.shift.set(200_000);
+        assert_eq!(session.outcome(task).await, Ok(bench.finished("f", 1000)));
+        assert!(bench.elapsed() < Duration::from_secs(1002));
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_retry_wait_longer() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let script = [Answer::Later(100), Answer::Later(100)];
+        bench.server.put("a/f", &content(1000, 7), PAUSE, &script);
+        let engine = bench.engine().await;
+        let first = session(&engine, "s").await;
+        let task = start_one(&first, bench.spec("a/f")).await;
+        until(async || bench.server.seen("a/f").len() == 1).await;
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        bench.shift.set(-86_400_000);
+        until(async || bench.server.seen("a/f").len() == 2).await;
+        let elapsed = bench.elapsed();
+        assert!(elapsed >= Duration::from_secs(99), "{elapsed:?}");
+        assert!(elapsed < Duration::from_secs(103), "{elapsed:?}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop(engine).await;
+        bench.shift.set(-86_400_000);
+        let engine = bench.engine().await;
+        let second = session(&engine, "s").await;
+        assert_eq!(second.outcome(task).await, Ok(bench.finished("f", 1000)));
+        let elapsed = bench.elapsed();
+        assert!(elapsed < Duration::from_secs(206), "{elapsed:?}");
+    });
+}
+
+#[test]
+fn many_delayed_tasks_wake_the_session_for_the_due_ones_only() {
+    const TASKS: usize = 100_000;
+    virtual_time(async {
+        let bench = Bench::new();
+        let due = [10, 20, 20, 30].map(Duration::from_secs);
+        for number in 0..due.len() {
+            let at = format!("a/{number}");
+            bench.server.put(&at, &content(100, number), PAUSE, &[]);
+        }
+        let now = bench.now();
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let delayed = |number: usize| {
+            let delay = due.get(number).copied();
+            let far = Duration::from_secs(1_000_000 + u64::try_from(number).expect("small"));
+            let at = now.after(delay.unwrap_or(far));
+            with(bench.spec(&format!("a/{number}")), begins_at(at))
+        };
+        let tasks = start(&session, (0..TASKS).map(delayed).collect()).await;
+        fault::arm(fault::Plan::default());
+        for (number, task) in tasks.iter().take(due.len()).enumerate() {
+            let name = number.to_string();
+            assert_eq!(session.outcome(*task).await, Ok(bench.finished(&name, 100)));
+        }
+        tokio::time::sleep(Duration::from_secs(3000)).await;
+        let hits = fault::hits();
+        fault::disarm();
+        let count = |name| hits.iter().filter(|hit| **hit == name).count();
+        assert_eq!(count("session.wake"), 3, "one for each time that comes");
+        assert_eq!(count("session.launch"), due.len());
+    });
+}
+
+#[test]
+fn the_owner_of_a_delayed_task_is_asked_and_answered_once() {
+    virtual_time(async {
+        let bench = Bench::new();
+        for at in ["a/goes", "a/old", "b/new", "a/not"] {
+            bench.server.put(at, &content(1000, 8), PAUSE, &[]);
+        }
+        let at = bench.now().after(Duration::from_secs(60));
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let _delegate = session.attach();
+        let specs = ["a/goes", "a/old", "a/not"]
+            .map(|name| with(bench.spec(name), begins_at(at)))
+            .to_vec();
+        let tasks = start(&session, specs).await;
+        for task in &tasks {
+            until_phase(&session, *task, &Phase::AwaitingBegin).await;
+        }
+        assert!(bench.elapsed() >= Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let url = parse_http_url("http://b/new").expect("a url").url;
+        let headers = vec![("X-New".to_owned(), "1".to_owned())];
+        let decisions = [
+            DelayedRequest::ContinueLoading,
+            DelayedRequest::UseNewRequest(NewRequest { url, headers }),
+            DelayedRequest::Cancel,
+        ];
+        for (task, decision) in tasks.iter().zip(decisions) {
+            let answer = session.decide_begin(*task, decision.clone()).await;
+            assert_eq!(answer, Ok(Ok(())));
+            let again = session.decide_begin(*task, decision).await;
+            assert_eq!(again, Ok(Ok(())), "it does not wait for it any more");
+        }
+        assert_eq!(
+            session.outcome(tasks[0]).await,
+            Ok(bench.finished("goes", 1000))
+        );
+        assert_eq!(
+            session.outcome(tasks[1]).await,
+            Ok(bench.finished("old", 1000))
+        );
+        assert_eq!(session.outcome(tasks[2]).await, Ok(Outcome::Cancelled));
+        assert_eq!(bench.server.seen("a/old"), []);
+        assert_eq!(bench.server.seen("b/new").len(), 1);
+        assert_eq!(bench.server.seen("a/not"), []);
+    });
+}
+
+#[test]
+fn without_a_delegate_or_when_it_leaves_a_delayed_task_just_begins() {
+    virtual_time(async {
+        let bench = Bench::new();
+        for at in ["a/one", "a/two"] {
+            bench.server.put(at, &content(1000, 9), PAUSE, &[]);
+        }
+        let at = bench.now().after(Duration::from_secs(60));
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let one = start_one(&session, with(bench.spec("a/one"), begins_at(at))).await;
+        assert_eq!(session.outcome(one).await, Ok(bench.finished("one", 1000)));
+        let delegate = session.attach();
+        let two = start_one(&session, with(bench.spec("a/two"), begins_at(at))).await;
+        until_phase(&session, two, &Phase::AwaitingBegin).await;
+        drop(delegate);
+        assert_eq!(session.outcome(two).await, Ok(bench.finished("two", 1000)));
+        assert!(bench.elapsed() < Duration::from_secs(62));
+    });
+}
+
+#[test]
+fn a_higher_priority_goes_first_also_when_it_is_given_later() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let names = ["a/first", "a/low", "a/plain", "b/high", "a/raised"];
+        for at in names {
+            bench.server.put(at, &content(100_000, 10), PAUSE, &[]);
+        }
+        let engine = bench.engine().await;
+        let rules = SessionRules {
+            tasks_max: 1,
+            ..SessionRules::default()
+        };
+        let session = session_with(&engine, "s", rules).await;
+        let priorities = [
+            Priority::DEFAULT,
+            Priority::LOW,
+            Priority::DEFAULT,
+            Priority::HIGH,
+            Priority::LOW,
+        ];
+        let specs = names.iter().zip(priorities).map(|(at, priority)| {
+            let options = TaskOptions {
+                priority,
+                ..TaskOptions::default()
+            };
+            with(bench.spec(at), options)
+        });
+        let tasks = start(&session, specs.collect()).await;
+        let first = Adjustment::Priority(Priority::new(1.0));
+        session.adjust(tasks[4], first).await.expect("an answer");
+        let mut ended = Vec::new();
+        for index in [0, 4, 3, 2, 1] {
+            session.outcome(tasks[index]).await.expect("an outcome");
+            ended.push(bench.elapsed());
+        }
+        assert!(ended.is_sorted_by(|a, b| a < b), "{ended:?}");
+    });
+}
+
+#[test]
+fn no_more_tasks_run_at_once_than_the_engine_allows_and_sessions_take_turns() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let engine = bench.engine_with_places(2).await;
+        let mut waits = Vec::new();
+        for name in ["one", "two"] {
+            let session = session(&engine, name).await;
+            let ats: Vec<String> = (0..6)
+                .map(|number| format!("{name}/{name}{number}"))
+                .collect();
+            for at in &ats {
+                bench.server.put(at, &content(200_000, 11), PAUSE, &[]);
+            }
+            let tasks = start(&session, ats.iter().map(|at| bench.spec(at)).collect()).await;
+            waits.push((session, tasks));
+        }
+        let (session, tasks) = &waits[1];
+        assert_eq!(
+            phase(session, tasks[5]).await,
+            Phase::Queued(QueueReason::EngineLimit)
+        );
+        session.outcome(tasks[0]).await.expect("an outcome");
+        let view = waits[0].0.view(waits[0].1[5]).await.expect("a view");
+        assert_eq!(view.outcome, None, "the second session had to wait for all");
+        for (session, tasks) in &waits {
+            for task in tasks {
+                let outcome = session.outcome(*task).await;
+                assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?}");
+            }
+        }
+        assert_eq!(bench.server.all_open_max(), 2);
+    });
+}
+
+#[test]
+fn a_rate_limit_of_a_running_task_changes_at_once_and_is_recorded() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let none = Duration::ZERO;
+        bench.server.put("a/f", &content(1_000_000, 12), none, &[]);
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let slow = TaskOptions {
+            rate_limit_bytes: Some(10_000),
+            ..TaskOptions::default()
+        };
+        let task = start_one(&session, with(bench.spec("a/f"), slow)).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let view = session.view(task).await.expect("a view");
+        let received = view.progress.received_bytes;
+        assert!(
+            (180_000..=220_000).contains(&received),
+            "{received} bytes in 20 s"
+        );
+        let why = session.why(task).await.expect("a reason").to_string();
+        assert!(why.contains("10000 bytes per second"), "{why}");
+        let faster = Adjustment::RateLimit(Some(100_000));
+        session.adjust(task, faster).await.expect("an answer");
+        assert_eq!(
+            session.outcome(task).await,
+            Ok(bench.finished("f", 1_000_000))
+        );
+        let elapsed = bench.elapsed().as_secs_f64();
+        assert!((25.2..=30.8).contains(&elapsed), "{elapsed} s");
+        let spec = session.view(task).await.expect("a view").spec;
+        assert_eq!(spec.options().rate_limit_bytes, Some(100_000));
+    });
+}
+
+#[test]
+fn sessions_share_the_rate_of_the_engine() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let engine = bench.engine().await;
+        engine.set_rate_limit(Some(100_000));
+        let mut tasks = Vec::new();
+        for name in ["x", "y"] {
+            let at = format!("{name}/{name}");
+            let body = content(1_000_000, 13);
+            bench.server.put(&at, &body, Duration::ZERO, &[]);
+            let session = session(&engine, name).await;
+            session
+                .set_rate_limit(Some(80_000))
+                .await
+                .expect("an answer");
+            let task = start_one(&session, bench.spec(&at)).await;
+            tasks.push((session, task));
+        }
+        for (session, task) in &tasks {
+            session.outcome(*task).await.expect("an outcome");
+        }
+        let elapsed = bench.elapsed().as_secs_f64();
+        assert!((18.0..=22.0).contains(&elapsed), "{elapsed} s");
+    });
+}

@@ -42,6 +42,14 @@
 //! a [`Sequence`], and is told again after a restart until [`Session::acknowledge`]; each task has
 //! exactly one terminal fact. Progress and changes of phase are news, and a slow reader misses some.
 //!
+//! # When a task runs
+//!
+//! At once, as far as the limits of its session and of the engine allow; by priority. A request may
+//! ask for more: an [earliest begin](DownloadRequest::earliest_begin_date), or a network and power
+//! that suit it ([`DownloadRequest::is_discretionary`] and the like). A task whose condition breaks
+//! stops with its bytes recorded and goes on when it is met again; what nobody knows about network
+//! and power is good enough. [`DownloadTask::why`] says what a task waits for.
+//!
 //! # Surviving restarts
 //!
 //! After a kill, what had reached the file is not fetched again, up to one recording interval (1 MiB
@@ -87,7 +95,7 @@ pub use request::DownloadRequest;
 pub use session::Session;
 pub use task::{DownloadTask, TaskSnapshot};
 
-pub use longhaul_actors::conditions::{ConditionReporter, ConditionSource};
+pub use longhaul_actors::conditions::{ConditionReporter, ConditionSource, SystemConditions};
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
 pub use longhaul_engine::conditions::Conditions;

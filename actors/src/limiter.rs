@@ -221,7 +221,7 @@ mod tests {
                 (None, None, Some(2000), 50.0),
                 (Some(1000), Some(1000), Some(1000), 100.0),
                 (Some(500), Some(1000), Some(100_000), 200.0),
-                (Some(3), None, None, 100_000.0 / 3.0),
+                (Some(250), None, None, 400.0),
             ] {
                 let limits = limits(task, session, engine);
                 assert_near(pay(&limits, 100, 1000).await, expected_s);

@@ -13,4 +13,5 @@ mod commands;
 mod face;
 mod hostile;
 mod kill;
+mod scheduling;
 mod tidy;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{SelectAll, select_all};
 use longhaul_engine::conditions::Conditions;
+use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream, Proxy};
 
@@ -42,12 +43,16 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Connects to the system bus, which `DBUS_SYSTEM_BUS_ADDRESS` names or is at its usual place.
+    /// Connects to the bus at `address`, or to the system's, which `DBUS_SYSTEM_BUS_ADDRESS` names or
+    /// is at its usual place.
     ///
     /// # Errors
     /// When there is no bus. That a service is missing is no error.
-    pub(super) async fn connect() -> zbus::Result<Self> {
-        let connection = Connection::system().await?;
+    pub(super) async fn connect(address: Option<&str>) -> zbus::Result<Self> {
+        let connection = match address {
+            Some(address) => Builder::address(address).build().await?,
+            None => Connection::system().await?,
+        };
         let mut signals = Vec::new();
         for service in [&NETWORK, &POWER] {
             for rule in service.rules()? {

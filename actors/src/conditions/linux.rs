@@ -19,20 +19,34 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Asks NetworkManager and UPower, and the kernel about power when UPower is missing. What nobody
 /// answers is unknown; no bus is no error.
 #[derive(Debug, Default)]
-pub(crate) struct LinuxConditions {
+pub struct SystemConditions {
+    /// `None` is the system's.
+    bus: Option<String>,
     files: SystemFiles,
     watch: Option<AbortHandle>,
 }
 
-impl ConditionSource for LinuxConditions {
-    /// To be called within a runtime, as the engine does.
+impl SystemConditions {
+    /// The same on another bus than the system's: its address as D-Bus writes it, such as
+    /// `unix:path=/run/bus`.
+    #[must_use]
+    pub fn on_bus(address: &str) -> Self {
+        Self {
+            bus: Some(address.to_owned()),
+            files: SystemFiles::default(),
+            watch: None,
+        }
+    }
+}
+
+impl ConditionSource for SystemConditions {
     fn start(&mut self, reporter: ConditionReporter) {
-        let watch = actix_rt::spawn(watch(self.files.clone(), reporter));
+        let watch = actix_rt::spawn(watch(self.bus.clone(), self.files.clone(), reporter));
         self.watch = Some(watch.abort_handle());
     }
 }
 
-impl Drop for LinuxConditions {
+impl Drop for SystemConditions {
     fn drop(&mut self) {
         if let Some(watch) = &self.watch {
             watch.abort();
@@ -40,11 +54,11 @@ impl Drop for LinuxConditions {
     }
 }
 
-async fn watch(files: SystemFiles, reporter: ConditionReporter) {
+async fn watch(bus: Option<String>, files: SystemFiles, reporter: ConditionReporter) {
     let mut delay = RECONNECT_MIN;
     let mut is_logged = false;
     while !reporter.is_over() {
-        match Services::connect().await {
+        match Services::connect(bus.as_deref()).await {
             Ok(services) => {
                 delay = RECONNECT_MIN;
                 follow(services, &files, &reporter).await;

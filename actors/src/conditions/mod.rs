@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use longhaul_engine::conditions::Conditions;
 use tokio::sync::watch;
 
-pub(crate) use linux::LinuxConditions;
+pub use linux::SystemConditions;
 
 /// Somebody who knows what this machine's network and power are like.
 ///

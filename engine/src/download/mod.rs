@@ -321,7 +321,7 @@ impl Download {
     /// What must be true after every input, done in one place.
     fn maintain(&mut self) {
         if self.step == Step::Fetching {
-            if self.now >= self.deadline {
+            if self.is_overdue() {
                 return self.fail(Failure::new(
                     FailureKind::ResourceTimedOut,
                     "the time for the whole resource ran out; start it again with a longer one",
@@ -352,6 +352,11 @@ impl Download {
             self.phase = phase.clone();
             self.act(Action::Tell(News::Phase(phase)));
         }
+    }
+
+    /// Whether the time for the whole resource is over.
+    fn is_overdue(&self) -> bool {
+        self.now >= self.deadline
     }
 
     fn finished(&self, path: PathBuf) -> Outcome {

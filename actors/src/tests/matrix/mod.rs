@@ -4,6 +4,7 @@
 mod budgets;
 mod oracle;
 mod scenarios;
+mod scheduled;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,6 +66,14 @@ fn careful_finishes_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "careful finishes",
         play: || Box::pin(scenarios::careful()),
+    });
+}
+
+#[test]
+fn holds_and_delayed_begins_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "scheduled",
+        play: || Box::pin(scheduled::scheduled()),
     });
 }
 

@@ -16,6 +16,13 @@ use tokio::time::Instant;
 pub(crate) enum Clock {
     /// The system's clock.
     System,
+    /// It goes on evenly from what another clock said, whatever becomes of that one.
+    Steady {
+        /// What that clock said.
+        said: Timestamp,
+        /// When that was.
+        at: Instant,
+    },
     /// The runtime's clock from a fixed point on: under a paused runtime it is virtual time.
     #[cfg(test)]
     Runtime {
@@ -38,12 +45,21 @@ impl Clock {
                     .unwrap_or_default();
                 Timestamp::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
+            Self::Steady { said, at } => said.after(at.elapsed()),
             #[cfg(test)]
             Self::Runtime {
                 base,
                 origin,
                 shift,
             } => shift.of(base.after(origin.elapsed())),
+        }
+    }
+
+    /// A clock that begins here and can not be set.
+    pub(crate) fn steady(self) -> Self {
+        Self::Steady {
+            said: self.now(),
+            at: Instant::now(),
         }
     }
 
@@ -67,6 +83,7 @@ impl Clock {
                     tokio::time::sleep(left.min(LOOK_INTERVAL)).await;
                 }
             }
+            Self::Steady { .. } => tokio::time::sleep(left).await,
             #[cfg(test)]
             Self::Runtime { shift, .. } => {
                 let mut was_set = std::pin::pin!(shift.changed.notified());

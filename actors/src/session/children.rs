@@ -40,8 +40,12 @@ impl SessionActor {
         let launch = self.next_launch;
         self.next_launch += 1;
         let live = Arc::new(Live::default());
+        // A transfer measures delays only: a clock that is set must not stop its records.
+        let clock = self.parts.world.clock.steady();
+        let mut session = self.parts.clone();
+        session.world.clock = clock;
         let parts = TransferParts {
-            session: self.parts.clone(),
+            session,
             task,
             launch,
             desired,
@@ -77,6 +81,7 @@ impl SessionActor {
             place,
             engine_place,
             limits,
+            clock,
             _guard: guard,
         }));
     }
@@ -115,6 +120,9 @@ impl SessionActor {
         }
         let child = entry.child.take();
         let host = Arc::clone(&entry.host);
+        let clock = child
+            .as_ref()
+            .map_or(self.parts.world.clock, |child| child.clock);
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
@@ -142,6 +150,7 @@ impl SessionActor {
             }
             Some(Exit::Retry { at, cause }) => {
                 self.check_clock(context);
+                let at = self.parts.world.clock.now().after(clock.until(at));
                 self.tell_phase(task, Phase::WaitingToRetry { at, cause });
                 self.happened(task, Event::ChildRetries(at), context);
             }

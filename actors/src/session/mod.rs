@@ -29,7 +29,7 @@ use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
 use crate::scheduling::{Place, PlaceLine};
 use crate::slot::SlotRef;
-use crate::time::ClockWatch;
+use crate::time::{Clock, ClockWatch};
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 
@@ -113,6 +113,8 @@ struct Child {
     /// Its place of the engine's; `None` when it does not count there.
     engine_place: Option<Place>,
     limits: Limits,
+    /// The clock that it was given; its times are of this one.
+    clock: Clock,
     _guard: ChildGuard,
 }
 

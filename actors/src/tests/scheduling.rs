@@ -258,6 +258,28 @@ fn a_clock_that_is_set_back_makes_no_retry_wait_longer() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_stop_the_records_of_a_transfer() {
+    virtual_time(async {
+        let bench = Bench::new();
+        bench.server.put("a/f", &content(2_000_000, 14), PAUSE, &[]);
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        let task = start_one(&session, bench.spec("a/f")).await;
+        until(async || bench.server.sent_bytes("a/f") > 100_000).await;
+        bench.shift.set(-86_400_000);
+        fault::arm(fault::Plan::default());
+        until(async || bench.server.sent_bytes("a/f") > 1_900_000).await;
+        let hits = fault::hits();
+        fault::disarm();
+        assert!(hits.contains(&"transfer.record"), "nothing was recorded");
+        assert_eq!(
+            session.outcome(task).await,
+            Ok(bench.finished("f", 2_000_000))
+        );
+    });
+}
+
+#[test]
 fn many_delayed_tasks_wake_the_session_for_the_due_ones_only() {
     const TASKS: usize = 100_000;
     virtual_time(async {

@@ -1,9 +1,8 @@
 //! A private D-Bus with mocks of the services that a desktop has on it.
 
-use std::io;
-use std::os::unix::net::UnixStream;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -16,6 +15,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks. There is no event to wait for; the end of the process is one, and cuts the
 /// wait short.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The name of the bus on itself.
+const BUS: &str = "org.freedesktop.DBus";
 /// Debian's own Python: its packages are found by no other one.
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -25,10 +26,14 @@ const PYTHON: &str = "/usr/bin/python3";
 pub struct PrivateBus {
     /// Before the bus: they end first.
     mocks: Vec<(String, Process)>,
-    daemon: Process,
+    _daemon: Daemon,
     address: String,
     dir: TempDir,
 }
+
+/// The daemon's process. It closes its standard input, so it is no [`Process`].
+#[derive(Debug)]
+struct Daemon(Child);
 
 impl PrivateBus {
     /// Starts a bus without any service. The error says how to install what is missing.
@@ -42,14 +47,10 @@ impl PrivateBus {
             tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
         let socket = dir.path().join("bus");
         let address = format!("unix:path={}", socket.display());
-        let mut command = Command::new(&program);
-        command.args(["--session", "--nofork", "--nopidfile", "--nosyslog"]);
-        command.arg(format!("--address={address}"));
-        let mut daemon = start(command, dir.path())?;
-        wait_until(&mut daemon, || UnixStream::connect(&socket).is_ok())?;
+        let daemon = Daemon::start(&program, &address)?;
         Ok(Self {
             mocks: Vec::new(),
-            daemon,
+            _daemon: daemon,
             address,
             dir,
         })
@@ -82,8 +83,14 @@ impl PrivateBus {
     /// Kills the mock of this service and waits until its name is free.
     pub fn unmock(&mut self, service: &str) -> Result<(), String> {
         self.mocks.retain(|(name, _)| name != service);
-        let address = self.address.clone();
-        wait_until(&mut self.daemon, || !has(&address, service))
+        let deadline = Instant::now() + READY_WITHIN;
+        // Each look is a process of its own, which is pause enough.
+        while self.has(service) {
+            if Instant::now() > deadline {
+                return Err(format!("{service} does not go"));
+            }
+        }
+        Ok(())
     }
 
     /// Calls a method with arguments in `dbus-send`'s notation (`string:x`, `variant:uint32:4`), and
@@ -95,7 +102,11 @@ impl PrivateBus {
         method: &str,
         arguments: &[&str],
     ) -> Result<String, String> {
-        send(&self.address, service, path, method, arguments)
+        let bus = format!("--bus={}", self.address);
+        let to = format!("--dest={service}");
+        let mut all = vec!["--print-reply", &bus, &to, path, method];
+        all.extend(arguments);
+        run("dbus-send", "dbus", &all, b"")
     }
 
     /// Sets a property of a mock, which tells the bus of it.
@@ -118,30 +129,47 @@ impl PrivateBus {
     }
 
     fn has(&self, service: &str) -> bool {
-        has(&self.address, service)
+        let name = format!("string:{service}");
+        let method = "org.freedesktop.DBus.NameHasOwner";
+        self.call(BUS, "/org/freedesktop/DBus", method, &[&name])
+            .is_ok_and(|answer| answer.contains("boolean true"))
     }
 }
 
-fn has(address: &str, service: &str) -> bool {
-    let name = format!("string:{service}");
-    let bus = "org.freedesktop.DBus";
-    let method = "org.freedesktop.DBus.NameHasOwner";
-    send(address, bus, "/org/freedesktop/DBus", method, &[&name])
-        .is_ok_and(|answer| answer.contains("boolean true"))
+impl Daemon {
+    /// Starts it and waits until it says where it listens.
+    fn start(program: &Path, address: &str) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("cannot start {}: {error}", program.display());
+        let mut child = Command::new(program)
+            .args(["--session", "--nofork", "--nopidfile", "--nosyslog"])
+            .arg(format!("--address={address}"))
+            .arg("--print-address=1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let stdout = child.stdout.take();
+        let daemon = Self(child);
+        let mut said = String::new();
+        if let Some(stdout) = stdout {
+            BufReader::new(stdout)
+                .read_line(&mut said)
+                .map_err(failed)?;
+        }
+        match said.starts_with(address) {
+            true => Ok(daemon),
+            false => Err(format!("{} does not listen: {said}", program.display())),
+        }
+    }
 }
 
-fn send(
-    address: &str,
-    service: &str,
-    path: &str,
-    method: &str,
-    arguments: &[&str],
-) -> Result<String, String> {
-    let bus = format!("--bus={address}");
-    let to = format!("--dest={service}");
-    let mut all = vec!["--print-reply", &bus, &to, path, method];
-    all.extend(arguments);
-    run("dbus-send", "dbus", &all, b"")
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Both fail only for a process that is gone already.
+        let _killed = self.0.kill();
+        let _reaped = self.0.wait();
+    }
 }
 
 fn start(command: Command, dir: &Path) -> Result<Process, String> {

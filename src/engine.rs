@@ -6,8 +6,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use longhaul_actors::conditions::ConditionSource;
 use longhaul_actors::handle::{EngineHandle, EngineOptions};
+use longhaul_engine::conditions::ConditionSource;
 
 use crate::{Error, Session, SessionConfiguration};
 

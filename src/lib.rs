@@ -76,6 +76,7 @@ compile_error!(
      remove `panic = \"abort\"` from the profile"
 );
 
+mod conditions;
 mod configuration;
 mod engine;
 mod error;
@@ -87,6 +88,7 @@ mod request;
 mod session;
 mod task;
 
+pub use conditions::SystemConditions;
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
 pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
@@ -95,10 +97,9 @@ pub use request::DownloadRequest;
 pub use session::Session;
 pub use task::{DownloadTask, TaskSnapshot};
 
-pub use longhaul_actors::conditions::{ConditionReporter, ConditionSource, SystemConditions};
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
-pub use longhaul_engine::conditions::Conditions;
+pub use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
 pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};

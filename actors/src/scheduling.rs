@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use longhaul_engine::conditions::ConditionSource;
 use longhaul_engine::id::SessionId;
 use longhaul_engine::places::Places;
 use tokio::sync::Notify;
 
-use crate::conditions::{ConditionSource, Surroundings};
+use crate::conditions::Surroundings;
 use crate::limiter::Limiter;
 
 /// What decides for a whole engine when and how fast tasks run.

@@ -1,5 +1,8 @@
 //! What the machine's network and power are like, and which tasks must wait for something better.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::schedule::Schedule;
 use crate::session::SessionRules;
 use crate::task::Constraint;
@@ -28,6 +31,42 @@ impl Conditions {
             is_constrained: self.is_constrained.or(other.is_constrained),
             is_on_battery: self.is_on_battery.or(other.is_on_battery),
         }
+    }
+}
+
+/// Somebody who knows what this machine's network and power are like.
+///
+/// It is started when the first task asks for something that it could know, and never before: an
+/// engine without such tasks costs nothing. Dropping it, which the engine does when it stops, ends
+/// its work.
+pub trait ConditionSource: Send {
+    /// Begins to look, and keeps `reporter` to tell what it finds: once soon, and again whenever
+    /// something has changed, from any thread. It is called once, on a thread that must not be held
+    /// up: it returns at once. What it never reports is unknown.
+    fn start(&mut self, reporter: ConditionReporter);
+}
+
+/// Where a [`ConditionSource`] tells what it found. Clones tell the same engine.
+#[derive(Clone)]
+pub struct ConditionReporter(Arc<dyn Fn(Conditions) + Send + Sync>);
+
+impl ConditionReporter {
+    /// A reporter that hands everything to `tell`, on the thread that reports.
+    #[must_use]
+    pub fn new(tell: impl Fn(Conditions) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// Tells what network and power are like now; `None` is "I can not know". After the engine has
+    /// stopped it does nothing.
+    pub fn report(&self, conditions: Conditions) {
+        (self.0)(conditions);
+    }
+}
+
+impl fmt::Debug for ConditionReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConditionReporter")
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use longhaul_actors::conditions::ConditionSource;
-use longhaul_engine::conditions::Conditions;
+use longhaul_engine::conditions::{ConditionSource, Conditions};
 
 use super::{Engine, EngineBuilder};
 use crate::{Error, options};

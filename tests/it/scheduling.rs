@@ -149,7 +149,7 @@ fn rates_and_priorities_change_while_tasks_live_and_nonsense_is_refused() {
             .rate_limit_bytes(10)
             .unwrap();
         let slow = session.start_download(slow).await.unwrap();
-        until(&slow, &Phase::Transferring).await;
+        server.wait_for(|requests| requests.len() == 1);
         let waits = session.start_download(request(&bench, &server, "waits"));
         let waits = waits.await.unwrap();
         assert_eq!(

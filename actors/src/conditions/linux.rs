@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use longhaul_engine::conditions::Conditions;
+use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
 use tokio::task::AbortHandle;
 
 use super::bus::Services;
 use super::sys::SystemFiles;
-use super::{ConditionReporter, ConditionSource};
 
 /// The first wait before the bus is tried again, and how often the kernel is asked meanwhile.
 const RECONNECT_MIN: Duration = Duration::from_secs(1);
@@ -57,7 +56,7 @@ impl Drop for SystemConditions {
 async fn watch(bus: Option<String>, files: SystemFiles, reporter: ConditionReporter) {
     let mut delay = RECONNECT_MIN;
     let mut is_logged = false;
-    while !reporter.is_over() {
+    loop {
         match Services::connect(bus.as_deref()).await {
             Ok(services) => {
                 delay = RECONNECT_MIN;

@@ -4,29 +4,12 @@ mod bus;
 mod linux;
 mod sys;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longhaul_engine::conditions::Conditions;
+use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
 use tokio::sync::watch;
 
 pub use linux::SystemConditions;
-
-/// Somebody who knows what this machine's network and power are like.
-///
-/// It is started when the first task asks for something that it could know, and never before: an
-/// engine without such tasks costs nothing. Dropping it, which the engine does when it stops, ends
-/// its work.
-pub trait ConditionSource: Send {
-    /// Begins to look, and keeps `reporter` to tell what it finds: once soon, and again whenever
-    /// something has changed, from any thread. It is called once, on a thread that must not be held
-    /// up: it returns at once. What it never reports is unknown.
-    fn start(&mut self, reporter: ConditionReporter);
-}
-
-/// Where a [`ConditionSource`] tells what it found. Clones tell the same engine.
-#[derive(Clone)]
-pub struct ConditionReporter(Weak<Shared>);
 
 /// The conditions of an engine; clones are the same one. What was set by hand goes before what its
 /// source reports.
@@ -43,27 +26,6 @@ struct Knowledge {
     is_started: bool,
     reported: Conditions,
     by_hand: Conditions,
-}
-
-impl ConditionReporter {
-    /// Tells what network and power are like now; `None` is "I can not know". After the engine has
-    /// stopped it does nothing.
-    pub fn report(&self, conditions: Conditions) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.update(|knowledge| knowledge.reported = conditions);
-        }
-    }
-
-    /// Whether nobody hears it any more.
-    fn is_over(&self) -> bool {
-        self.0.strong_count() == 0
-    }
-}
-
-impl fmt::Debug for ConditionReporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConditionReporter")
-    }
 }
 
 impl Surroundings {
@@ -91,9 +53,19 @@ impl Surroundings {
         // It may report at once, which takes the lock.
         drop(knowledge);
         if let Some(mut source) = source {
-            source.start(ConditionReporter(Arc::downgrade(&self.0)));
+            source.start(self.reporter());
             self.0.lock().source = Some(source);
         }
+    }
+
+    /// A way in that does not keep them alive.
+    fn reporter(&self) -> ConditionReporter {
+        let shared = Arc::downgrade(&self.0);
+        ConditionReporter::new(move |conditions| {
+            if let Some(shared) = shared.upgrade() {
+                shared.update(|knowledge| knowledge.reported = conditions);
+            }
+        })
     }
 
     /// Sets by hand what the source is not to be believed about.
@@ -139,6 +111,13 @@ impl Shared {
 mod tests {
     use super::*;
 
+    const METERED: Conditions = Conditions {
+        is_online: None,
+        is_metered: Some(true),
+        is_constrained: None,
+        is_on_battery: None,
+    };
+
     /// Reports at once, and counts how often it was started.
     struct Known(Conditions, Arc<Mutex<u32>>);
 
@@ -151,28 +130,20 @@ mod tests {
 
     #[test]
     fn a_source_is_started_once_and_only_when_somebody_cares() {
-        let metered = Conditions {
-            is_metered: Some(true),
-            ..Conditions::default()
-        };
         let started = Arc::new(Mutex::new(0));
-        let source = Known(metered, Arc::clone(&started));
+        let source = Known(METERED, Arc::clone(&started));
         let surroundings = Surroundings::new(Some(Box::new(source)));
         assert_eq!(surroundings.now(), Conditions::default());
         assert_eq!(*started.lock().expect("no panic"), 0);
         surroundings.care();
         surroundings.care();
-        assert_eq!(surroundings.now(), metered);
+        assert_eq!(surroundings.now(), METERED);
         assert_eq!(*started.lock().expect("no panic"), 1);
     }
 
     #[test]
     fn what_is_set_by_hand_holds_until_it_is_unset() {
-        let metered = Conditions {
-            is_metered: Some(true),
-            ..Conditions::default()
-        };
-        let surroundings = Surroundings::new(Some(Box::new(Known(metered, Arc::default()))));
+        let surroundings = Surroundings::new(Some(Box::new(Known(METERED, Arc::default()))));
         surroundings.care();
         let changes = surroundings.changes();
         let free = Conditions {
@@ -183,16 +154,16 @@ mod tests {
         assert_eq!(surroundings.now(), free);
         assert!(changes.has_changed().expect("it lives"));
         surroundings.set_by_hand(Conditions::default());
-        assert_eq!(surroundings.now(), metered);
+        assert_eq!(surroundings.now(), METERED);
     }
 
     #[test]
     fn a_report_after_the_end_is_lost() {
         let surroundings = Surroundings::new(None);
-        let reporter = ConditionReporter(Arc::downgrade(&surroundings.0));
-        assert!(!reporter.is_over());
+        let reporter = surroundings.reporter();
+        let changes = surroundings.changes();
         drop(surroundings);
-        reporter.report(Conditions::default());
-        assert!(reporter.is_over());
+        reporter.report(METERED);
+        assert_eq!(*changes.borrow(), Conditions::default());
     }
 }

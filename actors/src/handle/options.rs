@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::conditions::ConditionSource;
+use longhaul_engine::conditions::ConditionSource;
 
 /// How an engine is started.
 pub struct EngineOptions {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::sync::{mpsc, watch};
 
 use crate::child::Place;
-use crate::conditions::SystemConditions;
+use crate::conditions::LinuxConditions;
 use crate::file::lock::{AcquireError, StateDir};
 use crate::handle::{EngineHandle, EngineOptions, StartError, Stopped};
 use crate::net::{Dial, TcpDial};
@@ -38,7 +38,7 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
     let source = options
         .conditions
-        .unwrap_or_else(|| Box::new(SystemConditions::default()));
+        .unwrap_or_else(|| Box::new(LinuxConditions::default()));
     let scheduling = Scheduling::new(options.tasks_max, Some(source));
     let threads = Threads {
         directory,

@@ -18,14 +18,14 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Asks NetworkManager and UPower, and the kernel about power when UPower is missing. What nobody
 /// answers is unknown; no bus is no error.
 #[derive(Debug, Default)]
-pub struct SystemConditions {
+pub struct LinuxConditions {
     /// `None` is the system's.
     bus: Option<String>,
     files: SystemFiles,
     watch: Option<AbortHandle>,
 }
 
-impl SystemConditions {
+impl LinuxConditions {
     /// The same on another bus than the system's: its address as D-Bus writes it, such as
     /// `unix:path=/run/bus`.
     #[must_use]
@@ -38,14 +38,14 @@ impl SystemConditions {
     }
 }
 
-impl ConditionSource for SystemConditions {
+impl ConditionSource for LinuxConditions {
     fn start(&mut self, reporter: ConditionReporter) {
         let watch = actix_rt::spawn(watch(self.bus.clone(), self.files.clone(), reporter));
         self.watch = Some(watch.abort_handle());
     }
 }
 
-impl Drop for SystemConditions {
+impl Drop for LinuxConditions {
     fn drop(&mut self) {
         if let Some(watch) = &self.watch {
             watch.abort();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
 use tokio::sync::watch;
 
-pub use linux::SystemConditions;
+pub use linux::LinuxConditions;
 
 /// The conditions of an engine; clones are the same one. What was set by hand goes before what its
 /// source reports.

@@ -8,4 +8,5 @@ mod matrix;
 mod restarts;
 mod scheduling;
 mod server;
+mod sharing;
 mod wishes;

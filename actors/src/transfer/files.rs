@@ -13,9 +13,9 @@ use longhaul_engine::session::Durability;
 use longhaul_engine::task::{Collision, Destination, Outcome};
 use longhaul_persistence::{Change, Refusal};
 
-use super::TransferActor;
 use super::disk::quick;
 use super::pump::Created;
+use super::{Past, TransferActor};
 use crate::fault;
 use crate::file::discard::{discard, discard_unrecorded};
 use crate::file::part::PartFile;
@@ -334,4 +334,14 @@ fn lost() -> Failure {
         FailureKind::File,
         "the part file is not open any more; start the transfer again",
     )
+}
+
+/// Whether a part file that no record names may lie there, when a task ends like this. A failed one
+/// keeps the part file that its record names.
+pub(super) const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Cancelled | Outcome::CancelledResumable(_) => true,
+        Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
+        Outcome::Finished(_) | Outcome::Uploaded(_) => false,
+    }
 }

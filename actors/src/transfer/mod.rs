@@ -253,7 +253,7 @@ impl TransferActor {
         };
         let generation = running.generation;
         if let Some(past) = running.past.take()
-            && may_leave_a_part(&past, &outcome)
+            && files::may_leave_a_part(&past, &outcome)
         {
             return self.discard_unrecorded(past.destination, outcome, context);
         }
@@ -360,16 +360,6 @@ impl TransferActor {
             });
             running.timer = Some((due, timer));
         }
-    }
-}
-
-/// Whether a part file that no record names may lie there, when a task ends like this. A failed one
-/// keeps the part file that its record names.
-const fn may_leave_a_part(past: &Past, outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Cancelled | Outcome::CancelledResumable(_) => true,
-        Outcome::Failed(_) | Outcome::Skipped(_) => !past.has_part,
-        Outcome::Finished(_) | Outcome::Uploaded(_) => false,
     }
 }
 

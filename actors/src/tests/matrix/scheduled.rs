@@ -27,7 +27,7 @@ pub(super) async fn scheduled() -> Story {
     let session = session_with(&engine, "s", SessionRules::default()).await;
     let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
     let delegate = session.attach();
-    let at = bench.now().after(Duration::from_secs(2));
+    let at = bench.now().after(Duration::from_millis(600));
     let with = |at, options| DownloadSpec {
         options,
         ..bench.spec(at)

@@ -55,6 +55,13 @@
 //! task keeps its bytes and waits, over restarts too, and [`Fact::Challenged`] tells so once.
 //! [`DownloadTask::answer_challenge`] takes one of four [`Disposition`]s; a [`Renewal`] brings new
 //! credentials, header fields or a URL that was signed anew, and the task goes on where it stopped.
+//! # When a task runs
+//!
+//! At once, as far as the limits of its session and of the engine allow; by priority. A request may
+//! ask for more: an [earliest begin](DownloadRequest::earliest_begin_date), or a network and power
+//! that suit it ([`DownloadRequest::is_discretionary`] and the like). A task whose condition breaks
+//! stops with its bytes recorded and goes on when it is met again; what nobody knows about network
+//! and power is good enough. [`DownloadTask::why`] says what a task waits for.
 //!
 //! # Surviving restarts
 //!
@@ -94,6 +101,7 @@ compile_error!(
 mod blocking;
 mod callbacks;
 mod challenge;
+mod conditions;
 mod configuration;
 mod delegate;
 mod engine;
@@ -102,12 +110,14 @@ mod events;
 mod header;
 mod incoming;
 mod link;
+mod options;
 mod proxy;
 mod refresh;
 mod request;
 mod session;
 mod task;
 
+pub use conditions::SystemConditions;
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
 pub use delegate::{Delegate, DelegateGuard};
 pub use engine::{Engine, EngineBuilder, OpenedSession};
@@ -120,6 +130,7 @@ pub use task::{DownloadTask, TaskSnapshot};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
 pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
@@ -135,13 +146,14 @@ pub use longhaul_engine::task::{
     Progress, QueueReason, TaskState, Uploaded,
 };
 pub use longhaul_engine::time::Timestamp;
+pub use longhaul_engine::why::{RateDelay, RateScope, Why};
 
 /// Limits that a caller may want to know before it asks.
 pub mod limits {
     pub use longhaul_engine::limits::{
-        CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX,
-        REQUEST_HEADERS_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX,
-        TRANSACTIONS_MAX,
+        CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, DESCRIPTION_BYTES_MAX,
+        NOTIFICATION_TITLE_BYTES_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
+        RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX, TRANSACTIONS_MAX,
     };
 }
 

@@ -2,6 +2,7 @@
 
 mod life;
 mod resuming;
+mod scheduling;
 
 use longhaul_actors::handle::{SessionHandle, StartRequest, Starts};
 use longhaul_engine::id::Sequence;

@@ -5,8 +5,10 @@ mod drained;
 mod facts;
 mod life;
 mod opening;
+mod options;
 mod refresh;
 mod resuming;
+mod scheduling;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,11 +20,12 @@ use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{SessionId, TaskId};
-use longhaul_engine::launch::LaunchRules;
 use longhaul_engine::resume_data::ResumeDataError;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
+use longhaul_engine::why::RateDelay;
 use tokio::sync::{mpsc, watch};
 
+pub use self::options::EngineOptions;
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
@@ -37,19 +40,6 @@ use crate::threads;
 pub use self::opening::OpenSession;
 pub use self::resuming::ResumeOptions;
 pub use crate::starting::{StartRequest, Starts};
-
-/// How an engine is started.
-#[derive(Clone, Debug)]
-pub struct EngineOptions {
-    /// The state directory; made with mode 0700 when it is missing.
-    pub state_dir: PathBuf,
-    /// Threads that run transfers; at least 2 are used.
-    pub workers: usize,
-    /// How often an app that is away may be called.
-    pub launch_rules: LaunchRules,
-    /// Keep a damaged store under another name and make a new one, instead of failing.
-    pub recreate_damaged_store: bool,
-}
 
 /// Why an engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +131,8 @@ pub struct TaskView {
     pub progress: Progress,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
+    /// The rate limit that holds its bytes back now.
+    pub slowed_by: Option<RateDelay>,
 }
 
 /// A running engine. Cloning it gives another handle of the same engine; when the last one is

@@ -1,6 +1,7 @@
 //! What the store knows of a download's progress, and which bytes survive a restart.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::authorization_challenge::{Answers, Challenge};
 use crate::checksum::Digest;
@@ -34,7 +35,7 @@ pub struct Checkpoint {
     /// Times that the task started from zero because the resource had changed.
     pub restarts: u32,
     /// When to try again and why, while the task waits.
-    pub retry: Option<(Timestamp, Failure)>,
+    pub retry: Option<Retry>,
     /// The server named no length and did not chunk.
     pub length_unverified: bool,
     /// What its owner has answered to challenges.
@@ -61,6 +62,26 @@ impl Checkpoint {
             counts: Counts::default(),
             ..self
         }
+    }
+}
+
+/// A wait for the next attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// When it is over.
+    pub at: Timestamp,
+    /// How long it was to last when it was recorded.
+    pub delay: Duration,
+    /// What the last attempt failed of.
+    pub cause: Failure,
+}
+
+impl Retry {
+    /// When the wait is over, read after a restart at `now`. A clock that was set back meanwhile
+    /// makes it no longer than it was when it was recorded.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Timestamp {
+        self.at.min(now.after(self.delay))
     }
 }
 
@@ -121,4 +142,29 @@ pub struct SpanRecord {
     pub synced: u64,
     /// BLAKE3 of at most the last 16 KiB before `written`, within the span.
     pub tail: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::FailureKind;
+
+    #[test]
+    fn a_wait_is_never_longer_than_it_was_recorded_whatever_the_clock_says() {
+        let retry = Retry {
+            at: Timestamp::from_unix_ms(100_000),
+            delay: Duration::from_secs(10),
+            cause: Failure::new(FailureKind::Connect, "refused"),
+        };
+        for (now_ms, due_ms) in [
+            (90_000, 100_000),
+            (95_000, 100_000),
+            (200_000, 100_000),
+            (50_000, 60_000),
+            (0, 10_000),
+        ] {
+            let due = retry.due(Timestamp::from_unix_ms(now_ms));
+            assert_eq!(due.as_unix_ms(), due_ms, "{now_ms}");
+        }
+    }
 }

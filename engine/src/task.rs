@@ -10,7 +10,7 @@ use crate::id::TaskId;
 use crate::resume_data::ResumeData;
 use crate::time::Timestamp;
 
-pub use options::{NotificationTitles, Priority, TaskOptions};
+pub use options::{Adjustment, NotificationTitles, Priority, TaskOptions};
 pub use spec::{Collision, Destination, DownloadSpec, Spec, UploadSpec};
 
 /// What the owner of a task wants of it. Setting it twice changes nothing.

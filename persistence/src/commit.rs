@@ -5,6 +5,7 @@ mod challenging;
 mod ending;
 mod registering;
 mod resuming;
+mod scheduling;
 mod session;
 
 use std::collections::HashMap;
@@ -106,6 +107,16 @@ impl Batch<'_> {
                 task,
                 desired,
             } => self.set_desired(session, *task, *desired),
+            Change::Adjust {
+                session,
+                task,
+                adjustment,
+            } => self.adjust(session, *task, *adjustment),
+            Change::DecideBegin {
+                session,
+                task,
+                decision,
+            } => self.decide_begin(session, *task, decision),
             Change::Record {
                 session,
                 task,

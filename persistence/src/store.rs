@@ -369,6 +369,8 @@ fn summary(id: TaskId, state: StateV1, checkpoint: Option<CheckpointV1>) -> Task
         desired: state.desired.into(),
         host: state.host,
         created_at: Timestamp::from_unix_ms(state.created_at_ms),
+        schedule: state.schedule.into(),
+        has_begun: state.has_begun || checkpoint.is_some(),
         retry: checkpoint.and_then(CheckpointV1::retry),
         ended: state.ended.is_some(),
         awaiting_authorization,

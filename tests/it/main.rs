@@ -16,5 +16,6 @@ mod face;
 mod hostile;
 mod kill;
 mod resume_data;
+mod scheduling;
 mod sessions;
 mod tidy;

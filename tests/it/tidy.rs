@@ -39,7 +39,7 @@ const PURE: [&str; 12] = [
 ];
 
 /// Crates that only one crate of ours may depend on.
-const OWNED: [(&str, &str); 13] = [
+const OWNED: [(&str, &str); 14] = [
     ("redb", "longhaul-persistence"),
     ("bincode", "longhaul-persistence"),
     ("actix", "longhaul-actors"),
@@ -51,6 +51,7 @@ const OWNED: [(&str, &str); 13] = [
     ("rustls-native-certs", "longhaul-actors"),
     ("tokio-rustls", "longhaul-actors"),
     ("webpki-roots", "longhaul-actors"),
+    ("zbus", "longhaul-actors"),
     ("clap", "longhaul-cli"),
     ("ring", "longhaul-actors"),
 ];

@@ -9,6 +9,7 @@ use longhaul_engine::lifecycle::State;
 use longhaul_engine::task::{Outcome, Phase, Progress, QueueReason, Task};
 use tokio::sync::oneshot;
 
+use super::scheduling::held_phase;
 use super::{Entry, SessionActor};
 use crate::fault;
 use crate::handle::{CallError, TaskView};
@@ -167,9 +168,13 @@ impl SessionActor {
         };
         let child = entry.and_then(|entry| entry.child.as_ref());
         let (live_phase, live_progress) = child.map(|child| child.live.now()).unwrap_or_default();
+        let slowed_by = child.and_then(|child| child.limits.slowest());
         let phase = match entry.map(|entry| entry.state) {
-            Some(State::Queued) if self.queue.is_full() => Phase::Queued(QueueReason::SessionLimit),
-            Some(State::Queued) => Phase::Queued(QueueReason::HostLimit),
+            Some(State::Queued) => {
+                Phase::Queued(entry.map_or(QueueReason::SessionLimit, |it| self.queue_reason(it)))
+            }
+            Some(State::Held(hold)) => held_phase(hold),
+            Some(State::AwaitingBegin) => Phase::AwaitingBegin,
             Some(State::Running | State::Stopping | State::Cancelling) => {
                 live_phase.unwrap_or(Phase::Connecting)
             }
@@ -192,6 +197,7 @@ impl SessionActor {
             progress,
             spec: Box::new(task.spec),
             outcome: task.outcome,
+            slowed_by,
         }
     }
 }
@@ -199,11 +205,10 @@ impl SessionActor {
 fn waiting(at: longhaul_engine::time::Timestamp, checkpoint: Option<&Checkpoint>) -> Phase {
     match checkpoint {
         Some(Checkpoint {
-            retry: Some((at, cause)),
-            ..
+            retry: Some(retry), ..
         }) => Phase::WaitingToRetry {
-            at: *at,
-            cause: cause.clone(),
+            at,
+            cause: retry.cause.clone(),
         },
         Some(Checkpoint {
             stage: Stage::AwaitingAuthorization(_),

@@ -21,8 +21,9 @@ use tokio::time::Instant;
 use super::server::Server;
 use crate::child::Place;
 use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
+use crate::scheduling::Scheduling;
 use crate::threads::start_here;
-use crate::time::Clock;
+use crate::time::{Clock, Shift};
 use crate::transfer::forget_clients;
 use crate::world::{World, WorldParts};
 
@@ -36,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(10);
 const BASE: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
 /// Runs a test on one thread under virtual time. One that hangs fails after [`DEADLINE`].
-pub(super) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -76,6 +77,8 @@ pub(super) fn content(bytes: usize, seed: usize) -> Arc<[u8]> {
 pub(super) struct Bench {
     directory: tempfile::TempDir,
     origin: Instant,
+    /// Sets the clock of all its engines.
+    pub(super) shift: &'static Shift,
     pub(super) server: Server,
 }
 
@@ -94,25 +97,47 @@ impl Bench {
         Self {
             directory,
             origin: Instant::now(),
+            // A clock is copied everywhere; a test's is small.
+            shift: Box::leak(Box::default()),
             server: Server::default(),
         }
     }
 
     /// Starts an engine on this thread. The one before must have stopped.
     pub(super) async fn engine(&self) -> EngineHandle {
-        let clock = Clock::Runtime {
+        start_here(self.world()).await.expect("an engine")
+    }
+
+    /// The same, with at most so many tasks at once.
+    pub(super) async fn engine_with_places(&self, tasks_max: u32) -> EngineHandle {
+        let scheduling = Scheduling::new(Some(tasks_max), None);
+        let world = self.world().with_scheduling(scheduling);
+        start_here(world).await.expect("an engine")
+    }
+
+    /// What the engine's clock says.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    const fn clock(&self) -> Clock {
+        Clock::Runtime {
             base: BASE,
             origin: self.origin,
-        };
-        let world = World::new(WorldParts {
+            shift: self.shift,
+        }
+    }
+
+    fn world(&self) -> World {
+        let clock = self.clock();
+        World::new(WorldParts {
             clock,
             store_path: self.store_path(),
             parts_dir: self.directory.path().join("state/parts"),
             registry_place: Place::Here,
             worker_places: vec![Place::Here],
             make_dial: self.server.make_dial(),
-        });
-        start_here(world).await.expect("an engine")
+        })
     }
 
     pub(super) fn store_path(&self) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Whole engines on one thread, under virtual time, against a server in memory.
 
-mod bench;
+pub(crate) mod bench;
 mod challenges;
 mod downloads;
 mod facts;
@@ -10,7 +10,9 @@ mod metrics;
 mod refresh;
 mod restarts;
 mod resuming;
+mod scheduling;
 mod server;
 mod sessions;
+mod sharing;
 mod taking_over;
 mod wishes;

@@ -36,6 +36,7 @@ use crate::desktop::Notice;
 use crate::fault;
 use crate::file::part::PartFile;
 use crate::intake::Write;
+use crate::limiter::Limits;
 use crate::notifier::TaskNews;
 use crate::registry::{Begun, NotStored};
 use crate::session::{PlaceReleased, SessionActor, SessionParts};
@@ -67,6 +68,7 @@ pub(crate) struct TransferParts {
     pub(crate) live: Arc<Live>,
     /// What earlier transfers of this process noted of their requests.
     pub(crate) log: TransactionLog,
+    pub(crate) limits: Limits,
     pub(crate) parent: Addr<SessionActor>,
 }
 

@@ -1,7 +1,6 @@
 //! The network part of a transfer: requests, their answers, their bodies.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use longhaul_engine::download::{Ask, ConnId, Input, PartUse, Stream};
@@ -173,7 +172,7 @@ impl TransferActor {
             ends_with_body,
             control,
             blocks: self.parts.session.world.blocks.clone(),
-            limiter: self.parts.session.limiter.as_ref().map(Arc::clone),
+            limits: self.parts.limits.clone(),
             report: context.address(),
         };
         let conn = stream.conn;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::TaskOptions;
 use crate::checksum::Digest;
+use crate::delayed_request::NewRequest;
 use crate::http::authorization::Credentials;
 use crate::safe_url::HttpUrl;
 
@@ -121,6 +122,28 @@ impl Spec {
             Self::Download(spec) => &spec.options,
             Self::Upload(spec) => &spec.options,
         }
+    }
+}
+
+impl Spec {
+    /// What any task may be given, to be changed.
+    #[must_use]
+    pub const fn options_mut(&mut self) -> &mut TaskOptions {
+        match self {
+            Self::Download(spec) => &mut spec.options,
+            Self::Upload(spec) => &mut spec.options,
+        }
+    }
+
+    /// Asks for something else, with other header fields.
+    pub fn replace_request(&mut self, request: NewRequest) {
+        let NewRequest { url, headers } = request;
+        let (old_url, old_headers) = match self {
+            Self::Download(spec) => (&mut spec.url, &mut spec.headers),
+            Self::Upload(spec) => (&mut spec.url, &mut spec.headers),
+        };
+        *old_url = url;
+        *old_headers = headers;
     }
 }
 

@@ -91,7 +91,7 @@ impl Batch<'_> {
         })
     }
 
-    fn asked(&self, session: &SessionId, task: TaskId) -> Step<Spec> {
+    pub(super) fn asked(&self, session: &SessionId, task: TaskId) -> Step<Spec> {
         let unusable =
             |Unusable(what)| bad_row(TASKS, format!("{session}/{task}"), what.to_owned());
         let row: Option<TaskV1> = numbered(&self.tables.tasks, TASKS, session, task.get())?;
@@ -101,7 +101,7 @@ impl Batch<'_> {
 
     /// Another URL may mean another claim; a live task holds its own. Refused, with nothing written,
     /// when another live task holds the new one.
-    fn move_claim(
+    pub(super) fn move_claim(
         &mut self,
         session: &SessionId,
         task: TaskId,

@@ -2,6 +2,7 @@
 
 use longhaul_engine::adoption::{self, Adoption};
 use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
@@ -89,6 +90,8 @@ impl Batch<'_> {
             desired: request.desired.into(),
             created_at_ms: request.created_at.as_unix_ms(),
             host: host_key(request.spec.url()),
+            schedule: Schedule::from(request.spec.options()).into(),
+            has_begun: false,
             ended: None,
             ticket: request.ticket.as_ref().map(TicketClaimV1::from),
         })?;
@@ -150,8 +153,11 @@ impl Batch<'_> {
         if !is_same {
             self.tables.tasks.insert(key, asked.as_slice())?;
         }
-        if state.desired != request.desired.into() {
+        let schedule = Schedule::from(request.spec.options()).into();
+        let is_current = state.desired == request.desired.into() && state.schedule == schedule;
+        if state.ended.is_none() && !is_current {
             state.desired = request.desired.into();
+            state.schedule = schedule;
             self.put_state(&session, task, &state)?;
         }
         if state.ended.is_none() && request.desired == Desired::Running {

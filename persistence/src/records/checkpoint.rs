@@ -1,10 +1,12 @@
 //! How far a download is.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::authorization_challenge::Answers;
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, ValidityToken,
 };
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::limits::SPANS_MAX;
@@ -79,6 +81,7 @@ struct SpanV1 {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RetryV1 {
     at_ms: u64,
+    delay_ms: u64,
     cause: FailureV1,
 }
 
@@ -90,9 +93,8 @@ first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
 
 impl CheckpointV1 {
     /// When the task tries again and why, while it waits.
-    pub(crate) fn retry(self) -> Option<(Timestamp, longhaul_engine::failure::Failure)> {
-        self.retry
-            .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into()))
+    pub(crate) fn retry(self) -> Option<Retry> {
+        self.retry.map(Retry::from)
     }
 
     /// True while the task waits for credentials.
@@ -118,10 +120,7 @@ impl From<&Checkpoint> for CheckpointV1 {
             file_name: checkpoint.file_name.clone(),
             attempts_failed: checkpoint.attempts_failed,
             restarts: checkpoint.restarts,
-            retry: checkpoint.retry.as_ref().map(|(at, cause)| RetryV1 {
-                at_ms: at.as_unix_ms(),
-                cause: cause.into(),
-            }),
+            retry: checkpoint.retry.as_ref().map(RetryV1::from),
             length_unverified: checkpoint.length_unverified,
             answers: (&checkpoint.answers).into(),
             requests: checkpoint.counts.requests,
@@ -149,9 +148,7 @@ impl TryFrom<CheckpointV1> for Checkpoint {
             file_name: record.file_name,
             attempts_failed: record.attempts_failed,
             restarts: record.restarts,
-            retry: record
-                .retry
-                .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into())),
+            retry: record.retry.map(Retry::from),
             length_unverified: record.length_unverified,
             answers: record.answers.into(),
             counts: Counts {
@@ -159,6 +156,26 @@ impl TryFrom<CheckpointV1> for Checkpoint {
                 redirects: record.redirects,
             },
         })
+    }
+}
+
+impl From<&Retry> for RetryV1 {
+    fn from(retry: &Retry) -> Self {
+        Self {
+            at_ms: retry.at.as_unix_ms(),
+            delay_ms: u64::try_from(retry.delay.as_millis()).unwrap_or(u64::MAX),
+            cause: (&retry.cause).into(),
+        }
+    }
+}
+
+impl From<RetryV1> for Retry {
+    fn from(record: RetryV1) -> Self {
+        Self {
+            at: Timestamp::from_unix_ms(record.at_ms),
+            delay: Duration::from_millis(record.delay_ms),
+            cause: record.cause.into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod launch;
 mod meta;
 mod metrics;
 mod options;
+mod schedule;
 mod session;
 mod state;
 mod target;

@@ -11,13 +11,14 @@ use longhaul_engine::id::TaskId;
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, SPANS_MAX};
 use longhaul_engine::resume_data::ResumeData;
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Finished, Outcome, Spec, Uploaded};
 use proptest::prelude::*;
 
 use super::samples::{
-    awaiting, full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_token,
-    full_upload, launches,
+    awaiting, full_challenge, full_checkpoint, full_metrics, full_options, full_rules, full_spec,
+    full_token, full_upload, launches,
 };
 use super::strategies::{self, KINDS};
 use crate::codec::{CodecError, Record, TooLarge, decode, encode};
@@ -69,6 +70,8 @@ fn state(outcome: Option<&Outcome>) -> StateV1 {
         desired: longhaul_engine::task::Desired::Suspended.into(),
         created_at_ms: 1_700_000_000_123,
         host: "example.com:8443".into(),
+        schedule: Schedule::from(&full_options()).into(),
+        has_begun: true,
         ended: outcome.map(|outcome| EndedV1 {
             sequence: 300,
             outcome: outcome.into(),
@@ -298,7 +301,7 @@ fn what_the_engine_allows_at_most_fits_into_a_record() {
         Validator::Tag(EntityTag::parse(&format!("\"{}\"", "e".repeat(1024))).unwrap());
     checkpoint.spans = vec![span; SPANS_MAX];
     checkpoint.part.as_mut().unwrap().path = long.into();
-    checkpoint.retry.as_mut().unwrap().1 = failure;
+    checkpoint.retry.as_mut().unwrap().cause = failure;
     let bytes = encode(&CheckpointV1::from(&checkpoint)).unwrap();
     assert_eq!(
         Checkpoint::try_from(decode::<CheckpointV1>(&bytes).unwrap()),

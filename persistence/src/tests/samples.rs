@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use longhaul_engine::authorization_challenge::{Answers, Challenge};
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, ValidityToken,
 };
 use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
@@ -326,10 +326,11 @@ pub(super) fn full_checkpoint() -> Checkpoint {
         file_name: Some("r\u{e9}sum\u{e9}.pdf".into()),
         attempts_failed: 3,
         restarts: 1,
-        retry: Some((
-            Timestamp::from_unix_ms(1_700_000_100_000),
-            Failure::new(FailureKind::Status(503), "the server answered 503"),
-        )),
+        retry: Some(Retry {
+            at: Timestamp::from_unix_ms(1_700_000_100_000),
+            delay: Duration::from_secs(30),
+            cause: Failure::new(FailureKind::Status(503), "the server answered 503"),
+        }),
         length_unverified: true,
         answers: Answers {
             unproven: 2,

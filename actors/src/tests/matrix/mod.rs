@@ -5,6 +5,7 @@ mod budgets;
 mod ends;
 mod oracle;
 mod scenarios;
+mod scheduled;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -98,6 +99,14 @@ fn answers_to_challenges_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "challenges",
         play: || Box::pin(scenarios::challenges()),
+    });
+}
+
+#[test]
+fn holds_and_delayed_begins_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "scheduled",
+        play: || Box::pin(scheduled::scheduled()),
     });
 }
 

@@ -1,6 +1,6 @@
 //! What can be asked of the store, and what it answers.
 
-use longhaul_engine::checkpoint::{Checkpoint, Part};
+use longhaul_engine::checkpoint::{Part, TaskCheckpoint};
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
@@ -53,7 +53,7 @@ pub enum Change {
         /// The task.
         task: TaskId,
         /// Its progress.
-        checkpoint: Box<Checkpoint>,
+        checkpoint: Box<TaskCheckpoint>,
     },
     /// Ends a task: its outcome is set, its progress and its claim are dropped and a fact is added
     /// to the session's log, all or nothing. Answers [`Effect::Closed`].

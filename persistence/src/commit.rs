@@ -6,7 +6,7 @@ mod registering;
 
 use std::collections::HashMap;
 
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::Desired;
@@ -119,7 +119,7 @@ impl Batch<'_> {
         Ok(Effect::Done)
     }
 
-    fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &Checkpoint) -> Step {
+    fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &TaskCheckpoint) -> Step {
         self.live_state(session, task)?;
         let row = encoded(&CheckpointV1::from(checkpoint))?;
         self.tables
@@ -169,12 +169,16 @@ impl Batch<'_> {
     }
 
     /// What is known of a task's progress.
-    fn checkpoint(&self, session: &SessionId, task: u64) -> Result<Option<Checkpoint>, Trouble> {
+    fn checkpoint(
+        &self,
+        session: &SessionId,
+        task: u64,
+    ) -> Result<Option<TaskCheckpoint>, Trouble> {
         let found = numbered::<CheckpointV1>(&self.tables.checkpoints, CHECKPOINTS, session, task)?;
         let unusable =
             |Unusable(what)| bad_row(CHECKPOINTS, format!("{session}/{task}"), what.to_string());
         found
-            .map(Checkpoint::try_from)
+            .map(TaskCheckpoint::try_from)
             .transpose()
             .map_err(unusable)
     }

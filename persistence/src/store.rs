@@ -4,7 +4,7 @@ use std::ops::{Bound, RangeBounds};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
@@ -156,7 +156,7 @@ impl Store {
         &self,
         session: &SessionId,
         task: TaskId,
-    ) -> Result<Option<(Task, Option<Checkpoint>)>, StoreError> {
+    ) -> Result<Option<(Task, Option<TaskCheckpoint>)>, StoreError> {
         let read = || -> Result<_, Trouble> {
             let transaction = self.database().begin_read()?;
             let row = Row {
@@ -172,7 +172,8 @@ impl Store {
             let spec = Spec::try_from(asked).map_err(|it| row.unusable(TASKS, it))?;
             let checkpoint = match row.read::<CheckpointV1>(CHECKPOINTS)? {
                 Some(record) => {
-                    Some(Checkpoint::try_from(record).map_err(|it| row.unusable(CHECKPOINTS, it))?)
+                    let known = TaskCheckpoint::try_from(record);
+                    Some(known.map_err(|it| row.unusable(CHECKPOINTS, it))?)
                 }
                 None => None,
             };

@@ -1,6 +1,6 @@
 //! The end of a task, and what is dropped when its owner has heard of it.
 
-use longhaul_engine::checkpoint::Part;
+use longhaul_engine::checkpoint::{Part, TaskCheckpoint};
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::metrics::TaskMetrics;
@@ -119,6 +119,7 @@ impl Batch<'_> {
         let key = number_key(session, task);
         let part = self
             .checkpoint(session, task)?
+            .and_then(TaskCheckpoint::into_download)
             .and_then(|checkpoint| checkpoint.part);
         let asked = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)?;
         if let Some(claim) = asked.and_then(|asked| asked.claim()) {

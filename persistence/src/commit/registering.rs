@@ -1,6 +1,5 @@
 //! Making a task, or finding the one that does the same.
 
-use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Spec};
@@ -39,7 +38,7 @@ impl Batch<'_> {
         };
         match holder {
             Some(holder) if request.adopt && self.is_for(&holder, request)? => {
-                if holder.state.has_failed() {
+                if holder.state.has_failed() && asked.leaves_bytes() {
                     self.inherit(&holder, &asked, request)
                 } else {
                     self.adopt(holder, &asked, request)
@@ -86,13 +85,7 @@ impl Batch<'_> {
         let progress = self.checkpoint(&failed.session, failed.task.get())?;
         let effect = self.create(asked, request)?;
         if let (Some(progress), Effect::Registered(task)) = (progress, &effect) {
-            let progress = Checkpoint {
-                attempts_failed: 0,
-                restarts: 0,
-                retry: None,
-                ..progress
-            };
-            self.record(request.session, *task, &progress)?;
+            self.record(request.session, *task, &progress.inherited())?;
             self.tables
                 .checkpoints
                 .remove(number_key(&failed.session, failed.task.get()))?;
@@ -167,5 +160,8 @@ impl Batch<'_> {
 /// A claim as an error may show it: without the URL, which may be signed.
 fn shown(claim: &[u8]) -> String {
     let path = claim.split(|byte| *byte == 0).next().unwrap_or(claim);
+    if path.is_empty() {
+        return "an upload".to_owned();
+    }
     String::from_utf8_lossy(path).into_owned()
 }

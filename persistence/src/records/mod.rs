@@ -12,6 +12,7 @@ mod session;
 mod state;
 mod target;
 mod task;
+mod upload;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -151,6 +152,8 @@ enum FailureKindV1 {
     ResourceTimedOut,
     Crashed,
     Store,
+    SourceMissing,
+    SourceChanged,
 }
 
 impl From<&Failure> for FailureV1 {
@@ -199,5 +202,5 @@ macro_rules! failure_kinds {
 failure_kinds! {
     InvalidRequest, TargetExists, File, NoSpace, Resolve, Connect, Disconnected, TimedOut, Proxy,
     Tls, Authentication, Protocol, Encoded, Redirect, Unstable, Integrity, ResourceTimedOut,
-    Crashed, Store,
+    Crashed, Store, SourceMissing, SourceChanged,
 }

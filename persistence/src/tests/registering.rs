@@ -105,7 +105,7 @@ fn an_adopted_task_keeps_its_progress_and_takes_the_new_options() {
         (found.desired, found.created_at),
         (Desired::Suspended, CREATED_AT)
     );
-    assert_eq!(checkpoint, Some(full_checkpoint()));
+    assert_eq!(checkpoint, Some(full_checkpoint().into()));
     check(&store);
 }
 
@@ -153,7 +153,7 @@ fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place
         retry: None,
         ..full_checkpoint()
     };
-    assert_eq!(checkpoint, Some(fresh));
+    assert_eq!(checkpoint, Some(fresh.into()));
     let (task, checkpoint) = store.task(&id, failed).unwrap().unwrap();
     assert_eq!(
         task.outcome,

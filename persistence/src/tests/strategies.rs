@@ -26,7 +26,7 @@ use proptest::prelude::*;
 use super::samples::url;
 
 /// Every kind of failure.
-pub(super) const KINDS: [FailureKind; 20] = [
+pub(super) const KINDS: [FailureKind; 22] = [
     FailureKind::InvalidRequest,
     FailureKind::TargetExists,
     FailureKind::File,
@@ -47,6 +47,8 @@ pub(super) const KINDS: [FailureKind; 20] = [
     FailureKind::ResourceTimedOut,
     FailureKind::Crashed,
     FailureKind::Store,
+    FailureKind::SourceMissing,
+    FailureKind::SourceChanged,
 ];
 
 fn text() -> impl Strategy<Value = String> {

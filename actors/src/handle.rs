@@ -25,6 +25,7 @@ use crate::session::{
 };
 use crate::slot::{Gone, SlotRef};
 use crate::threads;
+use crate::time::entropy;
 
 /// How an engine is started.
 #[derive(Clone, Debug)]
@@ -261,7 +262,7 @@ impl SessionHandle {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
-        let specs: Vec<Spec> = specs.into_iter().map(Into::into).collect();
+        let specs: Vec<Spec> = specs.into_iter().map(|it| named(it.into())).collect();
         let make = || {
             let adopt = is_repeated.swap(true, Ordering::Relaxed) || adopt;
             StartTasks {
@@ -367,6 +368,14 @@ impl SessionHandle {
             Some(Err(error)) => Err(CallError::Store(error.to_string())),
         }
     }
+}
+
+/// A request to upload gets its name here: the same one when it is repeated after a crash.
+fn named(mut spec: Spec) -> Spec {
+    if let Spec::Upload(upload) = &mut spec {
+        upload.request_id = u128::from(entropy()) << 64 | u128::from(entropy()) | 1;
+    }
+    spec
 }
 
 impl Subscription {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Generation, Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
@@ -273,7 +273,7 @@ pub(crate) struct Begin {
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// The task and its progress.
-    Live(Box<(Task, Option<Checkpoint>)>, Generation),
+    Live(Box<(Task, Option<TaskCheckpoint>)>, Generation),
     /// It has ended already.
     Ended(Outcome),
     /// There is no such task.
@@ -308,14 +308,14 @@ impl Handler<Begin> for RegistryActor {
 
 /// One task with its progress.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Option<(Task, Option<Checkpoint>)>, NotStored>")]
+#[rtype(result = "Result<Option<(Task, Option<TaskCheckpoint>)>, NotStored>")]
 pub(crate) struct ReadTask {
     pub(crate) session: SessionId,
     pub(crate) task: TaskId,
 }
 
 impl Handler<ReadTask> for RegistryActor {
-    type Result = Result<Option<(Task, Option<Checkpoint>)>, NotStored>;
+    type Result = Result<Option<(Task, Option<TaskCheckpoint>)>, NotStored>;
 
     fn handle(&mut self, message: ReadTask, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.read_task");

@@ -7,7 +7,7 @@
 //! The way of a download: [`recover::recover`] when a checkpoint exists, [`publish::check_target`]
 //! before anything is fetched, [`part::PartFile`] while bytes arrive, [`publish::choose_name`] if it
 //! may take another name, the record of that name, [`publish::publish`], the record of the end, and
-//! [`discard::discard`] for what may be left.
+//! [`discard::discard`] for what may be left. The file of an upload is only read: [`source`].
 
 pub mod discard;
 mod disk;
@@ -18,6 +18,7 @@ pub mod part;
 pub mod place;
 pub mod publish;
 pub mod recover;
+pub mod source;
 pub mod token;
 
 #[cfg(test)]

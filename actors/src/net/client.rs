@@ -81,7 +81,8 @@ pub struct Client {
     shared: Rc<Shared>,
 }
 
-struct Shared {
+/// What the clones of a client share.
+pub(super) struct Shared {
     user_agent: String,
     connect_timeout: Duration,
     proxy: Option<Proxy>,
@@ -119,7 +120,7 @@ impl Client {
     /// Every [`NetFailure`] but those that only a body can have. Nothing of the response is kept.
     pub async fn send(&self, request: Request) -> Result<Response, NetFailure> {
         let shared = &*self.shared;
-        let outgoing = Outgoing::new(&request, &shared.user_agent, shared.proxy.as_ref())?;
+        let outgoing = shared.outgoing(&request)?;
         if let Some(wire) = shared.pool.take(&outgoing.origin) {
             match exchange(wire, outgoing.clone(), request.idle_timeout).await {
                 Ok(answer) => return shared.respond(answer, outgoing, &request, true),
@@ -134,6 +135,10 @@ impl Client {
             Ok(answer) => shared.respond(answer, outgoing, &request, false),
             Err(broken) => Err(broken.failure),
         }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// How many connections wait for another request.
@@ -155,7 +160,17 @@ impl fmt::Debug for Client {
 }
 
 impl Shared {
-    async fn connect(&self, origin: &Origin) -> Result<Wire, NetFailure> {
+    /// The request as it goes over the wire.
+    pub(super) fn outgoing(&self, request: &Request) -> Result<Outgoing, NetFailure> {
+        Outgoing::new(request, &self.user_agent, self.proxy.as_ref())
+    }
+
+    /// A connection that was kept for the place that `outgoing` goes to.
+    pub(super) fn kept(&self, outgoing: &Outgoing) -> Option<Wire> {
+        self.pool.take(&outgoing.origin)
+    }
+
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<Wire, NetFailure> {
         let limit = self.connect_timeout;
         match tokio::time::timeout(limit, self.establish(origin)).await {
             Ok(established) => established,
@@ -202,7 +217,7 @@ impl Shared {
         loading.await.map_err(stopped)?
     }
 
-    fn respond(
+    pub(super) fn respond(
         &self,
         answer: Answer,
         outgoing: Outgoing,

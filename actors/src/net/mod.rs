@@ -4,6 +4,7 @@
 //! Client ── Outgoing ──> exchange (awc encodes the request on a loaned Wire)
 //!    │                       │
 //!    │                       └─> head: 1xx cut out, limits, parsed from our own copy
+//!    ├── sending: a request with a body, written while the answer is read
 //!    ├── Pool <── Wire ── Body: counted, chunked or until close, in large blocks
 //!    └── Dial ──> Proxy ──> TLS ──> Wire
 //! ```
@@ -23,6 +24,7 @@ mod inbox;
 mod pool;
 mod proxy;
 mod request;
+mod sending;
 mod tls;
 mod wire;
 
@@ -36,5 +38,6 @@ pub use self::{
     failure::NetFailure,
     proxy::Proxy,
     request::{Method, Request},
+    sending::{Answered, BodyRequest, Content, SendFailure},
     tls::Roots,
 };

@@ -6,6 +6,7 @@ mod live;
 mod names;
 mod pump;
 mod requests;
+mod upload;
 mod worker;
 
 use std::collections::HashMap;
@@ -16,22 +17,25 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     SpawnHandle, WrapFuture,
 };
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::{Checkpoint, TaskCheckpoint};
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Destination, Outcome, Spec};
+use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome, Spec, Task};
 use longhaul_engine::time::Timestamp;
+use longhaul_engine::upload::Input as UploadInput;
 use longhaul_persistence::{Change, Effect, Refusal};
 
 use crate::fault;
 use crate::file::part::PartFile;
+use crate::net::Client;
 use crate::notifier::TaskNews;
 use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
 use crate::time::entropy;
 pub(crate) use live::Live;
 use requests::Line;
+use upload::Uploading;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
 
@@ -55,7 +59,10 @@ pub(crate) struct TransferParts {
 pub(crate) struct TransferActor {
     parts: TransferParts,
     desired: Desired,
+    /// Its download, from its beginning to its exit.
     running: Option<Running>,
+    /// Its upload, likewise; a task has one of the two.
+    uploading: Option<Box<Uploading>>,
     /// What a copy to another device left, until the terminal fact is committed.
     leftover: Option<PartFile>,
 }
@@ -64,7 +71,7 @@ pub(crate) struct TransferActor {
 struct Running {
     machine: Download,
     generation: Generation,
-    client: crate::net::Client,
+    client: Client,
     lines: HashMap<ConnId, Line>,
     part: Option<PartFile>,
     /// Digests of tails that are known without reading: the bytes before these marks.
@@ -88,6 +95,7 @@ impl TransferActor {
             parts,
             desired,
             running: None,
+            uploading: None,
             leftover: None,
         }
     }
@@ -126,8 +134,8 @@ impl TransferActor {
 
     fn run(
         &mut self,
-        task: longhaul_engine::task::Task,
-        checkpoint: Option<Checkpoint>,
+        task: Task,
+        checkpoint: Option<TaskCheckpoint>,
         generation: Generation,
         context: &mut Context<Self>,
     ) {
@@ -139,28 +147,52 @@ impl TransferActor {
                 return self.close_at_once(generation, Outcome::Failed(failure), context);
             }
         };
-        let spec = match task.spec {
-            Spec::Download(spec) => spec,
-            Spec::Upload(_) => {
-                let failure = Failure::new(FailureKind::InvalidRequest, "no uploads yet");
-                return self.close_at_once(generation, Outcome::Failed(failure), context);
+        let created_at = task.created_at;
+        match task.spec {
+            Spec::Download(spec) => {
+                let checkpoint = checkpoint.and_then(TaskCheckpoint::into_download);
+                let start = self.start_download(spec, created_at, checkpoint);
+                self.run_download(start, generation, client, context);
             }
-        };
-        let past = (!self.parts.is_first).then(|| Past {
-            destination: spec.destination.clone(),
-            has_part: checkpoint
-                .as_ref()
-                .is_some_and(|known| known.part.is_some()),
-        });
-        let start = Start {
+            Spec::Upload(spec) => {
+                let checkpoint = checkpoint.and_then(TaskCheckpoint::into_upload);
+                let start = self.start_upload(spec, created_at, checkpoint);
+                self.run_upload(start, generation, client, context);
+            }
+        }
+    }
+
+    fn start_download(
+        &self,
+        spec: DownloadSpec,
+        created_at: Timestamp,
+        checkpoint: Option<Checkpoint>,
+    ) -> Start {
+        Start {
             spec,
-            rules: Arc::clone(&session.rules),
-            created_at: task.created_at,
+            rules: Arc::clone(&self.parts.session.rules),
+            created_at,
             checkpoint,
             desired: self.desired,
             seed: entropy(),
-        };
-        let machine = Download::new(start, session.world.clock.now());
+        }
+    }
+
+    fn run_download(
+        &mut self,
+        start: Start,
+        generation: Generation,
+        client: Client,
+        context: &mut Context<Self>,
+    ) {
+        let past = (!self.parts.is_first).then(|| Past {
+            destination: start.spec.destination.clone(),
+            has_part: start
+                .checkpoint
+                .as_ref()
+                .is_some_and(|known| known.part.is_some()),
+        });
+        let machine = Download::new(start, self.parts.session.world.clock.now());
         self.running = Some(Running {
             machine,
             generation,
@@ -330,6 +362,7 @@ impl TransferActor {
         self.parts.live.set_exit(exit);
         fault::point("transfer.exiting");
         self.running = None;
+        self.uploading = None;
         context.stop();
     }
 
@@ -398,5 +431,6 @@ impl Handler<Want> for TransferActor {
         fault::point("transfer.want");
         self.desired = desired;
         self.feed(Input::Want(desired), context);
+        self.feed_upload(UploadInput::Want(desired), context);
     }
 }

@@ -1,5 +1,5 @@
-//! Background transfer sessions: downloads that are started by an app, survive its death, and are
-//! found again by name.
+//! Background transfer sessions: downloads and uploads that are started by an app, survive its death,
+//! and are found again by name.
 //!
 //! It is the contract of Apple's background `URLSession` for any Rust program. The engine is a small
 //! actor system on threads of its own; what it knows lies in a transactional store, and the bytes in
@@ -35,6 +35,10 @@
 //! on it exists until it has ended *and* its end was acknowledged. A [`DownloadTask`] is only a
 //! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
 //! in this process or in a later one.
+//!
+//! [`Session::start_upload`] sends a file in one request and gives an [`UploadTask`]. It has ended well
+//! ([`Outcome::Uploaded`]) when the server answered with a success after every byte of it; until
+//! then it begins again from the first byte, also when a `POST` may have arrived already.
 //!
 //! # Events
 //!
@@ -77,6 +81,7 @@ mod proxy;
 mod request;
 mod session;
 mod task;
+mod upload;
 
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
 pub use engine::{Engine, EngineBuilder};
@@ -85,6 +90,7 @@ pub use events::Events;
 pub use request::DownloadRequest;
 pub use session::Session;
 pub use task::{DownloadTask, TaskSnapshot};
+pub use upload::{UploadRequest, UploadSnapshot, UploadTask};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
@@ -126,6 +132,7 @@ mod tests {
         is_shared::<Engine>();
         is_shared::<Session>();
         is_shared::<DownloadTask>();
+        is_shared::<UploadTask>();
         is_shared::<TaskSnapshot>();
         is_shared::<Error>();
         is_sent::<Events>();
@@ -138,6 +145,8 @@ mod tests {
         is_sent(|engine, _, _| async { engine.stopped().await });
         is_sent(|engine, _, _| async { engine.session(SessionConfiguration::new("x")?).await });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.start_uploads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.upload_snapshots().await });
         is_sent(|_, session, _| async { session.snapshot().await });
         is_sent(|_, session, _| async { session.events().await });
         is_sent(|_, session, _| async { session.acknowledge(Sequence::new(1)).await });

@@ -1,5 +1,7 @@
 //! A session: a named group of tasks, found again by its name.
 
+mod uploads;
+
 use longhaul_actors::handle::SessionHandle;
 use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_engine::task::DownloadSpec;
@@ -96,7 +98,7 @@ impl Session {
             .collect())
     }
 
-    /// Every task of the session that is not forgotten, in the order of their numbers: also those
+    /// Every download of the session that is not forgotten, in the order of their numbers: also those
     /// of earlier processes, and those that have ended and were not acknowledged.
     ///
     /// # Errors
@@ -109,7 +111,7 @@ impl Session {
             .collect())
     }
 
-    /// All tasks as [`Session::get_download_tasks`] gives them, each with its state at one moment:
+    /// All downloads as [`Session::get_download_tasks`] gives them, each with its state at one moment:
     /// one question instead of one for each task.
     ///
     /// # Errors

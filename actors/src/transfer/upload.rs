@@ -1,11 +1,12 @@
 //! The uploads of the transfer actor: it feeds the upload machine and performs what it says.
 
+mod content;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix::{
-    ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
-};
+use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::Generation;
 use longhaul_engine::limits::{EXPECT_CONTINUE_WAIT, RESPONSE_BODY_BYTES_MAX, UPLOAD_ANSWER_WAIT};
@@ -16,21 +17,15 @@ use longhaul_engine::upload::{
 };
 use longhaul_persistence::{Change, Refusal};
 
+use self::content::FileContent;
 use super::TransferActor;
-use super::disk::quick;
 use super::files::blocking;
 use super::requests::{DRAIN_BYTES_MAX, from_net};
-use crate::blocks::{Block, Blocks};
 use crate::fault;
 use crate::file::source::SourceFile;
-use crate::limiter::{LIMITED_READ_BYTES, Limiter};
-use crate::net::{Answered, Body, BodyRequest, Client, Content, Method, Request, SendFailure};
+use crate::net::{Answered, Body, BodyRequest, Client, Method, Request, SendFailure};
 use crate::registry::NotStored;
 use crate::time::entropy;
-
-/// Bytes of the file that are read at once: enough that reading costs little beside sending, few
-/// enough that the first byte is soon on its way.
-const BLOCK_BYTES: usize = 256 * 1024;
 
 /// An upload whose task was read from the store.
 pub(super) struct Uploading {
@@ -340,82 +335,7 @@ impl TransferActor {
     }
 }
 
-/// Bytes of the file were given to the network.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct BytesSent {
-    request: RequestId,
-    bytes: u64,
-}
-
-impl Handler<BytesSent> for TransferActor {
-    type Result = ();
-
-    fn handle(&mut self, message: BytesSent, context: &mut Self::Context) {
-        fault::point("upload.sent");
-        let BytesSent { request, bytes } = message;
-        self.feed_upload(Input::Sent { request, bytes }, context);
-    }
-}
-
-/// The file as the body of a request.
-struct FileContent {
-    request: RequestId,
-    file: Option<SourceFile>,
-    length: u64,
-    blocks: Blocks,
-    limiter: Option<Arc<Limiter>>,
-    report: Addr<TransferActor>,
-}
-
-/// Some bytes of the file.
-struct FileBlock {
-    block: Block,
-    length: usize,
-}
-
-impl AsRef<[u8]> for FileBlock {
-    fn as_ref(&self) -> &[u8] {
-        &self.block[..self.length]
-    }
-}
-
-impl Content for FileContent {
-    type Block = FileBlock;
-    type Error = Failure;
-
-    fn length(&self) -> u64 {
-        self.length
-    }
-
-    async fn block(&mut self, offset: u64) -> Result<FileBlock, Failure> {
-        fault::point("upload.block");
-        let most = match self.limiter {
-            Some(_) => LIMITED_READ_BYTES,
-            None => BLOCK_BYTES,
-        };
-        let rest = usize::try_from(self.length - offset).unwrap_or(usize::MAX);
-        let length = most.min(rest);
-        let file = self.file.clone().ok_or_else(|| {
-            let message = "the file is not open any more; start the upload again";
-            Failure::new(FailureKind::File, message)
-        })?;
-        let mut block = self.blocks.take(length).await;
-        let block =
-            quick(move || file.read_at(&mut block[..length], offset).map(|()| block)).await?;
-        if let Some(limiter) = &self.limiter {
-            limiter.pay(length).await;
-        }
-        Ok(FileBlock { block, length })
-    }
-
-    fn sent(&mut self, bytes: u64) {
-        let request = self.request;
-        self.report.do_send(BytesSent { request, bytes });
-    }
-}
-
-fn with_body(ask: Ask, body: RequestBody, idle_timeout: std::time::Duration) -> BodyRequest {
+fn with_body(ask: Ask, body: RequestBody, idle_timeout: Duration) -> BodyRequest {
     BodyRequest {
         method: ask.method,
         url: ask.url.as_url().clone(),
@@ -430,7 +350,7 @@ fn with_body(ask: Ask, body: RequestBody, idle_timeout: std::time::Duration) -> 
 async fn follow(
     client: &Client,
     ask: Ask,
-    idle_timeout: std::time::Duration,
+    idle_timeout: Duration,
 ) -> Result<Answered, SendFailure<Failure>> {
     let request = Request {
         method: Method::Get,
@@ -447,7 +367,7 @@ async fn beginning(mut body: Body) -> Vec<u8> {
     let mut response = vec![0; RESPONSE_BODY_BYTES_MAX];
     let mut filled = 0;
     while filled < response.len() {
-        let linger = std::time::Duration::ZERO;
+        let linger = Duration::ZERO;
         match body.fill(&mut response[filled..], linger).await {
             Ok(count @ 1..) => filled += count,
             Ok(0) | Err(_) => break,

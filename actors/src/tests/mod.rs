@@ -3,8 +3,10 @@
 mod bench;
 mod downloads;
 mod facts;
+mod inbox;
 mod limits;
 mod matrix;
 mod restarts;
 mod server;
+mod uploads;
 mod wishes;

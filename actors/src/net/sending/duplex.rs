@@ -49,6 +49,8 @@ pub(super) struct Exchange<'a> {
     /// The final head, once it has come.
     head: Option<ResponseHead>,
     was_silent: bool,
+    /// What is written now belongs to the body.
+    is_in_body: bool,
     has_flowed: bool,
     /// The connection takes no more bytes. A server may answer and close before it has read all.
     is_deaf: bool,
@@ -63,6 +65,7 @@ impl<'a> Exchange<'a> {
             alarm: Alarm::default(),
             head: None,
             was_silent: true,
+            is_in_body: false,
             has_flowed: false,
             is_deaf: false,
         }
@@ -103,6 +106,7 @@ impl<'a> Exchange<'a> {
         }
         let length = content.length();
         let mut sent = 0;
+        self.is_in_body = true;
         while sent < length && self.goes_on() {
             let Some(block) = self.next_block(content, sent).await? else {
                 break;
@@ -169,6 +173,7 @@ impl<'a> Exchange<'a> {
                 match self.wire.poll_write(context, &bytes[written..]) {
                     Poll::Ready(Ok(count @ 1..)) => {
                         written += count;
+                        self.has_flowed |= self.is_in_body;
                         self.alarm.disarm();
                     }
                     Poll::Ready(Ok(0) | Err(_)) => self.is_deaf = true,

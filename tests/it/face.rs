@@ -26,7 +26,7 @@ const PATH: &str = "/a.bin";
 const CONTENT: Content = Content::new(101, 4 * MIB + 9);
 
 /// What an app with a thread and nothing else waits with.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

@@ -14,3 +14,4 @@ mod face;
 mod hostile;
 mod kill;
 mod tidy;
+mod uploads;

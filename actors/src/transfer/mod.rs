@@ -6,6 +6,7 @@ mod live;
 mod names;
 mod pump;
 mod requests;
+mod starting;
 mod upload;
 mod worker;
 
@@ -17,11 +18,9 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     SpawnHandle, WrapFuture,
 };
-use longhaul_engine::checkpoint::{Checkpoint, TaskCheckpoint};
-use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
-use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News};
 use longhaul_engine::id::{Generation, TaskId};
-use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome, Spec, Task};
+use longhaul_engine::task::{Desired, Destination, Outcome};
 use longhaul_engine::time::Timestamp;
 use longhaul_engine::upload::Input as UploadInput;
 use longhaul_persistence::{Change, Effect, Refusal};
@@ -32,7 +31,6 @@ use crate::net::Client;
 use crate::notifier::TaskNews;
 use crate::registry::{Begin, Begun, NotStored, Write};
 use crate::session::{ChildStarted, PlaceReleased, SessionActor, SessionParts};
-use crate::time::entropy;
 pub(crate) use live::Live;
 use requests::Line;
 use upload::Uploading;
@@ -130,93 +128,6 @@ impl TransferActor {
                 Err(_) => context.stop(),
             }
         }));
-    }
-
-    fn run(
-        &mut self,
-        task: Task,
-        checkpoint: Option<TaskCheckpoint>,
-        generation: Generation,
-        context: &mut Context<Self>,
-    ) {
-        let session = &self.parts.session;
-        let client = match worker::client(&session.rules, &session.world) {
-            Ok(client) => client,
-            Err(failure) => {
-                let failure = Failure::new(FailureKind::InvalidRequest, failure.to_string());
-                return self.close_at_once(generation, Outcome::Failed(failure), context);
-            }
-        };
-        let created_at = task.created_at;
-        match task.spec {
-            Spec::Download(spec) => {
-                let checkpoint = checkpoint.and_then(TaskCheckpoint::into_download);
-                let start = self.start_download(spec, created_at, checkpoint);
-                self.run_download(start, generation, client, context);
-            }
-            Spec::Upload(spec) => {
-                let checkpoint = checkpoint.and_then(TaskCheckpoint::into_upload);
-                let start = self.start_upload(spec, created_at, checkpoint);
-                self.run_upload(start, generation, client, context);
-            }
-        }
-    }
-
-    fn start_download(
-        &self,
-        spec: DownloadSpec,
-        created_at: Timestamp,
-        checkpoint: Option<Checkpoint>,
-    ) -> Start {
-        Start {
-            spec,
-            rules: Arc::clone(&self.parts.session.rules),
-            created_at,
-            checkpoint,
-            desired: self.desired,
-            seed: entropy(),
-        }
-    }
-
-    fn run_download(
-        &mut self,
-        start: Start,
-        generation: Generation,
-        client: Client,
-        context: &mut Context<Self>,
-    ) {
-        let past = (!self.parts.is_first).then(|| Past {
-            destination: start.spec.destination.clone(),
-            has_part: start
-                .checkpoint
-                .as_ref()
-                .is_some_and(|known| known.part.is_some()),
-        });
-        let machine = Download::new(start, self.parts.session.world.clock.now());
-        self.running = Some(Running {
-            machine,
-            generation,
-            client,
-            lines: HashMap::new(),
-            part: None,
-            tails: HashMap::new(),
-            timer: None,
-            past,
-        });
-        self.perform_all(context);
-    }
-
-    fn close_at_once(&self, generation: Generation, outcome: Outcome, context: &mut Context<Self>) {
-        let change = self.close_change(outcome.clone());
-        self.write(
-            generation,
-            change,
-            context,
-            |actor, answer, context| match answer {
-                Ok(_) => actor.exit(Exit::Ended(outcome), context),
-                Err(error) => actor.not_stored(&error, context),
-            },
-        );
     }
 
     /// Feeds the machine and performs what it says.

@@ -29,3 +29,4 @@ pub mod session;
 pub mod span;
 pub mod task;
 pub mod time;
+pub mod upload;

@@ -18,3 +18,4 @@ mod kill;
 mod resume_data;
 mod sessions;
 mod tidy;
+mod uploads;

@@ -1,5 +1,5 @@
-//! Background transfer sessions: downloads that are started by an app, survive its death, and are
-//! found again by name.
+//! Background transfer sessions: downloads and uploads that are started by an app, survive its death,
+//! and are found again by name.
 //!
 //! It is the contract of Apple's background `URLSession` for any Rust program. The engine is a small
 //! actor system on threads of its own; what it knows lies in a transactional store, and the bytes in
@@ -35,6 +35,10 @@
 //! on it exists until it has ended *and* its end was acknowledged. A [`DownloadTask`] is only a
 //! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
 //! in this process or in a later one.
+//!
+//! [`Session::start_upload`] sends a file in one request and gives an [`UploadTask`]. It has ended well
+//! ([`Outcome::Uploaded`]) when the server answered with a success after every byte of it; until
+//! then it begins again from the first byte, also when a `POST` may have arrived already.
 //!
 //! A session has one owner at a time, and lives on without any. It ends when its owner says so:
 //! [`Session::finish_tasks_and_invalidate`] or [`Session::invalidate_and_cancel`], then
@@ -116,6 +120,7 @@ mod refresh;
 mod request;
 mod session;
 mod task;
+mod upload;
 
 pub use conditions::SystemConditions;
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
@@ -127,6 +132,7 @@ pub use refresh::RefreshTask;
 pub use request::DownloadRequest;
 pub use session::{AnyTask, ResumeRequest, Session};
 pub use task::{DownloadTask, TaskSnapshot};
+pub use upload::{UploadRequest, UploadSnapshot, UploadTask};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
@@ -174,6 +180,7 @@ mod tests {
         is_shared::<Session>();
         is_shared::<AnyTask>();
         is_shared::<DownloadTask>();
+        is_shared::<UploadTask>();
         is_shared::<TaskSnapshot>();
         is_shared::<Error>();
         is_shared::<DelegateGuard>();
@@ -191,6 +198,8 @@ mod tests {
             engine.session_with(configuration, Vec::new()).await
         });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.start_uploads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.upload_snapshots().await });
         is_sent(|_, session, _| async { session.snapshot().await });
         is_sent(|_, session, _| async { session.get_all_tasks().await });
         is_sent(|_, session, _| async { session.invalidate_and_cancel().await });

@@ -34,7 +34,7 @@ pub use crate::refresh::RefreshTask;
 use crate::root::{Doors, Request};
 use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks};
 use crate::slot::{Gone, SlotRef};
-use crate::starting::adopt_all;
+use crate::starting::{adopt_all, name_all};
 use crate::threads;
 
 pub use self::opening::OpenSession;
@@ -250,10 +250,11 @@ impl SessionHandle {
     ///
     /// # Errors
     /// When the engine has stopped or the store fails; then it is not known which were started.
-    pub async fn start(&self, requests: Vec<StartRequest>) -> Result<Starts, CallError> {
+    pub async fn start(&self, mut requests: Vec<StartRequest>) -> Result<Starts, CallError> {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
+        name_all(&mut requests);
         let make = || {
             let mut requests = requests.clone();
             if is_repeated.swap(true, Ordering::Relaxed) {

@@ -8,7 +8,18 @@ use crate::checksum::Digest;
 use crate::failure::Failure;
 use crate::http::validator::Validator;
 use crate::metrics::Counts;
+use crate::task::Progress;
 use crate::time::Timestamp;
+use crate::upload::{UploadCheckpoint, UploadStage};
+
+/// What the store knows of the progress of a task of either kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskCheckpoint {
+    /// Of a download.
+    Download(Checkpoint),
+    /// Of an upload.
+    Upload(UploadCheckpoint),
+}
 
 /// What the store knows of a download's progress. No claim in it exceeds what is durable under its
 /// own rule: `written` for this boot and mount, `synced` for ever.
@@ -142,6 +153,73 @@ pub struct SpanRecord {
     pub synced: u64,
     /// BLAKE3 of at most the last 16 KiB before `written`, within the span.
     pub tail: [u8; 32],
+}
+
+impl TaskCheckpoint {
+    /// When to try again and why, while the task waits.
+    #[must_use]
+    pub const fn retry(&self) -> Option<&Retry> {
+        match self {
+            Self::Download(known) => known.retry.as_ref(),
+            Self::Upload(known) => known.retry.as_ref(),
+        }
+    }
+
+    /// The server wants credentials, and the task waits for them.
+    #[must_use]
+    pub fn awaits_authorization(&self) -> bool {
+        match self {
+            Self::Download(known) => matches!(known.stage, Stage::AwaitingAuthorization(_)),
+            Self::Upload(known) => known.stage == UploadStage::AwaitingAuthorization,
+        }
+    }
+
+    /// How far the task is. What a plain upload has sent is of no use to its next attempt.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match self {
+            Self::Download(known) => Progress {
+                received_bytes: known.spans.iter().map(|s| s.written - s.start).sum(),
+                sent_bytes: 0,
+                total_bytes: known.total,
+            },
+            Self::Upload(known) => Progress {
+                received_bytes: 0,
+                sent_bytes: 0,
+                total_bytes: known.source.as_ref().map(|source| source.length),
+            },
+        }
+    }
+
+    /// The progress of a download.
+    #[must_use]
+    pub fn into_download(self) -> Option<Checkpoint> {
+        match self {
+            Self::Download(known) => Some(known),
+            Self::Upload(_) => None,
+        }
+    }
+
+    /// The progress of an upload.
+    #[must_use]
+    pub fn into_upload(self) -> Option<UploadCheckpoint> {
+        match self {
+            Self::Download(_) => None,
+            Self::Upload(known) => Some(known),
+        }
+    }
+}
+
+impl From<Checkpoint> for TaskCheckpoint {
+    fn from(known: Checkpoint) -> Self {
+        Self::Download(known)
+    }
+}
+
+impl From<UploadCheckpoint> for TaskCheckpoint {
+    fn from(known: UploadCheckpoint) -> Self {
+        Self::Upload(known)
+    }
 }
 
 #[cfg(test)]

@@ -32,4 +32,5 @@ pub mod session;
 pub mod span;
 pub mod task;
 pub mod time;
+pub mod upload;
 pub mod why;

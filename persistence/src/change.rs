@@ -1,7 +1,7 @@
 //! What can be asked of the store, and what it answers.
 
 use longhaul_engine::authorization_challenge::Disposition;
-use longhaul_engine::checkpoint::{Checkpoint, Part, Retry};
+use longhaul_engine::checkpoint::{Checkpoint, Part, Retry, TaskCheckpoint};
 use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
@@ -98,7 +98,7 @@ pub enum Change {
         /// The task.
         task: TaskId,
         /// Its progress.
-        checkpoint: Box<Checkpoint>,
+        checkpoint: Box<TaskCheckpoint>,
     },
     /// Answers the challenge that a task waits with: in one step its request and its progress become
     /// what [`Disposition::apply`] makes of them, or it is wanted to be cancelled. Answers

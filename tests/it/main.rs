@@ -19,3 +19,4 @@ mod resume_data;
 mod scheduling;
 mod sessions;
 mod tidy;
+mod uploads;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use actix::{ActorContext, Context, Handler, Message};
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::{Checkpoint, TaskCheckpoint};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, SessionId, TaskId};
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
@@ -49,7 +49,7 @@ impl Handler<Seal> for RegistryActor {
                     spec: Spec::Download(spec),
                     ..
                 },
-                Some(checkpoint),
+                Some(TaskCheckpoint::Download(checkpoint)),
             )) => (spec, checkpoint),
             Some(_) | None => return Ok(Err(nothing_kept())),
         };

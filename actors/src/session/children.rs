@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::download::{Exit, News};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
@@ -224,7 +225,9 @@ impl SessionActor {
                 task,
             };
             if let Ok(Ok(Some((known, progress)))) = registry.call(read).await
-                && progress.is_none_or(|progress| progress.part.is_none())
+                && progress
+                    .and_then(TaskCheckpoint::into_download)
+                    .is_none_or(|progress| progress.part.is_none())
                 && let Some(destination) = known.spec.destination().cloned()
             {
                 let sweep = move || discard_unrecorded(&destination, task, &parts_dir);

@@ -13,7 +13,8 @@ use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
-    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, TaskOptions,
+    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, Spec, TaskOptions,
+    UploadSpec, Uploaded,
 };
 use longhaul_engine::time::Timestamp;
 use tokio::time::Instant;
@@ -91,7 +92,7 @@ impl Bench {
             false => tempfile::tempdir(),
         };
         let directory = directory.expect("a directory");
-        for name in ["state", "files"] {
+        for name in ["state", "files", "sources"] {
             std::fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         Self {
@@ -189,6 +190,37 @@ impl Bench {
         }
     }
 
+    /// Puts a file where uploads take theirs.
+    pub(super) fn put_source(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.directory.path().join("sources").join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    /// An upload of the file of the last part of `at` to `http://AT`.
+    pub(super) fn upload(&self, at: &str) -> UploadSpec {
+        let (_, name) = at.rsplit_once('/').expect("a path");
+        UploadSpec {
+            url: parse_http_url(&format!("http://{at}")).expect("a url").url,
+            source: self.directory.path().join("sources").join(name),
+            method: "PUT".to_owned(),
+            headers: Vec::new(),
+            credentials: None,
+            allow_downgrade: false,
+            request_id: 0,
+            options: TaskOptions::default(),
+        }
+    }
+
+    /// How an upload of `bytes` ends when all is well.
+    pub(super) fn uploaded(bytes: usize) -> Outcome {
+        Outcome::Uploaded(Uploaded {
+            status: 201,
+            bytes: u64::try_from(bytes).expect("a length"),
+            response: b"got!".to_vec(),
+        })
+    }
+
     /// How a download of `bytes` to `name` ends when all is well.
     pub(super) fn finished(&self, name: &str, bytes: usize) -> Outcome {
         Outcome::Finished(Finished {
@@ -243,18 +275,18 @@ pub(super) async fn session_with_requests(
     )
 }
 
-/// Requests for downloads, which all adopt or all do not.
-pub(super) fn requests(specs: Vec<DownloadSpec>, adopts: bool) -> Vec<StartRequest> {
-    let request = |spec: DownloadSpec| StartRequest {
-        spec: spec.into(),
+/// Requests for tasks, which all adopt or all do not.
+pub(super) fn requests(specs: Vec<impl Into<Spec>>, adopts: bool) -> Vec<StartRequest> {
+    let request = |spec| StartRequest {
+        spec,
         adopts,
         desired: Desired::Running,
     };
-    specs.into_iter().map(request).collect()
+    specs.into_iter().map(Into::into).map(request).collect()
 }
 
 /// Starts downloads that nothing speaks against.
-pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> Vec<TaskId> {
+pub(super) async fn start(session: &SessionHandle, specs: Vec<impl Into<Spec>>) -> Vec<TaskId> {
     let started = session
         .start(requests(specs, false))
         .await
@@ -266,7 +298,7 @@ pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> 
 }
 
 /// Starts one.
-pub(super) async fn start_one(session: &SessionHandle, spec: DownloadSpec) -> TaskId {
+pub(super) async fn start_one(session: &SessionHandle, spec: impl Into<Spec>) -> TaskId {
     start(session, vec![spec]).await[0]
 }
 

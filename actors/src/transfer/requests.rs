@@ -14,7 +14,7 @@ use crate::file::place::PartPlace;
 use crate::net::{Body, Method, NetFailure, Request, Response};
 
 /// Bytes of an error's or a redirect's body that are read for the sake of its connection.
-const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 
 /// One connection of the machine.
 pub(super) enum Line {
@@ -303,7 +303,7 @@ fn no_part() -> Failure {
 }
 
 /// What a failure of the network means to the rules.
-fn from_net(failure: &NetFailure) -> Failure {
+pub(super) fn from_net(failure: &NetFailure) -> Failure {
     let kind = match failure {
         NetFailure::InvalidInput { .. } => FailureKind::InvalidRequest,
         NetFailure::Dns { .. } => FailureKind::Resolve,

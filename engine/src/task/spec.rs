@@ -63,7 +63,8 @@ pub struct UploadSpec {
     pub url: HttpUrl,
     /// The file, an absolute path. It must stay as it is until the task has ended.
     pub source: PathBuf,
-    /// The method of the request, a token in capitals.
+    /// The method of the request, a token in capitals. Every attempt sends it again, POST too: a
+    /// server that must not act twice is told so by a header of the caller's (`Idempotency-Key`).
     pub method: String,
     /// Header fields sent to the origin of `url` only, beside the session's.
     pub headers: Vec<(String, String)>,
@@ -71,6 +72,9 @@ pub struct UploadSpec {
     pub credentials: Option<Credentials>,
     /// Follow a redirect from https to http.
     pub allow_downgrade: bool,
+    /// Names this one request to start it: the same asked again after a crash is the same task. Zero
+    /// until it is asked for.
+    pub request_id: u128,
     /// What any task may be given.
     pub options: TaskOptions,
 }

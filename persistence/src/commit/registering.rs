@@ -1,6 +1,7 @@
 //! Making a task, or finding the one that does the same.
 
 use longhaul_engine::adoption::{self, Adoption};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::host_key;
@@ -125,7 +126,10 @@ impl Batch<'_> {
             TicketLeft::Unused(ticket) => Some(ticket),
             TicketLeft::Used => return self.create(asked, request),
         };
-        let Some(progress) = self.checkpoint(&failed.session, failed.task.get())? else {
+        let progress = self
+            .checkpoint(&failed.session, failed.task.get())?
+            .and_then(TaskCheckpoint::into_download);
+        let Some(progress) = progress else {
             return self.create(asked, request);
         };
         let request = Registration { ticket, ..*request };
@@ -226,5 +230,8 @@ impl Batch<'_> {
 /// A claim as an error may show it: without the URL, which may be signed.
 fn shown(claim: &[u8]) -> String {
     let path = claim.split(|byte| *byte == 0).next().unwrap_or(claim);
+    if path.is_empty() {
+        return "an upload".to_owned();
+    }
     String::from_utf8_lossy(path).into_owned()
 }

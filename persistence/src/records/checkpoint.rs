@@ -1,4 +1,4 @@
-//! How far a download is.
+//! How far a task is.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use longhaul_engine::authorization_challenge::Answers;
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, TaskCheckpoint, ValidityToken,
 };
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::limits::SPANS_MAX;
@@ -14,13 +14,25 @@ use longhaul_engine::metrics::Counts;
 use longhaul_engine::time::Timestamp;
 
 use super::event::ChallengeV1;
+use super::upload::UploadCheckpointV1;
 use super::{
     DigestV1, FailureV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
     path_to_record,
 };
 
+/// Both kinds lie in one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CheckpointV1 {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is short-lived"
+)]
+pub(crate) enum CheckpointV1 {
+    Download(DownloadCheckpointV1),
+    Upload(UploadCheckpointV1),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DownloadCheckpointV1 {
     stage: StageV1,
     total: Option<u64>,
     validator: ValidatorV1,
@@ -79,14 +91,15 @@ struct SpanV1 {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct RetryV1 {
+pub(super) struct RetryV1 {
     at_ms: u64,
     delay_ms: u64,
     cause: FailureV1,
 }
 
-/// All spans of 69 bytes at most, two paths and an error text of 4 KiB each, an entity tag of 1
-/// KiB, digests, a challenge of less than 1 KiB and as much of rejected schemes.
+/// The larger kind, of a download: all spans of 69 bytes at most, two paths and an error text of 4 KiB
+/// each, an entity tag of 1 KiB, digests, a challenge of less than 1 KiB and as much of rejected
+/// schemes.
 pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 26 * 1024;
 
 first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
@@ -94,16 +107,49 @@ first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
 impl CheckpointV1 {
     /// When the task tries again and why, while it waits.
     pub(crate) fn retry(self) -> Option<Retry> {
-        self.retry.map(Retry::from)
+        let retry = match self {
+            Self::Download(known) => known.retry,
+            Self::Upload(known) => known.retry,
+        };
+        retry.map(Retry::from)
     }
 
     /// True while the task waits for credentials.
     pub(crate) const fn awaits_authorization(&self) -> bool {
-        matches!(self.stage, StageV1::AwaitingAuthorization(_))
+        match self {
+            Self::Download(known) => matches!(known.stage, StageV1::AwaitingAuthorization(_)),
+            Self::Upload(known) => known.awaits_authorization(),
+        }
+    }
+}
+
+impl From<&TaskCheckpoint> for CheckpointV1 {
+    fn from(checkpoint: &TaskCheckpoint) -> Self {
+        match checkpoint {
+            TaskCheckpoint::Download(known) => known.into(),
+            TaskCheckpoint::Upload(known) => Self::Upload(known.into()),
+        }
     }
 }
 
 impl From<&Checkpoint> for CheckpointV1 {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self::Download(checkpoint.into())
+    }
+}
+
+impl TryFrom<CheckpointV1> for TaskCheckpoint {
+    type Error = Unusable;
+
+    fn try_from(record: CheckpointV1) -> Result<Self, Unusable> {
+        Ok(match record {
+            CheckpointV1::Download(record) => Self::Download(record.try_into()?),
+            CheckpointV1::Upload(record) => Self::Upload(record.into()),
+        })
+    }
+}
+
+impl From<&Checkpoint> for DownloadCheckpointV1 {
     fn from(checkpoint: &Checkpoint) -> Self {
         Self {
             stage: (&checkpoint.stage).into(),
@@ -129,10 +175,10 @@ impl From<&Checkpoint> for CheckpointV1 {
     }
 }
 
-impl TryFrom<CheckpointV1> for Checkpoint {
+impl TryFrom<DownloadCheckpointV1> for Checkpoint {
     type Error = Unusable;
 
-    fn try_from(record: CheckpointV1) -> Result<Self, Unusable> {
+    fn try_from(record: DownloadCheckpointV1) -> Result<Self, Unusable> {
         if record.spans.len() > SPANS_MAX {
             return Err(Unusable("it has too many spans"));
         }

@@ -15,6 +15,7 @@ mod state;
 mod target;
 mod task;
 mod ticket;
+mod upload;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -156,6 +157,8 @@ enum FailureKindV1 {
     ResourceTimedOut,
     Crashed,
     Store,
+    SourceMissing,
+    SourceChanged,
 }
 
 impl From<&Failure> for FailureV1 {
@@ -204,5 +207,5 @@ macro_rules! failure_kinds {
 failure_kinds! {
     InvalidRequest, TargetExists, File, NoSpace, Resolve, Connect, Disconnected, TimedOut, Proxy,
     Tls, Authentication, Protocol, Encoded, Redirect, Unstable, Integrity, ResourceTimedOut,
-    Crashed, Store,
+    Crashed, Store, SourceMissing, SourceChanged,
 }

@@ -116,7 +116,10 @@ fn everything_is_there_after_reopening() {
         (task.id, task.desired, task.created_at),
         (live, Desired::Suspended, CREATED_AT)
     );
-    assert_eq!((task.outcome, checkpoint), (None, Some(full_checkpoint())));
+    assert_eq!(
+        (task.outcome, checkpoint),
+        (None, Some(full_checkpoint().into()))
+    );
     let (task, checkpoint) = store.task(&id, ended).unwrap().unwrap();
     assert_eq!(
         (task.outcome, checkpoint),

@@ -28,7 +28,7 @@ use proptest::prelude::*;
 use super::samples::url;
 
 /// Every kind of failure.
-pub(super) const KINDS: [FailureKind; 20] = [
+pub(super) const KINDS: [FailureKind; 22] = [
     FailureKind::InvalidRequest,
     FailureKind::TargetExists,
     FailureKind::File,
@@ -49,6 +49,8 @@ pub(super) const KINDS: [FailureKind; 20] = [
     FailureKind::ResourceTimedOut,
     FailureKind::Crashed,
     FailureKind::Store,
+    FailureKind::SourceMissing,
+    FailureKind::SourceChanged,
 ];
 
 fn text() -> impl Strategy<Value = String> {

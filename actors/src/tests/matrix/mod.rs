@@ -6,6 +6,7 @@ mod ends;
 mod oracle;
 mod scenarios;
 mod scheduled;
+mod uploads;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +61,24 @@ fn a_restart_of_the_engine_survives_a_crash_at_every_point() {
         name: "restart",
         play: || Box::pin(scenarios::restart()),
     });
+}
+
+#[test]
+fn uploads_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "uploads",
+        play: || Box::pin(uploads::uploads()),
+    });
+}
+
+#[test]
+fn uploads_survive_a_crash_at_every_point_while_the_disk_is_slow() {
+    pretend_slow(true);
+    explore(&Scenario {
+        name: "uploads, slow disk",
+        play: || Box::pin(uploads::uploads()),
+    });
+    pretend_slow(false);
 }
 
 #[test]

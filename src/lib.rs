@@ -130,7 +130,7 @@ pub use error::Error;
 pub use events::Events;
 pub use refresh::RefreshTask;
 pub use request::DownloadRequest;
-pub use session::{AnyTask, ResumeRequest, Session};
+pub use session::{AnyTask, ResumeRequest, ResumeUploadRequest, Session};
 pub use task::{DownloadTask, TaskSnapshot};
 pub use upload::{UploadRequest, UploadSnapshot, UploadTask};
 
@@ -217,6 +217,10 @@ mod tests {
         is_sent(|_, session, _| async {
             let data = ResumeData::from_bytes(Vec::new()).unwrap();
             session.resume_download(data, "x").await
+        });
+        is_sent(|_, session, _| async {
+            let data = ResumeData::from_bytes(Vec::new()).unwrap();
+            session.resume_upload(data).await
         });
         is_sent(|_, _, task| async { task.answer_challenge(Disposition::Cancel).await });
         is_sent(|_, _, task| task.clone().into_future());

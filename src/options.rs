@@ -90,6 +90,21 @@ macro_rules! task_options {
                 self
             }
 
+            /// Waits for an answer to a challenge instead of failing when the server answers with one
+            /// of these statuses: those of a signed URL that has expired, which are 403 with most
+            /// stores, and 400 or 410 with some. A 401 and a 407 always wait. What the task has is
+            /// kept; see [`DownloadTask::answer_challenge`](crate::DownloadTask::answer_challenge) and
+            /// [`UploadTask::answer_challenge`](crate::UploadTask::answer_challenge).
+            ///
+            /// # Errors
+            /// [`Error::Invalid`](crate::Error::Invalid) for a status that is not one of 400 to 499,
+            /// that has a meaning of its own (401, 407, 408, 416, 425, 429), or when there are more
+            /// than 8.
+            pub fn challenge_on_status(mut self, statuses: &[u16]) -> Result<Self, crate::Error> {
+                self.spec.options.challenge_statuses = crate::challenge::statuses(statuses)?;
+                Ok(self)
+            }
+
             /// A text for its owner, which the engine keeps and does not read (Foundation:
             /// `taskDescription`).
             ///
@@ -156,24 +171,37 @@ mod tests {
     use longhaul_engine::task::{Priority, TaskOptions};
 
     use super::*;
-    use crate::{DownloadRequest, Timestamp};
+    use crate::{DownloadRequest, Timestamp, UploadRequest};
 
     fn request() -> DownloadRequest {
         DownloadRequest::new("http://a/b", "/b").unwrap()
     }
 
+    fn upload() -> UploadRequest {
+        UploadRequest::new("http://a/b", "/b").unwrap()
+    }
+
+    /// The options of a request that was given each of them.
+    macro_rules! given {
+        ($request:expr) => {
+            $request
+                .priority(0.75)
+                .earliest_begin_date(UNIX_EPOCH + Duration::from_millis(1500))
+                .is_discretionary(true)
+                .allows_expensive_network_access(false)
+                .allows_constrained_network_access(false)
+                .rate_limit_bytes(1000)
+                .and_then(|r| r.notify_on_finished("完成", "失败"))
+                .and_then(|r| r.challenge_on_status(&[403]))
+                .and_then(|r| r.description("for Karl"))
+                .unwrap()
+                .spec
+                .options
+        };
+    }
+
     #[test]
-    fn each_option_is_kept_as_it_was_given() {
-        let given = request()
-            .priority(0.75)
-            .earliest_begin_date(UNIX_EPOCH + Duration::from_millis(1500))
-            .is_discretionary(true)
-            .allows_expensive_network_access(false)
-            .allows_constrained_network_access(false)
-            .rate_limit_bytes(1000)
-            .and_then(|r| r.notify_on_finished("完成", "失败"))
-            .and_then(|r| r.description("for Karl"))
-            .unwrap();
+    fn each_option_is_kept_as_it_was_given_by_every_kind_of_request() {
         let expected = TaskOptions {
             priority: Priority::HIGH,
             earliest_begin: Some(Timestamp::from_unix_ms(1500)),
@@ -185,18 +213,22 @@ mod tests {
                 success: "完成".into(),
                 failure: "失败".into(),
             }),
+            challenge_statuses: vec![403],
             description: Some("for Karl".into()),
-            ..TaskOptions::default()
         };
-        assert_eq!(given.spec.options, expected);
+        assert_eq!(given!(request()), expected);
+        assert_eq!(given!(upload()), expected);
         assert_eq!(request().spec.options, TaskOptions::default());
+        assert_eq!(upload().spec.options, TaskOptions::default());
         let stamped = request().earliest_begin_date(Timestamp::from_unix_ms(7));
         assert_eq!(
             stamped.spec.options.earliest_begin,
             Some(Timestamp::from_unix_ms(7))
         );
         let titles = request().notify_on_finished_default().spec.options;
-        assert!(titles.notify_on_finished.is_some());
+        let sent = upload().notify_on_finished_default().spec.options;
+        assert!(titles.notify_on_finished.is_some() && sent.notify_on_finished.is_some());
+        assert_ne!(titles, sent, "each kind has titles of its own");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::link::SessionLink;
 use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
 
 pub use life::AnyTask;
-pub use resuming::ResumeRequest;
+pub use resuming::{ResumeRequest, ResumeUploadRequest};
 
 /// What a handle shows of its task.
 pub(crate) type Named = (HttpUrl, Destination);

@@ -4,6 +4,8 @@ mod callbacks;
 mod resuming;
 mod scheduling;
 
+pub(crate) use scheduling::{checked, scheduled_task};
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use longhaul_engine::id::TaskId;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Desired, Destination, Outcome, Phase, Progress, TaskState};
 
+use crate::challenge::challenged_task;
 use crate::link::SessionLink;
 use crate::{Error, Events};
 
@@ -171,6 +174,9 @@ impl DownloadTask {
         Ok(self.inner.session.outcome(self.inner.id).await?)
     }
 }
+
+scheduled_task!(DownloadTask);
+challenged_task!(DownloadTask);
 
 impl IntoFuture for DownloadTask {
     type Output = Result<Outcome, Error>;

@@ -1,6 +1,5 @@
 //! Uploads: how they are asked for, and their handles.
 
-mod options;
 mod request;
 mod task;
 

@@ -38,7 +38,8 @@ use crate::starting::{adopt_all, name_all};
 use crate::threads;
 
 pub use self::opening::OpenSession;
-pub use self::resuming::ResumeOptions;
+pub(crate) use self::resuming::ResumeAs;
+pub use self::resuming::{ResumeOptions, ResumedTask};
 pub use crate::starting::{StartRequest, Starts};
 
 /// Why an engine could not start.

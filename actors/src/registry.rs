@@ -194,8 +194,8 @@ impl RegistryActor {
                 _,
             )) => Begun::Ended(outcome),
             Some(live) => {
-                if let Some(TaskCheckpoint::Download(checkpoint)) = &live.1 {
-                    self.remove_void_tickets(session, task, checkpoint, context)?;
+                if let (known, Some(checkpoint)) = &live {
+                    self.remove_void_tickets(known, checkpoint, (session, context))?;
                 }
                 self.next_generation += 1;
                 let generation = Generation::new(self.next_generation);

@@ -29,8 +29,8 @@ pub struct Challenge {
     /// The realm, when the server named one, cut at
     /// [`REALM_BYTES_MAX`].
     pub realm: Option<String>,
-    /// Answers to this task's challenges, since a byte came last, that the server did not take
-    /// (`previousFailureCount`).
+    /// Answers to this task's challenges, since a byte of a download came last, that the server did
+    /// not take (`previousFailureCount`).
     pub previous_failures: u32,
 }
 
@@ -84,8 +84,8 @@ pub struct Renewal {
     pub credentials: Option<Credentials>,
     /// Header fields in place of the old ones.
     pub headers: Option<Vec<(String, String)>>,
-    /// Another URL of the same resource, such as one that was signed anew. The bytes that are held
-    /// are kept when total length and validator are the same there (`If-Range`, RFC 9110 section
+    /// Another URL of the same resource, such as one that was signed anew. The bytes of a download
+    /// that are held are kept when total length and validator are the same there (`If-Range`, RFC 9110 section
     /// 13.1.5); whoever names another origin vouches that its validators mean the same.
     pub url: Option<HttpUrl>,
 }

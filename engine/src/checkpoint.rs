@@ -165,12 +165,43 @@ impl TaskCheckpoint {
         }
     }
 
-    /// The server wants credentials, and the task waits for them.
+    /// What the server wants, while the task waits for it.
     #[must_use]
-    pub fn awaits_authorization(&self) -> bool {
+    pub fn challenge(&self) -> Option<&Challenge> {
         match self {
-            Self::Download(known) => matches!(known.stage, Stage::AwaitingAuthorization(_)),
-            Self::Upload(known) => known.stage == UploadStage::AwaitingAuthorization,
+            Self::Download(known) => match &known.stage {
+                Stage::AwaitingAuthorization(challenge) => Some(challenge),
+                Stage::Transferring | Stage::Finishing(_) => None,
+            },
+            Self::Upload(known) => match &known.stage {
+                UploadStage::AwaitingAuthorization(challenge) => Some(challenge),
+                UploadStage::Transferring => None,
+            },
+        }
+    }
+
+    /// The task does not wait for an answer any more.
+    pub fn ask_again(&mut self) {
+        match self {
+            Self::Download(known) => known.stage = Stage::Transferring,
+            Self::Upload(known) => known.stage = UploadStage::Transferring,
+        }
+    }
+
+    /// What the owner of the task has answered to challenges.
+    pub(crate) const fn answers_mut(&mut self) -> &mut Answers {
+        match self {
+            Self::Download(known) => &mut known.answers,
+            Self::Upload(known) => &mut known.answers,
+        }
+    }
+
+    /// What another task begins with that goes on with this.
+    #[must_use]
+    pub fn for_successor(self) -> Self {
+        match self {
+            Self::Download(known) => known.for_successor().into(),
+            Self::Upload(known) => known.for_successor().into(),
         }
     }
 

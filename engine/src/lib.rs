@@ -6,6 +6,7 @@
 
 pub mod adoption;
 pub mod authorization_challenge;
+mod authorizer;
 pub mod budget;
 pub mod checkpoint;
 pub mod checksum;

@@ -3,18 +3,32 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::failure::Failure;
 use crate::limits::RESUME_DATA_BYTES_MAX;
 
 /// What a cancelled or failed task leaves to its owner, to go on with later: opaque, versioned,
 /// checksummed, of use once, and without any secret of the request
-/// (`cancel(byProducingResumeData:)`, `NSURLSessionDownloadTaskResumeData`).
+/// (`cancel(byProducingResumeData:)`, `NSURLSessionDownloadTaskResumeData`,
+/// `URLError.uploadTaskResumeData`).
 ///
-/// It names a part file, which holds the bytes, and a sealed file beside it, which holds what was
-/// asked and can be opened with this value alone: when one of them is gone the resume data is worth
-/// nothing. It is of use in any session, with any state directory, also after the one of its task
-/// was deleted. The two files stay until it is used or discarded; no acknowledgement removes them.
+/// It names a sealed file, the ticket, which holds what was asked and can be opened with this value
+/// alone. That of a download lies beside its part file, which holds the bytes; that of an upload
+/// beside the file that is sent, or in the state directory where no file may be made there. When the
+/// ticket, the part file or the file to be sent is gone or has changed, the resume data is worth
+/// nothing. It is of use in any session, with any state directory, also after the one of its task was
+/// deleted, unless the ticket lay in it. The files stay until it is used or discarded; no
+/// acknowledgement removes them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ResumeData(Vec<u8>);
+
+/// What a task that leaves resume data ends with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its owner cancelled it.
+    Cancelled,
+    /// It failed.
+    Failed(Failure),
+}
 
 /// The bytes can be no resume data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

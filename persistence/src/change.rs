@@ -1,7 +1,7 @@
 //! What can be asked of the store, and what it answers.
 
 use longhaul_engine::authorization_challenge::Disposition;
-use longhaul_engine::checkpoint::{Checkpoint, Part, Retry, TaskCheckpoint};
+use longhaul_engine::checkpoint::{Part, Retry, TaskCheckpoint};
 use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
@@ -46,15 +46,15 @@ pub enum Change {
         /// failed a new task gets the progress.
         adopt: bool,
     },
-    /// Makes a task that goes on with the bytes of another one, which left them as resume data, and
-    /// claims its destination and the ticket: it is used once. Answers [`Effect::Registered`].
+    /// Makes a task that goes on with what another one left as resume data, and claims its
+    /// destination and the ticket: it is used once. Answers [`Effect::Registered`].
     Resume {
         /// Its session, which must exist.
         session: SessionId,
         /// What to transfer.
         spec: Box<Spec>,
         /// How far it is.
-        checkpoint: Box<Checkpoint>,
+        checkpoint: Box<TaskCheckpoint>,
         /// What it is made of.
         ticket: TicketClaim,
         /// The time of the request.

@@ -10,7 +10,7 @@ mod session;
 
 use std::collections::HashMap;
 
-use longhaul_engine::checkpoint::{Stage, TaskCheckpoint};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::Desired;
@@ -164,9 +164,7 @@ impl Batch<'_> {
 
     fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &TaskCheckpoint) -> Step {
         self.live_state(session, task)?;
-        if let TaskCheckpoint::Download(known) = checkpoint
-            && let Stage::AwaitingAuthorization(challenge) = &known.stage
-        {
+        if let Some(challenge) = checkpoint.challenge() {
             return self.challenge(session, task, checkpoint, challenge);
         }
         self.put_checkpoint(session, task, checkpoint)?;

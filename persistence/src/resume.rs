@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::task::{DownloadSpec, UploadSpec};
+use longhaul_engine::upload::UploadCheckpoint;
 
 use crate::codec::{self, CodecError, TooLarge};
 use crate::records::{TicketV1, TokenV1};
@@ -28,7 +29,7 @@ pub struct ResumeToken {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TicketId(pub [u8; 16]);
 
-/// What lies sealed beside a part file: all that a task needs to go on with it.
+/// What lies sealed beside a part file, or the file of an upload: all that a task needs to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
@@ -37,8 +38,8 @@ pub struct TicketId(pub [u8; 16]);
 pub enum Ticket {
     /// What was asked, and how far it is.
     Download(DownloadSpec, Checkpoint),
-    /// What was asked. The server alone knows how far it is.
-    Upload(UploadSpec),
+    /// What was asked, and which file it was. A plain upload begins from its first byte.
+    Upload(UploadSpec, UploadCheckpoint),
 }
 
 /// A ticket that a task is made of. It is held while the store knows that task, so that the ticket is

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use longhaul_actors::handle::ResumeOptions;
+use longhaul_actors::handle::{ResumeOptions, ResumedTask};
 use longhaul_engine::limits::NOTIFICATION_TITLE_BYTES_MAX;
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::task::{Collision, Destination, NotificationTitles};
 
 use super::Session;
 use crate::request::file_destination;
-use crate::{DownloadTask, Error, SessionConfiguration};
+use crate::{DownloadTask, Error, SessionConfiguration, UploadTask};
 
 /// A download that goes on with what an earlier one left. The URL, the headers and all other options
 /// are those of that one (`downloadTask(withResumeData:)`).
@@ -48,23 +48,55 @@ impl ResumeRequest {
     /// # Errors
     /// [`Error::Invalid`] when one is longer than any desktop shows.
     pub fn notify_on_finished(mut self, titles: NotificationTitles) -> Result<Self, Error> {
-        for title in [&titles.success, &titles.failure] {
-            if title.len() > NOTIFICATION_TITLE_BYTES_MAX {
-                return Err(Error::Invalid(format!(
-                    "the title of a notification has more than {NOTIFICATION_TITLE_BYTES_MAX} bytes; \
-                     give a shorter one"
-                )));
-            }
-        }
-        self.options.notify_on_finished = Some(titles);
+        self.options.notify_on_finished = Some(bounded(titles)?);
         Ok(self)
     }
+}
+
+/// An upload of the file that an earlier one was about to send. The URL, the method, the headers and
+/// all other options are those of that one (`uploadTask(withResumeData:)`).
+#[derive(Clone, Debug)]
+pub struct ResumeUploadRequest {
+    data: ResumeData,
+    notify_on_finished: Option<NotificationTitles>,
+}
+
+impl ResumeUploadRequest {
+    /// Goes on with `data`.
+    #[must_use]
+    pub const fn new(data: ResumeData) -> Self {
+        Self {
+            data,
+            notify_on_finished: None,
+        }
+    }
+
+    /// The titles of the notification at its end; those of the first task without this.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when one is longer than any desktop shows.
+    pub fn notify_on_finished(mut self, titles: NotificationTitles) -> Result<Self, Error> {
+        self.notify_on_finished = Some(bounded(titles)?);
+        Ok(self)
+    }
+}
+
+fn bounded(titles: NotificationTitles) -> Result<NotificationTitles, Error> {
+    for title in [&titles.success, &titles.failure] {
+        if title.len() > NOTIFICATION_TITLE_BYTES_MAX {
+            return Err(Error::Invalid(format!(
+                "the title of a notification has more than {NOTIFICATION_TITLE_BYTES_MAX} bytes; \
+                 give a shorter one"
+            )));
+        }
+    }
+    Ok(titles)
 }
 
 impl SessionConfiguration {
     /// Gives the resume data of a task that failed to its owner, in
     /// [`Failure::resume_data`](crate::Failure::resume_data), when it has bytes that the server lets
-    /// it continue. Off without this.
+    /// it continue, or a file to be sent that is as it was. Off without this.
     ///
     /// The bytes are the owner's then: acknowledging the failure leaves them where they are, and
     /// [`Session::discard_resume_data`] removes them. Without it they wait for the next task of the
@@ -111,15 +143,49 @@ impl Session {
             destination,
             options,
         } = request;
-        let target = destination.clone();
-        let answer = self.handle.resume_download(data, target, options);
-        let (id, url) = answer.await??;
-        let destination = Destination::File(destination);
+        let answer = self.handle.resume_download(data, destination, options);
+        let ResumedTask { task, url, file } = answer.await??;
+        let destination = Destination::File(file);
         let session = self.handle.clone();
-        Ok(DownloadTask::new(session, id, url, destination))
+        Ok(DownloadTask::new(session, task, url, destination))
     }
 
-    /// Removes the bytes that resume data stands for, which nobody else does. Harmless to repeat. It
+    /// Makes an upload of the file that another one was about to send, and starts it: from the first
+    /// byte, because a server that takes a file in one request has nothing to go on with. It works in
+    /// any session and with any state directory, also after the one of the first task was deleted,
+    /// unless the [ticket](ResumeData) lay in it.
+    ///
+    /// It answers after the commit: from then on the resume data is used up, and the task survives
+    /// crashes of any kind. When the answer is an error, the resume data is as good as before.
+    ///
+    /// # Errors
+    /// [`Error::ResumeData`] when it is of no use: [`Stale`](crate::ResumeDataError::Stale) when the
+    /// file has changed since or is not there, for one; [`Error::Invalidated`], [`Error::Stopped`] or
+    /// [`Error::Store`].
+    pub async fn resume_upload(&self, data: ResumeData) -> Result<UploadTask, Error> {
+        self.resume_upload_with(ResumeUploadRequest::new(data))
+            .await
+    }
+
+    /// As [`Session::resume_upload`], with what may be asked anew.
+    ///
+    /// # Errors
+    /// As [`Session::resume_upload`].
+    pub async fn resume_upload_with(
+        &self,
+        request: ResumeUploadRequest,
+    ) -> Result<UploadTask, Error> {
+        let ResumeUploadRequest {
+            data,
+            notify_on_finished,
+        } = request;
+        let answer = self.handle.resume_upload(data, notify_on_finished);
+        let ResumedTask { task, url, file } = answer.await??;
+        Ok(UploadTask::new(self.handle.clone(), task, url, file))
+    }
+
+    /// Removes the bytes that resume data stands for, which nobody else does; of an upload only its
+    /// ticket, for the file is its owner's. Harmless to repeat. It
     /// answers when they are gone.
     ///
     /// # Errors

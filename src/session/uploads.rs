@@ -18,6 +18,19 @@ impl Session {
             .unwrap_or_else(|| Err(Error::Store("it gave no answer".to_owned())))
     }
 
+    /// Makes an upload and leaves it suspended (Foundation: every task is created so), until
+    /// [`UploadTask::resume`]. It answers after the commit, and counts its time from then on.
+    ///
+    /// # Errors
+    /// As [`Session::start_upload`].
+    pub async fn upload_task(&self, request: UploadRequest) -> Result<UploadTask, Error> {
+        let (url, source) = (request.spec.url.clone(), request.spec.source.clone());
+        let made = self.handle.create(vec![request.into()]).await?;
+        let none = || Error::Store("it gave no answer".to_owned());
+        let id = made.into_iter().next().ok_or_else(none)??;
+        Ok(UploadTask::new(self.handle.clone(), id, url, source))
+    }
+
     /// Makes and starts many uploads in one transaction. There is one result for each request, in
     /// their order; a refused one does not hinder the others.
     ///

@@ -1,64 +1,79 @@
-//! When and how fast one task runs, and why it does not.
+//! When and how fast one task runs, and why it does not: written once for all kinds of tasks.
 
 use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
-use longhaul_engine::task::{Adjustment, Priority};
-use longhaul_engine::why::Why;
 
-use super::DownloadTask;
-use crate::{Error, header, options};
+use crate::{Error, header};
 
-impl DownloadTask {
-    /// Why it is not done yet: what it does or waits for, with the constraint that does not hold,
-    /// the time or the cause of the next attempt, and the rate limit that holds it back.
-    ///
-    /// # Errors
-    /// As [`DownloadTask::snapshot`].
-    pub async fn why(&self) -> Result<Why, Error> {
-        Ok(self.inner.session.why(self.inner.id).await?)
-    }
+/// Gives the handle of a task what is said about when and how fast it runs. It has `session()`,
+/// `id()` and `snapshot()`.
+macro_rules! scheduled_task {
+    ($task:ty) => {
+        impl $task {
+            /// Why it is not done yet: what it does or waits for, with the constraint that does not
+            /// hold, the time or the cause of the next attempt, and the rate limit that holds it back.
+            ///
+            /// # Errors
+            /// As [`Self::snapshot`].
+            pub async fn why(&self) -> Result<longhaul_engine::why::Why, crate::Error> {
+                Ok(self.session().why(self.id()).await?)
+            }
 
-    /// Moves it among the waiting tasks: 0 (last) to 1 (first). Recorded when this answers; a task
-    /// that runs or has ended goes on as it is.
-    ///
-    /// # Errors
-    /// As [`DownloadTask::snapshot`].
-    pub async fn set_priority(&self, priority: f32) -> Result<(), Error> {
-        self.adjust(Adjustment::Priority(Priority::new(priority)))
-            .await
-    }
+            /// Moves it among the waiting tasks: 0 (last) to 1 (first). Recorded when this answers; a
+            /// task that runs or has ended goes on as it is.
+            ///
+            /// # Errors
+            /// As [`Self::snapshot`].
+            pub async fn set_priority(&self, priority: f32) -> Result<(), crate::Error> {
+                let priority = longhaul_engine::task::Priority::new(priority);
+                self.adjust(longhaul_engine::task::Adjustment::Priority(priority))
+                    .await
+            }
 
-    /// Sets the bytes per second for it alone, also while it runs; `None` lifts the limit. Recorded
-    /// when this answers.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when it is zero; else as [`DownloadTask::snapshot`].
-    pub async fn set_rate_limit(&self, bytes_per_second: Option<u64>) -> Result<(), Error> {
-        let rate = options::rate(bytes_per_second)?;
-        self.adjust(Adjustment::RateLimit(rate)).await
-    }
+            /// Sets the bytes per second for it alone, also while it runs; `None` lifts the limit.
+            /// Recorded when this answers.
+            ///
+            /// # Errors
+            /// [`Error::Invalid`](crate::Error::Invalid) when it is zero; else as [`Self::snapshot`].
+            pub async fn set_rate_limit(
+                &self,
+                bytes_per_second: Option<u64>,
+            ) -> Result<(), crate::Error> {
+                let rate = crate::options::rate(bytes_per_second)?;
+                self.adjust(longhaul_engine::task::Adjustment::RateLimit(rate))
+                    .await
+            }
 
-    /// Says what becomes of it when the time has come that was set with `earliest_begin_date` and it
-    /// waits for this word ([`Phase::AwaitingBegin`](crate::Phase::AwaitingBegin)), as the answer to
-    /// Foundation's `willBeginDelayedRequest`. Recorded when this answers. A task that does not wait
-    /// for it is left as it is; without a delegate a task just begins.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when a new header can not be sent, [`Error::TargetInUse`] when a live task
-    /// claims what the new request would; then it goes on waiting. Else as
-    /// [`DownloadTask::snapshot`].
-    pub async fn decide_begin(&self, decision: DelayedRequest) -> Result<(), Error> {
-        let decision = checked(decision)?;
-        let answer = self.inner.session.decide_begin(self.inner.id, decision);
-        Ok(answer.await??)
-    }
+            /// Says what becomes of it when the time has come that was set with `earliest_begin_date`
+            /// and it waits for this word ([`Phase::AwaitingBegin`](crate::Phase::AwaitingBegin)), as
+            /// the answer to Foundation's `willBeginDelayedRequest`. Recorded when this answers. A task
+            /// that does not wait for it is left as it is; without a delegate a task just begins.
+            ///
+            /// # Errors
+            /// [`Error::Invalid`](crate::Error::Invalid) when a new header can not be sent,
+            /// [`Error::TargetInUse`](crate::Error::TargetInUse) when a live task claims what the new
+            /// request would; then it goes on waiting. Else as [`Self::snapshot`].
+            pub async fn decide_begin(
+                &self,
+                decision: longhaul_engine::delayed_request::DelayedRequest,
+            ) -> Result<(), crate::Error> {
+                let decision = crate::task::checked(decision)?;
+                Ok(self.session().decide_begin(self.id(), decision).await??)
+            }
 
-    async fn adjust(&self, adjustment: Adjustment) -> Result<(), Error> {
-        Ok(self.inner.session.adjust(self.inner.id, adjustment).await?)
-    }
+            async fn adjust(
+                &self,
+                adjustment: longhaul_engine::task::Adjustment,
+            ) -> Result<(), crate::Error> {
+                Ok(self.session().adjust(self.id(), adjustment).await?)
+            }
+        }
+    };
 }
 
+pub(crate) use scheduled_task;
+
 /// With header fields that can be sent.
-fn checked(decision: DelayedRequest) -> Result<DelayedRequest, Error> {
+pub(crate) fn checked(decision: DelayedRequest) -> Result<DelayedRequest, Error> {
     let DelayedRequest::UseNewRequest(request) = decision else {
         return Ok(decision);
     };

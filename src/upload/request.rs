@@ -7,6 +7,7 @@ use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::task::{Desired, TaskOptions, UploadSpec};
 
+use crate::options::task_options;
 use crate::{Error, header};
 
 /// The method of a request that names none, as the contracts have it that this library follows.
@@ -133,6 +134,8 @@ impl UploadRequest {
         &self.spec.source
     }
 }
+
+task_options!(UploadRequest, "Upload finished", "Upload failed");
 
 impl From<UploadRequest> for StartRequest {
     fn from(request: UploadRequest) -> Self {

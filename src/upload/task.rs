@@ -10,7 +10,9 @@ use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 
+use crate::challenge::challenged_task;
 use crate::link::SessionLink;
+use crate::task::scheduled_task;
 use crate::{Error, Events};
 
 /// The handle of one upload. Dropping it changes nothing: the task goes on, and
@@ -56,6 +58,10 @@ impl UploadTask {
                 source,
             }),
         }
+    }
+
+    pub(crate) fn session(&self) -> &SessionLink {
+        &self.inner.session
     }
 
     /// Its number: stable for its life, and never used twice in one state directory.
@@ -138,21 +144,25 @@ impl UploadTask {
         self.want(Desired::Cancelled).await
     }
 
-    /// Ends it as [`UploadTask::cancel`] does. The answer is `None`: a server that takes a file in
-    /// one request has nothing to go on with, as Foundation has it too.
+    /// Ends it and gives what a later task may go on with
+    /// ([`Session::resume_upload`](crate::Session::resume_upload)), after the end is committed;
+    /// [`Outcome::CancelledResumable`] holds the same. The wish is recorded before anything else, and
+    /// is carried out after a crash too. Asked again it gives the same.
+    ///
+    /// A server that takes a file in one request has nothing of it to go on with, so the resume data is
+    /// the request and which file it was: the later task sends it from its first byte, and is refused
+    /// when it has changed.
+    ///
+    /// `None` when the file was not looked at yet, the task had ended otherwise, or the ticket could not
+    /// be written, on a full disk perhaps. Otherwise a small sealed ticket of mode 0600 stays beside the
+    /// file, or in the state directory where no file can be made there, until the resume data is used or
+    /// [discarded](crate::Session::discard_resume_data).
     ///
     /// # Errors
     /// As [`UploadTask::snapshot`].
     pub async fn cancel_by_producing_resume_data(&self) -> Result<Option<ResumeData>, Error> {
-        self.want(Desired::CancelledResumable).await?;
-        match self.finished().await? {
-            Outcome::CancelledResumable(data) => Ok(Some(data)),
-            Outcome::Cancelled
-            | Outcome::Uploaded(_)
-            | Outcome::Failed(_)
-            | Outcome::Finished(_)
-            | Outcome::Skipped(_) => Ok(None),
-        }
+        let session = &self.inner.session;
+        Ok(session.cancel_for_resume_data(self.inner.id).await?)
     }
 
     async fn want(&self, desired: Desired) -> Result<(), Error> {
@@ -178,6 +188,9 @@ impl UploadTask {
         Ok(self.inner.session.outcome(self.inner.id).await?)
     }
 }
+
+scheduled_task!(UploadTask);
+challenged_task!(UploadTask);
 
 impl IntoFuture for UploadTask {
     type Output = Result<Outcome, Error>;

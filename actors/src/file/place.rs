@@ -113,6 +113,20 @@ pub fn ticket_path(part: &Path, task: TaskId, fallback: &Path) -> PathBuf {
     part.with_file_name(OsString::from_vec(ticket))
 }
 
+/// Where the ticket of an upload may lie: beside its file, or in `fallback`.
+///
+/// # Errors
+/// `InvalidRequest` when a path is not absolute or `source` names no file.
+pub fn upload_ticket_paths(
+    source: &Path,
+    task: TaskId,
+    fallback: &Path,
+) -> Result<[PathBuf; 2], Failure> {
+    let place = PartPlace::new(source, task, fallback)?;
+    let beside = |part: PathBuf| ticket_path(&part, task, fallback);
+    Ok([place.beside(), place.fallback()].map(beside))
+}
+
 fn part_name(name: &OsStr, task: TaskId, fallback: &Path) -> OsString {
     let end = part_end(task, fallback);
     let mut part = vec![b'.'];

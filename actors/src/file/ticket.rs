@@ -1,4 +1,5 @@
-//! The ticket beside a part file: what was asked, sealed, for whoever holds the resume data.
+//! The ticket beside a part file or the file of an upload: what was asked, sealed, for whoever holds
+//! the resume data.
 //!
 //! Resume data carries a key and a path and no secret of the request; the ticket holds everything
 //! else, which is of no use without that key. It is sealed with ChaCha20-Poly1305 (RFC 8439) under a
@@ -10,8 +11,10 @@ use std::path::Path;
 
 use longhaul_engine::checkpoint::Checkpoint;
 use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::id::TaskId;
 use longhaul_engine::recovery::survivors;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
+use longhaul_engine::upload::UploadCheckpoint;
 use longhaul_persistence::{ResumeToken, Ticket, TicketId};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use rustix::io::Errno;
@@ -19,7 +22,10 @@ use rustix::io::Errno;
 use super::discard::discard;
 use super::disk::{create_file, identity_of, look, open_nofollow, sync_directory_of};
 use super::error::{errno_of, failure};
+use super::mode::make_private_directory;
+use super::place::upload_ticket_paths;
 use super::recover::recover;
+use super::source::SourceFile;
 use crate::time::fill_with_entropy;
 
 /// How a ticket begins: what it is and its version.
@@ -55,6 +61,29 @@ pub fn seal(path: &Path, ticket: &Ticket) -> Result<ResumeData, Failure> {
         drop(fs::remove_file(path));
     })?;
     Ok(data)
+}
+
+/// The same for an upload of `task`, whose ticket lies beside `source`: the state directory may be
+/// deleted, and whoever takes the file away takes what is of no use without it. Where no file can be
+/// made there, it lies in `fallback`, a directory within the state directory.
+///
+/// # Errors
+/// As [`seal`], when it can be written in neither place.
+pub fn seal_upload(
+    (source, task): (&Path, TaskId),
+    fallback: &Path,
+    ticket: &Ticket,
+) -> Result<ResumeData, Failure> {
+    let [beside, within] = upload_ticket_paths(source, task, fallback)?;
+    match seal(&beside, ticket) {
+        Ok(data) => Ok(data),
+        Err(error) => {
+            tracing::debug!(%error, "the ticket goes to the state directory");
+            make_private_directory(fallback)
+                .map_err(|error| failure("make the directory", fallback, &error))?;
+            seal(&within, ticket)
+        }
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
@@ -160,7 +189,7 @@ impl OpenTicket {
                 }
             }
             // Its file is its owner's.
-            Ticket::Upload(_) => {}
+            Ticket::Upload(..) => {}
         }
         self.remove();
         Ok(())
@@ -183,8 +212,35 @@ pub fn check_part(checkpoint: &Checkpoint) -> Result<(), ResumeDataError> {
     Err(ResumeDataError::Stale(path.unwrap_or_default()))
 }
 
+/// Whether the file of an upload is the one still that `known` names.
+///
+/// # Errors
+/// [`ResumeDataError::Stale`] when it is not, or not there; [`ResumeDataError::File`] when the system
+/// refuses to look.
+pub fn check_source(source: &Path, known: &UploadCheckpoint) -> Result<(), ResumeDataError> {
+    let stale = || ResumeDataError::Stale(source.to_owned());
+    let known = known.source.ok_or_else(stale)?;
+    match SourceFile::inspect(source) {
+        Ok((_, found)) if found.is_same(&known) => Ok(()),
+        Ok(_) => Err(stale()),
+        Err(failure)
+            if matches!(
+                failure.kind(),
+                FailureKind::SourceMissing | FailureKind::SourceChanged
+            ) =>
+        {
+            Err(stale())
+        }
+        Err(failure) => Err(ResumeDataError::File(failure.to_string())),
+    }
+}
+
 /// Removes a ticket that is of no use to anybody.
 pub fn remove(path: &Path) {
+    // Where nothing can be removed, there is nothing as a rule.
+    if matches!(look(path), Ok(None)) {
+        return;
+    }
     match fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if is_gone(&error) => {}

@@ -22,10 +22,34 @@ pub struct ResumeOptions {
     pub notify_on_finished: Option<NotificationTitles>,
 }
 
+/// A task that was made of resume data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumedTask {
+    /// Its number.
+    pub task: TaskId,
+    /// What it fetches, or where it sends its file.
+    pub url: HttpUrl,
+    /// Where a download goes, or what an upload sends.
+    pub file: PathBuf,
+}
+
+/// What is asked anew of a task that is made of resume data, and of which kind it is.
+#[derive(Clone, Debug)]
+pub(crate) enum ResumeAs {
+    /// A download to this file.
+    Download {
+        destination: PathBuf,
+        options: ResumeOptions,
+    },
+    /// An upload.
+    Upload {
+        notify_on_finished: Option<NotificationTitles>,
+    },
+}
+
 impl SessionHandle {
     /// Makes and starts a task that goes on with what another one left, whose file goes to
-    /// `destination`, an absolute path; answers after the commit with its number and what it fetches.
-    /// The resume data is used up then.
+    /// `destination`, an absolute path; answers after the commit. The resume data is used up then.
     ///
     /// # Errors
     /// When the engine has stopped or the store fails; the inner error says why it was refused, and
@@ -35,13 +59,39 @@ impl SessionHandle {
         data: ResumeData,
         destination: PathBuf,
         options: ResumeOptions,
-    ) -> Result<Result<(TaskId, HttpUrl), RefusedStart>, CallError> {
+    ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
+        let anew = ResumeAs::Download {
+            destination,
+            options,
+        };
+        self.resume_as(data, anew).await
+    }
+
+    /// Makes and starts a task that sends the file which another one was about to send, from its first
+    /// byte; answers after the commit. The resume data is used up then. The notification of its end has
+    /// these titles, or those of the first task.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::resume_download`].
+    pub async fn resume_upload(
+        &self,
+        data: ResumeData,
+        notify_on_finished: Option<NotificationTitles>,
+    ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
+        let anew = ResumeAs::Upload { notify_on_finished };
+        self.resume_as(data, anew).await
+    }
+
+    async fn resume_as(
+        &self,
+        data: ResumeData,
+        anew: ResumeAs,
+    ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
         // When an actor crashed before it answered, the task may be there already.
         let is_repeated = AtomicBool::new(false);
         self.ask(|| ResumeTask {
             data: data.clone(),
-            destination: destination.clone(),
-            options: options.clone(),
+            anew: anew.clone(),
             is_repeated: is_repeated.swap(true, Ordering::Relaxed),
         })
         .await

@@ -238,7 +238,7 @@ impl Shared {
         loading.await.map_err(stopped)?
     }
 
-    fn will_use(&self, wire: &Wire, is_reused: bool, probe: &Probe) {
+    pub(super) fn will_use(&self, wire: &Wire, is_reused: bool, probe: &Probe) {
         probe.uses(&ConnectionFacts {
             is_reused,
             is_proxy: self.proxy.is_some(),

@@ -69,6 +69,7 @@ impl Probe {
             told.remote_address = connection.remote.map(|address| address.to_string());
             told.request_start = None;
             told.request_end = None;
+            told.request_body_bytes = 0;
             told.response_start = None;
         });
     }
@@ -83,6 +84,12 @@ impl Probe {
         self.note(|told, now| told.request_end = Some(now));
     }
 
+    /// So many bytes of the request's body were given to the connection.
+    pub(super) fn body_sent(&self, bytes: u64) {
+        self.note(|told, _| told.request_body_bytes = bytes);
+    }
+
+    /// The answer begins; interim ones before it are forgotten.
     pub(super) fn answering(&self) {
         self.note(|told, now| told.response_start = Some(now));
     }

@@ -85,6 +85,7 @@ impl Client {
     ///
     /// A kept connection that turns out closed is replaced once, when nothing of an answer came and
     /// either the method is idempotent or no byte of the body was taken (RFC 9110 section 9.2.2).
+    /// `probe` notes what it took.
     ///
     /// # Errors
     /// Every [`NetFailure`] but those that only a response body can have, or the content's own. The
@@ -93,6 +94,7 @@ impl Client {
         &self,
         request: &BodyRequest,
         content: &mut C,
+        probe: Probe,
     ) -> Result<Answered, SendFailure<C::Error>> {
         let shared = self.shared();
         let method = token(&request.method)?;
@@ -110,17 +112,18 @@ impl Client {
             content.length(),
             request.expect_continue,
         );
-        let probe = Probe::default();
         let mut reused = false;
         let mut wire = shared.kept(&outgoing);
         loop {
-            let exchange = match wire.take() {
+            let wire = match wire.take() {
                 Some(wire) => {
                     reused = true;
-                    Exchange::new(wire, request)
+                    wire
                 }
-                None => Exchange::new(shared.connect(&outgoing.origin, &probe).await?, request),
+                None => shared.connect(&outgoing.origin, &probe).await?,
             };
+            shared.will_use(&wire, reused, &probe);
+            let exchange = Exchange::new(wire, request, probe.clone());
             match exchange.run(&head, content).await {
                 Ok((answer, sent)) => {
                     let response = shared.respond(answer, outgoing, &framed_as, (reused, probe))?;

@@ -3,7 +3,7 @@
 //! It does so itself, one after the other, and for the transfer of now alone. A transfer that crashed
 //! may have work on the pool that goes on; such work could remove or replace the ticket of the next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use actix::{ActorContext, Context, Handler, Message};
 use longhaul_engine::checkpoint::{Checkpoint, TaskCheckpoint};
@@ -12,16 +12,17 @@ use longhaul_engine::id::{Generation, SessionId, TaskId};
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::schedule::Schedule;
-use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, Task};
+use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, Task, UploadSpec};
 use longhaul_engine::time::Timestamp;
+use longhaul_engine::upload::UploadCheckpoint;
 use longhaul_persistence::{Change, Effect, Refusal, ResumeToken, Ticket};
 
 use super::{NotStored, RegistryActor};
 use crate::fault;
-use crate::file::place::ticket_path;
+use crate::file::place::{ticket_path, upload_ticket_paths};
 use crate::file::publish::{TargetCheck, check_directory, check_target};
-use crate::file::ticket::{OpenTicket, check_part, remove, seal};
-use crate::handle::{RefusedStart, ResumeOptions};
+use crate::file::ticket::{OpenTicket, check_part, check_source, remove, seal, seal_upload};
+use crate::handle::{RefusedStart, ResumeAs, ResumeOptions};
 
 /// A transfer that ends leaves what is on record to its owner. Refused unless it is of the generation
 /// that was begun last, with the options of now. Answered when the ticket is on the device; the inner error says why there is
@@ -43,30 +44,59 @@ impl Handler<Seal> for RegistryActor {
             return Err(NotStored::Fenced);
         }
         let found = self.store.task(&message.session, message.task);
-        let (spec, checkpoint) = match self.read(found, context)? {
-            Some((
-                Task {
-                    spec: Spec::Download(spec),
-                    ..
-                },
-                Some(TaskCheckpoint::Download(checkpoint)),
-            )) => (spec, checkpoint),
-            Some(_) | None => return Ok(Err(nothing_kept())),
+        let parts_dir = &self.world.parts_dir;
+        let sealed = match self.read(found, context)? {
+            Some((known, Some(progress))) => match (known.spec, progress) {
+                (Spec::Download(spec), TaskCheckpoint::Download(progress)) => {
+                    seal_download(message.task, spec, progress, parts_dir)
+                }
+                (Spec::Upload(spec), TaskCheckpoint::Upload(progress)) => {
+                    seal_sending(message.task, spec, progress, parts_dir)
+                }
+                (Spec::Download(_), TaskCheckpoint::Upload(_))
+                | (Spec::Upload(_), TaskCheckpoint::Download(_)) => Err(nothing_kept()),
+            },
+            Some((_, None)) | None => Err(nothing_kept()),
         };
-        let Some(part) = &checkpoint.part else {
-            return Ok(Err(nothing_kept()));
-        };
-        let path = ticket_path(&part.path, message.task, &self.world.parts_dir);
-        let sealed = seal(&path, &Ticket::Download(spec, checkpoint));
         fault::point("registry.sealed");
         Ok(sealed)
     }
 }
 
+fn seal_download(
+    task: TaskId,
+    spec: DownloadSpec,
+    progress: Checkpoint,
+    parts_dir: &Path,
+) -> Result<ResumeData, Failure> {
+    let part = progress.part.as_ref().ok_or_else(nothing_kept)?;
+    let path = ticket_path(&part.path, task, parts_dir);
+    seal(&path, &Ticket::Download(spec, progress))
+}
+
+fn seal_sending(
+    task: TaskId,
+    spec: UploadSpec,
+    progress: UploadCheckpoint,
+    parts_dir: &Path,
+) -> Result<ResumeData, Failure> {
+    if progress.source.is_none() {
+        return Err(nothing_kept());
+    }
+    let source = spec.source.clone();
+    // The name of the first request is no name of the next one.
+    let spec = UploadSpec {
+        request_id: 0,
+        ..spec
+    };
+    let ticket = Ticket::Upload(spec, progress.for_successor());
+    seal_upload((&source, task), parts_dir, &ticket)
+}
+
 fn nothing_kept() -> Failure {
     Failure::new(
         FailureKind::File,
-        "no bytes are on record; start the download anew",
+        "nothing is on record to go on with; start the transfer anew",
     )
 }
 
@@ -76,8 +106,7 @@ fn nothing_kept() -> Failure {
 pub(crate) struct Resume {
     pub(crate) session: SessionId,
     pub(crate) data: ResumeData,
-    pub(crate) destination: PathBuf,
-    pub(crate) options: ResumeOptions,
+    pub(crate) anew: ResumeAs,
     pub(crate) created_at: Timestamp,
     /// It was asked before, and the answer was lost: the task may be there.
     pub(crate) is_repeated: bool,
@@ -87,8 +116,10 @@ pub(crate) struct Resume {
 #[derive(Debug)]
 pub(crate) struct Resumed {
     pub(crate) task: TaskId,
-    /// What it fetches.
+    /// What it fetches, or where it sends its file.
     pub(crate) url: HttpUrl,
+    /// Its file.
+    pub(crate) file: PathBuf,
     /// When it runs.
     pub(crate) schedule: Schedule,
     /// It was made just now, and not by the same request before.
@@ -112,17 +143,17 @@ impl Handler<Resume> for RegistryActor {
             Some(_) => return Ok(Err(ResumeDataError::Used.into())),
             None => {}
         }
-        let (opened, mut spec, checkpoint) = match open_download(&message) {
+        let (opened, mut spec, checkpoint) = match open(&message) {
             Ok(opened) => opened,
             Err(refused) => return Ok(Err(refused)),
         };
         fault::point("registry.ticket_opened");
-        self.world.scheduling.take_background(&mut spec.options);
-        let url = spec.url.clone();
-        let schedule = Schedule::from(&spec.options);
+        self.world.scheduling.take_background(spec.options_mut());
+        let (url, file) = (spec.url().clone(), file_of(&spec));
+        let schedule = Schedule::from(spec.options());
         let change = Change::Resume {
             session: message.session,
-            spec: Box::new(spec.into()),
+            spec: Box::new(spec),
             checkpoint: Box::new(checkpoint),
             ticket: opened.token().claim(),
             created_at: message.created_at,
@@ -137,6 +168,7 @@ impl Handler<Resume> for RegistryActor {
                 Ok(Resumed {
                     task,
                     url,
+                    file,
                     schedule,
                     is_new: true,
                 })
@@ -152,36 +184,76 @@ impl Handler<Resume> for RegistryActor {
     }
 }
 
-/// Opens the ticket, looks whether its bytes are there, and takes on what was asked anew.
-fn open_download(message: &Resume) -> Result<(OpenTicket, DownloadSpec, Checkpoint), RefusedStart> {
+/// Opens the ticket, looks whether what it needs is there, and takes on what was asked anew.
+fn open(message: &Resume) -> Result<(OpenTicket, Spec, TaskCheckpoint), RefusedStart> {
     let opened = OpenTicket::open(&message.data)?;
-    let (mut spec, checkpoint) = match opened.ticket() {
-        Ticket::Download(spec, checkpoint) => (spec.clone(), checkpoint.clone()),
-        Ticket::Upload(_) => return Err(ResumeDataError::OfAnUpload.into()),
+    let (spec, progress) = match (opened.ticket(), message.anew.clone()) {
+        (
+            Ticket::Download(spec, progress),
+            ResumeAs::Download {
+                destination,
+                options,
+            },
+        ) => {
+            check_part(progress)?;
+            let spec = receiving(spec.clone(), destination, options)?;
+            (spec.into(), progress.clone().into())
+        }
+        (Ticket::Upload(spec, progress), ResumeAs::Upload { notify_on_finished }) => {
+            check_source(&spec.source, progress)?;
+            let mut spec = spec.clone();
+            if notify_on_finished.is_some() {
+                spec.options.notify_on_finished = notify_on_finished;
+            }
+            (spec.into(), progress.clone().into())
+        }
+        (Ticket::Download(..), ResumeAs::Upload { .. }) => {
+            return Err(ResumeDataError::OfADownload.into());
+        }
+        (Ticket::Upload(..), ResumeAs::Download { .. }) => {
+            return Err(ResumeDataError::OfAnUpload.into());
+        }
     };
-    check_part(&checkpoint)?;
+    Ok((opened, spec, progress))
+}
+
+/// What is to be fetched, and where it goes now.
+fn receiving(
+    mut spec: DownloadSpec,
+    destination: PathBuf,
+    options: ResumeOptions,
+) -> Result<DownloadSpec, RefusedStart> {
     let ResumeOptions {
         collision,
         notify_on_finished,
-    } = message.options.clone();
+    } = options;
     spec.collision = collision.unwrap_or(spec.collision);
     if notify_on_finished.is_some() {
         spec.options.notify_on_finished = notify_on_finished;
     }
-    let target = &message.destination;
-    let checked = check_target(target, spec.collision);
-    match checked.and_then(|found| check_directory(target).map(|()| found)) {
+    let checked = check_target(&destination, spec.collision);
+    match checked.and_then(|found| check_directory(&destination).map(|()| found)) {
         // To skip what exists is what was asked for, and no use of the bytes.
         Ok(TargetCheck::Taken) if spec.collision == Collision::Fail => {
             return Err(RefusedStart::Invalid(format!(
-                "{target:?} exists; remove it, or resume to another path"
+                "{destination:?} exists; remove it, or resume to another path"
             )));
         }
         Ok(TargetCheck::Taken | TargetCheck::Free) => {}
         Err(failure) => return Err(RefusedStart::Invalid(failure.to_string())),
     }
-    spec.destination = Destination::File(message.destination.clone());
-    Ok((opened, spec, checkpoint))
+    spec.destination = Destination::File(destination);
+    Ok(spec)
+}
+
+/// The file of a task: where a download goes, or what an upload sends.
+fn file_of(spec: &Spec) -> PathBuf {
+    match spec {
+        Spec::Download(spec) => match &spec.destination {
+            Destination::File(path) | Destination::Directory(path) => path.clone(),
+        },
+        Spec::Upload(spec) => spec.source.clone(),
+    }
 }
 
 /// Removes the files that resume data stands for. Answered when they are gone.
@@ -230,6 +302,7 @@ impl RegistryActor {
             Some((known, _)) => Ok(Resumed {
                 task,
                 url: known.spec.url().clone(),
+                file: file_of(&known.spec),
                 schedule: Schedule::from(known.spec.options()),
                 is_new: false,
             }),
@@ -241,19 +314,31 @@ impl RegistryActor {
     /// that it was about to leave before it went on after all.
     pub(super) fn remove_void_tickets(
         &self,
-        session: &SessionId,
-        task: TaskId,
-        checkpoint: &Checkpoint,
-        context: &mut Context<Self>,
+        known: &Task,
+        checkpoint: &TaskCheckpoint,
+        (session, context): (&SessionId, &mut Context<Self>),
     ) -> Result<(), NotStored> {
-        let Some(part) = &checkpoint.part else {
-            return Ok(());
+        let parts_dir = &self.world.parts_dir;
+        let own = match (checkpoint, &known.spec) {
+            (TaskCheckpoint::Download(Checkpoint { part, .. }), _) => {
+                let beside = part
+                    .iter()
+                    .map(|it| ticket_path(&it.path, known.id, parts_dir));
+                beside.collect()
+            }
+            (TaskCheckpoint::Upload(UploadCheckpoint { source: None, .. }), _)
+            | (TaskCheckpoint::Upload(_), Spec::Download(_)) => Vec::new(),
+            (TaskCheckpoint::Upload(_), Spec::Upload(spec)) => {
+                let paths = upload_ticket_paths(&spec.source, known.id, parts_dir);
+                paths.map_or_else(|_| Vec::new(), Vec::from)
+            }
         };
-        let spent = self.store.spent_ticket(session, task);
-        if let Some(spent) = self.read(spent, context)? {
-            remove(&spent);
+        if own.is_empty() {
+            return Ok(());
         }
-        remove(&ticket_path(&part.path, task, &self.world.parts_dir));
+        let spent = self.store.spent_ticket(session, known.id);
+        let spent = self.read(spent, context)?;
+        own.iter().chain(&spent).for_each(|path| remove(path));
         Ok(())
     }
 

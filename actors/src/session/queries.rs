@@ -213,7 +213,7 @@ fn waiting(at: Timestamp, checkpoint: Option<&TaskCheckpoint>) -> Phase {
         };
     }
     match checkpoint {
-        Some(known) if known.awaits_authorization() => Phase::AwaitingAuthorization,
+        Some(known) if known.challenge().is_some() => Phase::AwaitingAuthorization,
         Some(_) | None => Phase::WaitingToRetry {
             at,
             cause: Failure::new(FailureKind::Disconnected, "the transfer was interrupted"),

@@ -1,34 +1,28 @@
 //! Tasks that are made of resume data.
 
-use std::path::PathBuf;
-
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
-use longhaul_engine::id::TaskId;
 use longhaul_engine::resume_data::ResumeData;
-use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::Desired;
 
 use super::SessionActor;
 use super::commands::Asked;
 use crate::fault;
-use crate::handle::{CallError, RefusedStart, ResumeOptions};
+use crate::handle::{CallError, RefusedStart, ResumeAs, ResumedTask};
 use crate::registry::{Resume, Resumed};
 
 /// Makes a task of resume data and starts it; answered after the commit.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Result<(TaskId, HttpUrl), RefusedStart>, CallError>")]
+#[rtype(result = "Result<Result<ResumedTask, RefusedStart>, CallError>")]
 pub(crate) struct ResumeTask {
     pub(crate) data: ResumeData,
-    pub(crate) destination: PathBuf,
-    pub(crate) options: ResumeOptions,
+    pub(crate) anew: ResumeAs,
     /// It was asked before, and the answer was lost.
     pub(crate) is_repeated: bool,
 }
 
 impl Handler<ResumeTask> for SessionActor {
-    type Result =
-        ResponseActFuture<Self, Result<Result<(TaskId, HttpUrl), RefusedStart>, CallError>>;
+    type Result = ResponseActFuture<Self, Result<Result<ResumedTask, RefusedStart>, CallError>>;
 
     fn handle(&mut self, message: ResumeTask, _: &mut Self::Context) -> Self::Result {
         fault::point("session.resume");
@@ -40,8 +34,7 @@ impl Handler<ResumeTask> for SessionActor {
             let make = || Resume {
                 session: session.clone(),
                 data: message.data.clone(),
-                destination: message.destination.clone(),
-                options: message.options.clone(),
+                anew: message.anew.clone(),
                 created_at,
                 is_repeated: message.is_repeated,
             };
@@ -52,7 +45,9 @@ impl Handler<ResumeTask> for SessionActor {
             let answer = answer.map_err(|_| CallError::Stopped { reason: None })?;
             let answer = answer.map_err(|error| CallError::Store(error.to_string()))?;
             Ok(answer.map(|resumed| {
-                let Resumed { task, url, .. } = resumed;
+                let Resumed {
+                    task, url, file, ..
+                } = resumed;
                 // One that an earlier request made may be in the list that this actor began with.
                 if !session.tasks.contains_key(&task) {
                     let asked = Asked {
@@ -65,7 +60,7 @@ impl Handler<ResumeTask> for SessionActor {
                     session.take_in_new(task, &asked, resumed.is_new, context);
                     session.maintain(context);
                 }
-                (task, url)
+                ResumedTask { task, url, file }
             }))
         }))
     }

@@ -152,20 +152,8 @@ impl Bench {
 
     /// The names of all files where downloads go, part files included.
     pub(super) fn files(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for directory in ["files", "state/parts"] {
-            let Ok(entries) = std::fs::read_dir(self.directory.path().join(directory)) else {
-                continue;
-            };
-            let name = |entry: std::io::Result<std::fs::DirEntry>| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            };
-            names.extend(entries.map(name));
-        }
+        let directories = ["files", "state/parts"].map(|it| self.directory.path().join(it));
+        let mut names: Vec<_> = directories.iter().flat_map(|it| names_in(it)).collect();
         names.sort();
         names
     }
@@ -195,6 +183,11 @@ impl Bench {
         let path = self.directory.path().join("sources").join(name);
         std::fs::write(&path, bytes).expect("a file");
         path
+    }
+
+    /// The names of all files where uploads take theirs.
+    pub(super) fn sources(&self) -> Vec<String> {
+        names_in(&self.directory.path().join("sources"))
     }
 
     /// An upload of the file of the last part of `at` to `http://AT`.
@@ -240,6 +233,20 @@ impl Bench {
     pub(super) fn elapsed(&self) -> Duration {
         self.origin.elapsed()
     }
+}
+
+/// The names of all files in a directory, which may not be there, in order.
+fn names_in(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.expect("an entry").file_name();
+        name.to_string_lossy().into_owned()
+    };
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    names
 }
 
 /// A session of this name, made or found.

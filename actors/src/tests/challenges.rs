@@ -333,7 +333,7 @@ fn the_bytes_of_a_task_that_waits_for_a_token_are_handed_over_and_go_on_with_ano
 
         let options = ResumeOptions::default();
         let resumed = session.resume_download(data, bench.target("g"), options);
-        let (next, _) = resumed.await.expect("an answer").expect("a task");
+        let next = resumed.await.expect("an answer").expect("a task").task;
         until(async || phase(&session, next).await == Phase::AwaitingAuthorization).await;
         let answer = session.answer_challenge(next, token("new"));
         answer.await.expect("an answer");

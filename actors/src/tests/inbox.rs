@@ -28,6 +28,8 @@ pub(super) enum Meeting {
     Later(u64),
     /// It takes all of it and wants a password.
     Challenges,
+    /// It takes all of it and wants this.
+    Wants(&'static str),
 }
 
 /// A request as it came.
@@ -50,6 +52,7 @@ struct Place {
     script: VecDeque<Meeting>,
     pause: Duration,
     arrivals: Vec<Arrival>,
+    token: Option<String>,
 }
 
 /// Every place that takes uploads; clones are the same.
@@ -64,8 +67,20 @@ impl Inbox {
             script: script.iter().cloned().collect(),
             pause,
             arrivals: Vec::new(),
+            token: None,
         };
         self.lock().insert(at.to_owned(), place);
+    }
+
+    /// Meets the next requests at this place as this script says, and all after it with 201.
+    pub(super) fn script(&self, at: &str, script: &[Meeting]) {
+        self.with(at, |place| place.script = script.iter().cloned().collect());
+    }
+
+    /// From now on a request at this place must show this token; one that does not is taken whole and
+    /// asked for it.
+    pub(super) fn protect(&self, at: &str, token: &str) {
+        self.with(at, |place| place.token = Some(format!("Bearer {token}")));
     }
 
     /// Every request that came, in order.
@@ -95,7 +110,11 @@ impl Inbox {
     pub(super) async fn meet(&self, stream: &mut DuplexStream, at: &str, arrival: Arrival) -> bool {
         let declared = arrival.declared;
         let (meeting, pause, number) = self.with(at, |place| {
-            let meeting = place.script.pop_front().unwrap_or(Meeting::Takes(201));
+            let is_known = place.token.is_none() || place.token == arrival.authorization;
+            let meeting = match is_known {
+                true => place.script.pop_front().unwrap_or(Meeting::Takes(201)),
+                false => Meeting::Wants("Bearer"),
+            };
             place.arrivals.push(arrival);
             (meeting, place.pause, place.arrivals.len() - 1)
         });
@@ -105,7 +124,8 @@ impl Inbox {
             | Meeting::Forgets
             | Meeting::Points(..)
             | Meeting::Later(_)
-            | Meeting::Challenges => declared,
+            | Meeting::Challenges
+            | Meeting::Wants(_) => declared,
         };
         if !self
             .take(stream, at, number, most.min(declared), pause)
@@ -125,6 +145,7 @@ impl Inbox {
             Meeting::Points(status, to) => (status, format!("Location: {to}\r\n")),
             Meeting::Later(seconds) => (503, format!("Retry-After: {seconds}\r\n")),
             Meeting::Challenges => (401, "WWW-Authenticate: Basic realm=\"r\"\r\n".to_owned()),
+            Meeting::Wants(offer) => (401, format!("WWW-Authenticate: {offer}\r\n")),
         };
         self.with(at, |place| place.arrivals[number].status = Some(status));
         let answer = format!("HTTP/1.1 {status} Met\r\n{field}Content-Length: 4\r\n\r\ngot!");

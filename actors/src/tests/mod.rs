@@ -16,5 +16,7 @@ mod server;
 mod sessions;
 mod sharing;
 mod taking_over;
+mod upload_challenges;
+mod upload_resuming;
 mod uploads;
 mod wishes;

@@ -27,7 +27,7 @@ async fn resume(
     let options = ResumeOptions::default();
     let resumed = session.resume_download(data.clone(), bench.target(name), options);
     let resumed = resumed.await.expect("an answer");
-    resumed.map(|(task, _)| task)
+    resumed.map(|resumed| resumed.task)
 }
 
 #[test]

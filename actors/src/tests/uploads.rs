@@ -235,8 +235,8 @@ fn an_upload_that_is_suspended_at_any_moment_begins_again() {
 }
 
 #[test]
-fn an_upload_that_is_cancelled_at_any_moment_ends_without_resume_data() {
-    let mut cancelled = 0;
+fn an_upload_that_is_cancelled_at_any_moment_ends_and_leaves_resume_data_only_when_asked() {
+    let (mut cancelled, mut left) = (0, 0);
     for moment in (0..LIFE_MS).step_by(29) {
         for desired in [Desired::Cancelled, Desired::CancelledResumable] {
             virtual_time(async {
@@ -251,12 +251,19 @@ fn an_upload_that_is_cancelled_at_any_moment_ends_without_resume_data() {
                 session.want(task, desired).await.expect("an answer");
                 match session.outcome(task).await.expect("an outcome") {
                     Outcome::Cancelled => cancelled += 1,
+                    Outcome::CancelledResumable(_) => {
+                        assert_eq!(desired, Desired::CancelledResumable);
+                        left += 1;
+                        assert_eq!(bench.sources().len(), 2, "the file and the ticket");
+                        return;
+                    }
                     other => assert_eq!(other, Bench::uploaded(body.len())),
                 }
+                assert_eq!(bench.sources(), ["f"]);
             });
         }
     }
-    assert!(cancelled > 10, "{cancelled}");
+    assert!(cancelled > 10 && left > 10, "{cancelled} {left}");
 }
 
 #[test]

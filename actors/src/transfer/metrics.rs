@@ -15,19 +15,22 @@ use crate::time::{Anchor, Clock};
 impl TransferActor {
     pub(super) fn close_change(&self, outcome: Outcome) -> Change {
         let running = self.running.as_ref();
+        let download = running.and_then(|it| it.metrics.summary(it.machine.counts()));
+        let upload = || self.uploading.as_ref().and_then(|it| it.summary());
         Change::Close {
             session: self.parts.session.id.clone(),
             task: self.parts.task,
             outcome,
-            metrics: running.and_then(|it| it.metrics.summary(it.machine.counts())),
+            metrics: download.or_else(upload),
         }
     }
 
     /// What the next transfer of the task goes on with.
     pub(super) fn take_log(&mut self) -> TransactionLog {
-        match &self.running {
-            Some(running) => running.metrics.log.take(),
-            None => std::mem::take(&mut self.parts.log),
+        match (&self.running, &self.uploading) {
+            (Some(running), _) => running.metrics.take_log(),
+            (None, Some(uploading)) => uploading.take_log(),
+            (None, None) => std::mem::take(&mut self.parts.log),
         }
     }
 }
@@ -52,6 +55,10 @@ impl Metrics {
     /// Notes one more request.
     pub(super) fn probe(&self) -> Probe {
         Probe::new(&self.log, self.anchor)
+    }
+
+    pub(super) fn take_log(&self) -> TransactionLog {
+        self.log.take()
     }
 
     /// What the task took until now.

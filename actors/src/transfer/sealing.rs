@@ -1,8 +1,9 @@
-//! The end of a transfer that leaves its bytes to the owner of its task.
+//! The end of a transfer that leaves what it has to the owner of its task.
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::download::Input;
 use longhaul_engine::task::Desired;
+use longhaul_engine::upload::Input as UploadInput;
 
 use super::TransferActor;
 use crate::fault;
@@ -12,7 +13,9 @@ impl TransferActor {
     /// Has what is on record sealed. When the store does not answer, the next transfer of the task
     /// does it again.
     pub(super) fn seal(&self, context: &mut Context<Self>) {
-        let Some(generation) = self.running.as_ref().map(|running| running.generation) else {
+        let download = self.running.as_ref().map(|running| running.generation);
+        let upload = self.uploading.as_ref().map(|it| it.generation());
+        let Some(generation) = download.or(upload) else {
             return;
         };
         let registry = self.parts.session.registry.clone();
@@ -33,7 +36,9 @@ impl TransferActor {
                     if let Err(failure) = &sealed {
                         tracing::warn!(%failure, "there is no resume data");
                     }
-                    actor.feed(Input::Sealed(sealed), context);
+                    // A task is one of the two.
+                    actor.feed(Input::Sealed(sealed.clone()), context);
+                    actor.feed_upload(UploadInput::Sealed(sealed), context);
                 }
                 Ok(Err(error)) => actor.not_stored(&error, context),
                 Err(_) => context.stop(),

@@ -45,7 +45,7 @@ impl TransferActor {
             }
             Spec::Upload(spec) => {
                 let checkpoint = checkpoint.and_then(TaskCheckpoint::into_upload);
-                let start = self.start_upload(spec, created_at, checkpoint);
+                let start = self.start_upload(spec, created_at, checkpoint, task.desired);
                 self.run_upload(start, generation, client, context);
             }
         }

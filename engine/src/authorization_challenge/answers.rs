@@ -1,7 +1,7 @@
 //! What the answers to challenges make of a task.
 
 use super::{Disposition, Renewal, shown};
-use crate::checkpoint::{Checkpoint, Stage};
+use crate::checkpoint::TaskCheckpoint;
 use crate::http::challenge::Challenge as Offer;
 use crate::http::redirect;
 use crate::limits::{REJECTED_SCHEMES_MAX, SCHEME_BYTES_MAX};
@@ -11,6 +11,9 @@ use crate::task::Spec;
 const UNAUTHORIZED: u16 = 401;
 
 /// What the owner of a task has answered to its challenges so far; a part of its checkpoint.
+///
+/// "A byte came" is what proves an answer to a download. A server may take every byte of an upload
+/// before it looks at who sends them: only its success proves an answer, and that is the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     /// Answers since a byte came last: none of them has helped yet.
@@ -71,11 +74,11 @@ impl Answers {
 impl Disposition {
     /// Applies the answer to a task whose checkpoint says that it waits for one. Its bytes and marks
     /// are left as they are; whether they are of use is asked of the server.
-    pub fn apply(&self, spec: &mut Spec, checkpoint: &mut Checkpoint) -> Answered {
-        let Stage::AwaitingAuthorization(challenge) = &checkpoint.stage else {
+    pub fn apply(&self, spec: &mut Spec, checkpoint: &mut TaskCheckpoint) -> Answered {
+        let Some(challenge) = checkpoint.challenge().cloned() else {
             return Answered::NotAsked;
         };
-        let answers = &mut checkpoint.answers;
+        let answers = checkpoint.answers_mut();
         match self {
             Self::Cancel => return Answered::Cancelled,
             Self::UseCredential(renewal) => {
@@ -88,7 +91,7 @@ impl Disposition {
             }
             Self::RejectProtectionSpace => answers.is_default_handling = true,
         }
-        checkpoint.stage = Stage::Transferring;
+        checkpoint.ask_again();
         Answered::GoesOn
     }
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::checkpoint::{Checkpoint, Stage};
+use crate::checkpoint::{Checkpoint, Stage, TaskCheckpoint};
 use crate::limits::REJECTED_SCHEMES_MAX;
 use crate::task::{Spec, TaskOptions, UploadSpec};
+use crate::upload::{UploadCheckpoint, UploadStage};
 
 const OLD: &str = "https://h.example/f?signed";
 
@@ -27,17 +28,31 @@ fn spec() -> Spec {
     })
 }
 
-fn asked(status: u16, scheme: &str) -> Checkpoint {
-    let challenge = Challenge {
+/// The two kinds of tasks wait alike.
+fn both(challenge: &Challenge, answers: &Answers) -> [TaskCheckpoint; 2] {
+    let challenge = || Box::new(challenge.clone());
+    let answers = || answers.clone();
+    [
+        TaskCheckpoint::Download(Checkpoint {
+            stage: Stage::AwaitingAuthorization(challenge()),
+            answers: answers(),
+            ..Checkpoint::default()
+        }),
+        TaskCheckpoint::Upload(UploadCheckpoint {
+            stage: UploadStage::AwaitingAuthorization(challenge()),
+            answers: answers(),
+            ..UploadCheckpoint::default()
+        }),
+    ]
+}
+
+fn asked(status: u16, scheme: &str) -> Challenge {
+    Challenge {
         host: "h.example:443".to_owned(),
         status,
         scheme: scheme.to_owned(),
         realm: None,
         previous_failures: 0,
-    };
-    Checkpoint {
-        stage: Stage::AwaitingAuthorization(Box::new(challenge)),
-        ..Checkpoint::default()
     }
 }
 
@@ -94,10 +109,15 @@ fn what_a_renewal_does_not_name_stays_unless_the_origin_is_another() {
         ),
     ];
     for (name, renewal, expected, headers, has_credentials) in table {
-        let (mut spec, mut checkpoint) = (spec(), asked(401, "Bearer"));
         let is_given = renewal.headers.is_some();
-        let answered = Disposition::UseCredential(renewal).apply(&mut spec, &mut checkpoint);
-        assert_eq!(answered, Answered::GoesOn, "{name}");
+        let answer = Disposition::UseCredential(renewal);
+        let mut spec = spec();
+        for mut known in both(&asked(401, "Bearer"), &Answers::default()) {
+            let answered = answer.apply(&mut spec, &mut known);
+            assert_eq!(answered, Answered::GoesOn, "{name}");
+            assert_eq!(known.challenge(), None, "{name}");
+            assert_eq!(known.answers_mut().unproven, 1, "{name}");
+        }
         let Spec::Upload(spec) = spec else {
             panic!("it was an upload")
         };
@@ -105,7 +125,6 @@ fn what_a_renewal_does_not_name_stays_unless_the_origin_is_another() {
         assert_eq!(spec.headers.len(), headers, "{name}");
         assert_eq!(spec.headers == new_headers, is_given, "{name}");
         assert_eq!(spec.credentials.is_some(), has_credentials, "{name}");
-        assert_eq!(checkpoint.stage, Stage::Transferring, "{name}");
     }
 }
 
@@ -119,10 +138,10 @@ fn an_answer_to_nothing_changes_nothing() {
     ];
     for stage in [Stage::Transferring, Stage::Finishing(PathBuf::from("/f"))] {
         for disposition in &dispositions {
-            let before = Checkpoint {
+            let before = TaskCheckpoint::Download(Checkpoint {
                 stage: stage.clone(),
                 ..Checkpoint::default()
-            };
+            });
             let (mut request, mut checkpoint) = (spec(), before.clone());
             let answered = disposition.apply(&mut request, &mut checkpoint);
             assert_eq!(answered, Answered::NotAsked, "{disposition:?}");
@@ -133,22 +152,22 @@ fn an_answer_to_nothing_changes_nothing() {
 
 #[test]
 fn a_cancel_leaves_the_record_to_the_one_who_discards() {
-    let (mut request, mut checkpoint) = (spec(), asked(401, "Basic"));
-    let answered = Disposition::Cancel.apply(&mut request, &mut checkpoint);
-    assert_eq!(answered, Answered::Cancelled);
-    assert!(checkpoint == asked(401, "Basic"));
+    for mut known in both(&asked(401, "Basic"), &Answers::default()) {
+        let before = known.clone();
+        let answered = Disposition::Cancel.apply(&mut spec(), &mut known);
+        assert_eq!(answered, Answered::Cancelled);
+        assert!(known == before);
+    }
 }
 
 #[test]
 fn rejected_schemes_are_bounded() {
     let mut answers = Answers::default();
     for number in 0..REJECTED_SCHEMES_MAX + 5 {
-        let mut checkpoint = Checkpoint {
-            answers: answers.clone(),
-            ..asked(401, &format!("s{number}{}", "x".repeat(1000)))
-        };
-        Disposition::RejectProtectionSpace.apply(&mut spec(), &mut checkpoint);
-        answers = checkpoint.answers;
+        let challenge = asked(401, &format!("s{number}{}", "x".repeat(1000)));
+        let [mut known, _] = both(&challenge, &answers);
+        Disposition::RejectProtectionSpace.apply(&mut spec(), &mut known);
+        answers = known.answers_mut().clone();
     }
     assert_eq!(answers.rejected_schemes.len(), REJECTED_SCHEMES_MAX);
     assert!(answers.is_default_handling, "nobody is asked for ever");

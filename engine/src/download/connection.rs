@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::download::{Action, Ask, ConnId, Download, Leave, Step, Stream};
 use crate::failure::{Failure, FailureKind};
-use crate::http::authorization::{self, AnswerContext, Credentials};
 use crate::http::redirect;
 use crate::limits::SPLIT_BYTES_MIN;
 use crate::retry;
@@ -188,29 +187,6 @@ impl Download {
             url,
             headers,
         }));
-    }
-
-    fn authorization(&mut self, connection: &Connection) -> Option<String> {
-        if !connection.is_same_origin {
-            return None;
-        }
-        let credentials = self.credentials()?;
-        if self.challenges.is_empty() {
-            // A bearer token is sent unasked, as every API expects; a password is not.
-            let is_token = matches!(credentials, Credentials::Bearer(_));
-            return is_token
-                .then(|| authorization::unasked(credentials))
-                .flatten();
-        }
-        let context = AnswerContext {
-            method: "GET",
-            uri: connection.url.request_target(),
-            nonce_count: self.nonce_count + 1,
-            cnonce: &self.client_nonce,
-        };
-        let answer = authorization::answer(credentials, &self.challenges, &context);
-        self.nonce_count += 1;
-        answer
     }
 
     pub(super) fn stream(&mut self, stream: Stream) {

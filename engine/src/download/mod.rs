@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::authorization_challenge::{Answers, Challenge as Asked};
+use crate::authorizer::Authorizer;
 use crate::checkpoint::{Checkpoint, Part, Retry, SpanRecord, Stage};
 use crate::checksum::Digest;
 use crate::download::cadence::Cadence;
@@ -31,13 +32,12 @@ use crate::download::connection::Connection;
 pub use crate::download::message::{
     Action, Ask, ConnId, Exit, Input, News, PartPlan, PartUse, Stream, VerifyOrder,
 };
-use crate::download::sealing::Ending;
 use crate::failure::{Failure, FailureKind};
-use crate::http::challenge::Challenge;
 use crate::http::validator::Validator;
 use crate::limits::CONNECTIONS_MAX;
 use crate::metrics::Counts;
 use crate::resume;
+use crate::resume_data::Ending;
 use crate::retry::Jitter;
 use crate::schedule::resource_deadline;
 use crate::session::SessionRules;
@@ -100,9 +100,7 @@ pub struct Download {
     connections_wanted: usize,
     next_connection: u32,
     reopen_at: Option<Timestamp>,
-    challenges: Vec<Challenge>,
-    nonce_count: u32,
-    client_nonce: String,
+    authorizer: Authorizer,
     cadence: Cadence,
     actions: VecDeque<Action>,
 }
@@ -198,9 +196,7 @@ impl Download {
             connections_wanted: usize::try_from(wanted).unwrap_or(1),
             next_connection: 0,
             reopen_at: None,
-            challenges: Vec::new(),
-            nonce_count: 0,
-            client_nonce: String::new(),
+            authorizer: Authorizer::default(),
             cadence: Cadence::new(now),
             actions: VecDeque::new(),
         };

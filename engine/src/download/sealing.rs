@@ -5,17 +5,8 @@ use crate::download::{Action, Download, Leave, Step};
 use crate::failure::Failure;
 use crate::http::validator::Validator;
 use crate::resume;
-use crate::resume_data::ResumeData;
+use crate::resume_data::{Ending, ResumeData};
 use crate::task::Outcome;
-
-/// What a task that leaves resume data ends with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// Its owner cancelled it.
-    Cancelled,
-    /// It failed.
-    Failed(Failure),
-}
 
 impl Download {
     /// Whether a later attempt may go on with bytes of this representation.

@@ -1,17 +1,13 @@
 //! What the final answer means for an upload.
 
+use crate::authorizer::{Applicant, Verdict};
 use crate::failure::{Failure, FailureKind};
-use crate::http::challenge::{self, Challenge};
 use crate::http::head::ResponseHead;
 use crate::http::redirect::{self, RedirectLimits, Redirectable};
 use crate::http::retry_after;
 use crate::resume::status_failure;
 use crate::task::{Outcome, Uploaded};
 use crate::upload::{Action, Leave, RequestId, Step, Upload};
-
-/// Answers to the challenges of one request: the first one, and some for nonces that grew too old
-/// on the way. A server with a new nonce for each answer would otherwise be asked for ever.
-const ANSWERS_MAX: u32 = 4;
 
 impl Upload {
     /// The table of answers. One that came while the body still flowed has ended it, and is obeyed
@@ -25,6 +21,7 @@ impl Upload {
             200..=299 => self.lose(self.too_early(head.status), None),
             301 | 302 | 303 | 307 | 308 => self.redirected(request, head),
             401 | 407 => self.challenged(request, head),
+            status if self.is_asked_about(status) => self.challenged(request, head),
             417 if self.expects_continue() => {
                 // RFC 9110 section 15.5.18: the same again without the expectation.
                 self.hop.refuses_expectations = true;
@@ -103,6 +100,7 @@ impl Upload {
         }
         self.hop.is_same_origin &= next.same_origin;
         self.hop.redirects += 1;
+        self.counts.redirects = self.counts.redirects.saturating_add(1);
         self.hop.url = next.url;
         if sees_other {
             self.hop.has_body = false;
@@ -111,31 +109,20 @@ impl Upload {
         self.ask();
     }
 
+    /// An answer wants credentials, or its status is one that the owner is asked about.
     fn challenged(&mut self, request: RequestId, head: &ResponseHead) {
-        let challenges = challenge::of_server(head);
-        let is_stale = challenges.iter().any(is_stale);
-        let may_answer = head.status == 401
-            && self.hop.is_same_origin
-            && self.spec.credentials.is_some()
-            && !challenges.is_empty()
-            && (self.hop.answers == 0
-                || (is_stale && self.challenges != challenges && self.hop.answers < ANSWERS_MAX));
+        let applicant = Applicant::of_upload(&self.spec, &self.rules, &self.answers);
+        let asked = (applicant, self.hop.petition());
+        let verdict = self.authorizer.challenged(head, asked, &mut self.jitter);
         self.act(Action::Drain(request));
-        if may_answer {
-            self.challenges = challenges;
-            self.nonce_count = 0;
-            // One for each nonce of the server's (RFC 7616 3.4: the -sess algorithms bind both).
-            let (high, low) = (self.jitter.next_u64(), self.jitter.next_u64());
-            self.client_nonce = format!("{high:016x}{low:016x}");
-            if let Some(answer) = self.authorization() {
-                return self.send(Some(answer));
-            }
+        match verdict {
+            Verdict::Show => self.ask(),
+            Verdict::Ask(asked) => self.leave(Leave::Authorization(asked)),
+            Verdict::Fail(failure) => self.fail(failure),
         }
-        self.leave(Leave::Authorization);
     }
-}
 
-/// Whether only the nonce of an answer was too old, so that the same password is worth a try.
-const fn is_stale(challenge: &Challenge) -> bool {
-    matches!(challenge, Challenge::Digest(digest) if digest.stale)
+    fn is_asked_about(&self, status: u16) -> bool {
+        Applicant::of_upload(&self.spec, &self.rules, &self.answers).is_asked_about(status)
+    }
 }

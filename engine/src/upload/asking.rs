@@ -1,6 +1,6 @@
 //! The requests of an upload: where to, what goes along, how the caller proves itself.
 
-use crate::http::authorization::{self, AnswerContext, Credentials};
+use crate::authorizer::Applicant;
 use crate::http::redirect;
 use crate::limits::EXPECT_CONTINUE_BYTES_MIN;
 use crate::upload::{Action, Ask, RequestBody, RequestId, Step, Upload};
@@ -17,12 +17,8 @@ const BODY_FIELDS: [&str; 4] = [
 impl Upload {
     /// Sends the request, the first time or again elsewhere or with credentials, from the first byte.
     pub(super) fn ask(&mut self) {
-        let authorization = self.authorization();
-        self.send(authorization);
-    }
-
-    /// Sends the request with this answer to a challenge.
-    pub(super) fn send(&mut self, authorization: Option<String>) {
+        let applicant = Applicant::of_upload(&self.spec, &self.rules, &self.answers);
+        let authorization = self.authorizer.field(applicant, self.hop.petition());
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let mut headers = Vec::new();
@@ -43,6 +39,7 @@ impl Upload {
         if self.hop.has_body {
             self.sent = 0;
         }
+        self.counts.requests = self.counts.requests.saturating_add(1);
         self.step = Step::Asking(request);
         self.act(Action::Ask(Ask {
             request,
@@ -68,28 +65,5 @@ impl Upload {
         self.hop.has_body
             && !self.hop.refuses_expectations
             && self.length() >= EXPECT_CONTINUE_BYTES_MIN
-    }
-
-    /// The answer to the challenges of now; `None` when there is none, or none that can be answered.
-    pub(super) fn authorization(&mut self) -> Option<String> {
-        if !self.hop.is_same_origin {
-            return None;
-        }
-        let credentials = self.spec.credentials.as_ref()?;
-        if self.challenges.is_empty() {
-            // A bearer token is sent unasked, as every API expects; a password is not.
-            let is_token = matches!(credentials, Credentials::Bearer(_));
-            return is_token
-                .then(|| authorization::unasked(credentials))
-                .flatten();
-        }
-        self.nonce_count += 1;
-        let context = AnswerContext {
-            method: &self.hop.method,
-            uri: self.hop.url.request_target(),
-            nonce_count: self.nonce_count,
-            cnonce: &self.client_nonce,
-        };
-        authorization::answer(credentials, &self.challenges, &context)
     }
 }

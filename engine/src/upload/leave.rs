@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::checkpoint::Retry;
 use crate::download::Exit;
 use crate::failure::Failure;
+use crate::resume_data::Ending;
 use crate::retry;
 use crate::task::{Desired, Outcome};
 use crate::upload::{Action, Leave, Step, Upload, UploadCheckpoint, UploadStage};
@@ -18,20 +19,26 @@ impl Upload {
             (Step::Inspecting | Step::Asking(_), Desired::Suspended) => {
                 self.leave(Leave::Suspend);
             }
-            // What a server has of a plain upload is of no use to another task, so there is no
-            // resume data to hand out.
             (
                 Step::Inspecting | Step::Announcing | Step::Asking(_) | Step::Recording(_),
-                Desired::Cancelled | Desired::CancelledResumable,
+                Desired::Cancelled,
             ) => {
                 self.stop();
                 self.close(Outcome::Cancelled);
+            }
+            (Step::Inspecting | Step::Asking(_), Desired::CancelledResumable) => {
+                self.stop();
+                self.cancel_resumable();
+            }
+            // The record that is under way says which file it is.
+            (Step::Announcing | Step::Recording(_), Desired::CancelledResumable) => {
+                self.step = Step::Recording(Leave::CancelResumable);
             }
             // It is about to end by itself, which is sooner than any other way to stop. The server
             // has acknowledged every byte where its answer is being read.
             (Step::Recording(_), Desired::Suspended)
             | (
-                Step::Receiving(_) | Step::Closing | Step::Gone,
+                Step::Receiving(_) | Step::Sealing(_) | Step::Closing | Step::Gone,
                 Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable,
             ) => {}
         }
@@ -49,7 +56,10 @@ impl Upload {
 
     pub(super) fn fail(&mut self, failure: Failure) {
         self.stop();
-        self.close(Outcome::Failed(failure));
+        match self.rules.resume_data_on_failure && self.is_worth_sealing(&failure) {
+            true => self.seal(Ending::Failed(failure)),
+            false => self.close(Outcome::Failed(failure)),
+        }
     }
 
     /// Ends the request, records why, and goes.
@@ -68,18 +78,22 @@ impl Upload {
 
     pub(super) fn checkpoint(&self, leave: &Leave) -> UploadCheckpoint {
         let (stage, retry) = match leave {
-            Leave::Suspend => (UploadStage::Transferring, None),
+            Leave::Suspend | Leave::CancelResumable => (UploadStage::Transferring, None),
             Leave::Retry(at, cause) => {
                 let (at, delay, cause) = (*at, at.since(self.now), cause.clone());
                 (UploadStage::Transferring, Some(Retry { at, delay, cause }))
             }
-            Leave::Authorization => (UploadStage::AwaitingAuthorization, None),
+            Leave::Authorization(asked) => {
+                (UploadStage::AwaitingAuthorization(asked.clone()), None)
+            }
         };
         UploadCheckpoint {
             stage,
             source: self.source,
             attempts_failed: self.attempts_failed,
             retry,
+            answers: self.answers.clone(),
+            counts: self.counts,
         }
     }
 
@@ -90,7 +104,8 @@ impl Upload {
                 let exit = match leave.clone() {
                     Leave::Suspend => Exit::Stopped,
                     Leave::Retry(at, cause) => Exit::Retry { at, cause },
-                    Leave::Authorization => Exit::NeedsAuthorization,
+                    Leave::Authorization(_) => Exit::NeedsAuthorization,
+                    Leave::CancelResumable => return self.cancel_resumable(),
                 };
                 self.exit(exit);
             }
@@ -100,6 +115,7 @@ impl Upload {
                 Step::Inspecting
                 | Step::Asking(_)
                 | Step::Receiving(_)
+                | Step::Sealing(_)
                 | Step::Closing
                 | Step::Gone,
                 _,
@@ -118,7 +134,7 @@ impl Upload {
         }
     }
 
-    fn exit(&mut self, exit: Exit) {
+    pub(super) fn exit(&mut self, exit: Exit) {
         self.step = Step::Gone;
         self.act(Action::Exit(exit));
     }

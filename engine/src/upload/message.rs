@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::download::{Exit, News};
 use crate::failure::Failure;
 use crate::http::head::ResponseHead;
+use crate::resume_data::ResumeData;
 use crate::safe_url::HttpUrl;
 use crate::task::{Desired, Outcome};
 use crate::upload::{Source, UploadCheckpoint};
@@ -47,6 +48,8 @@ pub enum Input {
     },
     /// The answer to [`Action::Receive`]: the beginning of the answer's body, as far as it came.
     Received(Vec<u8>),
+    /// The answer to [`Action::Seal`]; an `Err` left everything as it was.
+    Sealed(Result<ResumeData, Failure>),
     /// The answer to [`Action::Close`], after the commit: the outcome that stands in the store.
     Closed(Outcome),
     /// Time passed.
@@ -70,6 +73,8 @@ pub enum Action {
     /// Read the beginning of the answer's body, at most
     /// [`RESPONSE_BODY_BYTES_MAX`](crate::limits::RESPONSE_BODY_BYTES_MAX).
     Receive(RequestId),
+    /// Make resume data of what is on record.
+    Seal,
     /// Commit the terminal fact.
     Close(Outcome),
     /// The network is not needed any more: another task may have the place.

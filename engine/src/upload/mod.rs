@@ -14,6 +14,7 @@ mod leave;
 mod message;
 #[cfg(test)]
 mod model;
+mod sealing;
 pub mod source;
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::download::News;
+use crate::authorization_challenge::{Answers, Challenge as Asked};
+use crate::authorizer::{Authorizer, Petition};
+use crate::download::{Exit, News};
 use crate::failure::{Failure, FailureKind};
-use crate::http::challenge::Challenge;
+use crate::metrics::Counts;
+use crate::resume_data::Ending;
 use crate::retry::Jitter;
 use crate::safe_url::HttpUrl;
+use crate::schedule::resource_deadline;
 use crate::session::SessionRules;
 use crate::task::{Desired, Outcome, Phase, Progress, UploadSpec};
 use crate::time::Timestamp;
@@ -58,7 +63,7 @@ pub struct Start {
 pub struct Upload {
     spec: UploadSpec,
     rules: Arc<SessionRules>,
-    created_at: Timestamp,
+    deadline: Timestamp,
     now: Timestamp,
     jitter: Jitter,
     step: Step,
@@ -70,9 +75,9 @@ pub struct Upload {
     sent: u64,
     hop: Hop,
     next_request: u32,
-    challenges: Vec<Challenge>,
-    nonce_count: u32,
-    client_nonce: String,
+    authorizer: Authorizer,
+    answers: Answers,
+    counts: Counts,
     actions: VecDeque<Action>,
 }
 
@@ -89,6 +94,8 @@ enum Step {
     Receiving(u16),
     /// The last record is being written.
     Recording(Leave),
+    /// Resume data is made of what is on record; then the task is closed.
+    Sealing(Ending),
     /// The terminal fact is being committed.
     Closing,
     /// The last action was given out.
@@ -102,8 +109,10 @@ enum Leave {
     Suspend,
     /// It tries again later.
     Retry(Timestamp, Failure),
-    /// The server wants credentials.
-    Authorization,
+    /// The server wants this.
+    Authorization(Box<Asked>),
+    /// Its owner cancelled it and wants resume data.
+    CancelResumable,
 }
 
 /// Where the next request goes, and what goes along.
@@ -122,11 +131,25 @@ struct Hop {
     refuses_expectations: bool,
 }
 
+impl Hop {
+    /// The request as a server sees it that wants to know who asks.
+    fn petition(&self) -> Petition<'_> {
+        Petition {
+            method: &self.method,
+            url: &self.url,
+            is_same_origin: self.is_same_origin,
+            answers: self.answers,
+        }
+    }
+}
+
 impl Upload {
     /// A machine that has not done anything; its first actions are ready to be polled.
     #[must_use]
     pub fn new(start: Start, now: Timestamp) -> Self {
         let known = start.checkpoint.unwrap_or_default();
+        let begin = start.spec.options.earliest_begin;
+        let deadline = resource_deadline(start.created_at, begin, &start.rules);
         let hop = Hop {
             url: start.spec.url.clone(),
             method: start.spec.method.clone(),
@@ -139,7 +162,7 @@ impl Upload {
         let mut machine = Self {
             spec: start.spec,
             rules: start.rules,
-            created_at: start.created_at,
+            deadline,
             now,
             jitter: Jitter::new(start.seed),
             step: Step::Inspecting,
@@ -150,20 +173,29 @@ impl Upload {
             sent: 0,
             hop,
             next_request: 0,
-            challenges: Vec::new(),
-            nonce_count: 0,
-            client_nonce: String::new(),
+            authorizer: Authorizer::default(),
+            answers: known.answers,
+            counts: known.counts,
             actions: VecDeque::new(),
         };
-        match start.desired {
-            Desired::Running | Desired::Suspended => {
-                let path = machine.spec.source.clone();
-                machine.act(Action::Inspect(path));
-            }
-            Desired::Cancelled | Desired::CancelledResumable => machine.close(Outcome::Cancelled),
-        }
+        machine.begin(start.desired, &known.stage);
         machine.maintain();
         machine
+    }
+
+    fn begin(&mut self, desired: Desired, stage: &UploadStage) {
+        match (desired, stage) {
+            // A crash came after the challenge was recorded: it is not told again.
+            (Desired::Running | Desired::Suspended, UploadStage::AwaitingAuthorization(_)) => {
+                self.exit(Exit::NeedsAuthorization);
+            }
+            (Desired::Running | Desired::Suspended, UploadStage::Transferring) => {
+                let path = self.spec.source.clone();
+                self.act(Action::Inspect(path));
+            }
+            (Desired::Cancelled, _) => self.close(Outcome::Cancelled),
+            (Desired::CancelledResumable, _) => self.cancel_resumable(),
+        }
     }
 
     /// Takes in what happened. Inputs of requests that are gone change nothing.
@@ -190,6 +222,7 @@ impl Upload {
                 }
             }
             Input::Received(response) => self.received(response),
+            Input::Sealed(result) => self.sealed(result),
             Input::Closed(outcome) => self.closed(outcome),
             Input::Tick => {}
         }
@@ -204,8 +237,13 @@ impl Upload {
     /// When to call [`Upload::handle`] with [`Input::Tick`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.is_limited_in_time()
-            .then(|| self.created_at.after(self.rules.timeout_for_resource))
+        self.is_limited_in_time().then_some(self.deadline)
+    }
+
+    /// What was asked of servers so far, earlier transfers included.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
     }
 
     fn inspected(&mut self, result: Result<Source, Failure>) {
@@ -243,8 +281,7 @@ impl Upload {
 
     /// What must be true after every input, done in one place.
     fn maintain(&mut self) {
-        let deadline = self.created_at.after(self.rules.timeout_for_resource);
-        if self.is_limited_in_time() && self.now >= deadline {
+        if self.is_limited_in_time() && self.now >= self.deadline {
             return self.fail(Failure::new(
                 FailureKind::ResourceTimedOut,
                 "the time for the whole upload ran out; start it again with a longer one",
@@ -256,7 +293,7 @@ impl Upload {
             Step::Asking(_) if self.is_all_sent() => Phase::Finishing,
             Step::Asking(_) => Phase::Transferring,
             Step::Receiving(_) => Phase::Finishing,
-            Step::Recording(_) | Step::Closing | Step::Gone => return,
+            Step::Recording(_) | Step::Sealing(_) | Step::Closing | Step::Gone => return,
         };
         if phase != self.phase && self.may_tell() {
             self.phase = phase.clone();
@@ -268,7 +305,11 @@ impl Upload {
     const fn is_limited_in_time(&self) -> bool {
         match self.step {
             Step::Inspecting | Step::Announcing | Step::Asking(_) => true,
-            Step::Receiving(_) | Step::Recording(_) | Step::Closing | Step::Gone => false,
+            Step::Receiving(_)
+            | Step::Recording(_)
+            | Step::Sealing(_)
+            | Step::Closing
+            | Step::Gone => false,
         }
     }
 

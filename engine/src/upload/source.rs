@@ -1,7 +1,9 @@
 //! The file of an upload: which one it was when its bytes began to flow, and whether it still is.
 
+use crate::authorization_challenge::{Answers, Challenge};
 use crate::checkpoint::{FileIdentity, Retry};
 use crate::limits::SOURCE_SAMPLE_BYTES;
+use crate::metrics::Counts;
 
 /// What the file of an upload was when the task looked at it first. No byte of it is sent before
 /// this is on record, and none of a file that differs is sent after.
@@ -30,16 +32,33 @@ pub struct UploadCheckpoint {
     pub attempts_failed: u32,
     /// When to try again and why, while the task waits.
     pub retry: Option<Retry>,
+    /// What its owner has answered to challenges.
+    pub answers: Answers,
+    /// What was asked of servers so far.
+    pub counts: Counts,
+}
+
+impl UploadCheckpoint {
+    /// What another task begins with that sends the same file: its attempts, and what its owner
+    /// answers, are its own.
+    #[must_use]
+    pub fn for_successor(self) -> Self {
+        Self {
+            source: self.source,
+            ..Self::default()
+        }
+    }
 }
 
 /// Where in its life an upload is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UploadStage {
     /// The server has not acknowledged every byte.
     #[default]
     Transferring,
-    /// The server wants credentials.
-    AwaitingAuthorization,
+    /// The server wants this; the fact that says so was committed with it. A transfer that begins
+    /// here waits on: only an answer or a new wish of the owner leads out.
+    AwaitingAuthorization(Box<Challenge>),
 }
 
 impl Source {

@@ -1,13 +1,16 @@
 //! Single rules of the machine, each driven by hand.
 
 mod answers;
+mod authorizing;
 mod endings;
 mod requests;
+mod sealing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Action, Ask, Input, RequestId, Source, Start, Upload, UploadCheckpoint};
+use super::{Action, Ask, Input, RequestId, Source, Start, Upload, UploadCheckpoint, UploadStage};
+use crate::authorization_challenge::Challenge;
 use crate::checkpoint::FileIdentity;
 use crate::download::Exit;
 use crate::failure::{Failure, FailureKind};
@@ -142,6 +145,7 @@ fn kinds(actions: &[Action]) -> Vec<&'static str> {
         Action::Stop(_) => "stop",
         Action::Drain(_) => "drain",
         Action::Receive(_) => "receive",
+        Action::Seal => "seal",
         Action::Close(_) => "close",
         Action::ReleasePlace => "release",
         Action::Tell(_) => "tell",
@@ -166,6 +170,14 @@ fn record(actions: &[Action]) -> UploadCheckpoint {
         _ => None,
     });
     found.unwrap_or_else(|| panic!("{actions:?}"))
+}
+
+/// What the owner is asked, when the machine leaves because of it.
+fn asked(actions: &[Action]) -> Challenge {
+    match record(actions).stage {
+        UploadStage::AwaitingAuthorization(challenge) => *challenge,
+        other => panic!("nobody is asked: {other:?}"),
+    }
 }
 
 fn outcome(actions: &[Action]) -> Outcome {

@@ -1,12 +1,11 @@
 //! A task that waits for an answer, and the answer.
 
 use longhaul_engine::authorization_challenge::{Answered, Challenge, Disposition};
-use longhaul_engine::checkpoint::{Stage, TaskCheckpoint};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Spec};
-use longhaul_engine::upload::UploadStage;
 
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
@@ -32,7 +31,7 @@ impl Batch<'_> {
         };
         let row = encoded(&FactV1::from(&fact))?;
         self.put_checkpoint(session, task, checkpoint)?;
-        if known.is_some_and(|known| known.awaits_authorization()) {
+        if known.is_some_and(|known| known.challenge().is_some()) {
             return Ok(Effect::Done);
         }
         self.use_number(counter, sequence);
@@ -50,11 +49,8 @@ impl Batch<'_> {
         let Some(mut checkpoint) = self.checkpoint(session, task.get())? else {
             return Ok(());
         };
-        if checkpoint.awaits_authorization() {
-            match &mut checkpoint {
-                TaskCheckpoint::Download(known) => known.stage = Stage::Transferring,
-                TaskCheckpoint::Upload(known) => known.stage = UploadStage::Transferring,
-            }
+        if checkpoint.challenge().is_some() {
+            checkpoint.ask_again();
             self.put_checkpoint(session, task, &checkpoint)?;
         }
         Ok(())
@@ -69,7 +65,6 @@ impl Batch<'_> {
         let mut state = self.live_state(session, task)?;
         let mut checkpoint = self
             .checkpoint(session, task.get())?
-            .and_then(TaskCheckpoint::into_download)
             .ok_or(Refusal::NotAsked)?;
         let old = self.asked(session, task)?;
         let mut spec = old.clone();

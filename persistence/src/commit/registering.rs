@@ -133,7 +133,7 @@ impl Batch<'_> {
             return self.create(asked, request);
         };
         let request = Registration { ticket, ..*request };
-        let effect = self.create_with_progress(asked, &request, &progress)?;
+        let effect = self.create_with_progress(asked, &request, progress.into())?;
         self.tables
             .checkpoints
             .remove(number_key(&failed.session, failed.task.get()))?;

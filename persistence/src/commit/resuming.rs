@@ -1,7 +1,7 @@
 //! Making a task of resume data: its ticket is claimed in the same transaction, so that it is used
 //! once.
 
-use longhaul_engine::checkpoint::{Checkpoint, Stage};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::resume_data::ResumeData;
 use redb::ReadableTable;
@@ -16,7 +16,7 @@ use crate::tables::{TARGETS, decode_row};
 
 impl Batch<'_> {
     /// Makes a task that goes on from `progress`, which it got with a ticket.
-    pub(super) fn resume(&mut self, request: &Registration<'_>, progress: &Checkpoint) -> Step {
+    pub(super) fn resume(&mut self, request: &Registration<'_>, progress: &TaskCheckpoint) -> Step {
         self.check_session(request.session)?;
         let is_used = match &request.ticket {
             Some(ticket) => self.holder(&ticket_key(ticket.id))?.is_some(),
@@ -29,25 +29,22 @@ impl Batch<'_> {
         if let Some(claim) = asked.claim() {
             self.check_claim(&claim)?;
         }
+        let mut progress = progress.clone();
         // It may have been announced under another name.
-        let progress = Checkpoint {
-            stage: Stage::Transferring,
-            ..progress.clone()
-        };
-        self.create_with_progress(&asked, request, &progress)
+        progress.ask_again();
+        self.create_with_progress(&asked, request, progress)
     }
 
-    /// Makes a task that begins with what another one had fetched.
+    /// Makes a task that begins with what another one had.
     pub(super) fn create_with_progress(
         &mut self,
         asked: &TaskV1,
         request: &Registration<'_>,
-        progress: &Checkpoint,
+        progress: TaskCheckpoint,
     ) -> Step {
         let effect = self.create(asked, request)?;
         if let Effect::Registered(task) = &effect {
-            let progress = progress.clone().for_successor();
-            self.record(request.session, *task, &progress.into())?;
+            self.record(request.session, *task, &progress.for_successor())?;
         }
         Ok(effect)
     }

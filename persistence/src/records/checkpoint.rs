@@ -58,7 +58,7 @@ enum StageV1 {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct AnswersV1 {
+pub(super) struct AnswersV1 {
     unproven: u32,
     rejected_schemes: Vec<String>,
     is_default_handling: bool,

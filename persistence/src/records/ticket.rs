@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::limits::RESUME_DATA_BYTES_MAX;
-use longhaul_engine::task::{DownloadSpec, UploadSpec};
 
 use super::checkpoint::{CHECKPOINT_BYTES_MAX, DownloadCheckpointV1};
 use super::task::{DownloadV1, TASK_BYTES_MAX, UploadV1};
+use super::upload::UploadCheckpointV1;
 use super::{PathV1, Unusable, first_version, path_from_record, path_to_record};
 use crate::resume::{RESUME_MAGIC, ResumeToken, Ticket, TicketId};
 
@@ -18,7 +18,7 @@ pub(crate) struct TokenV1 {
     path: PathV1,
 }
 
-/// What lies sealed beside the part file. It has no `Debug`, as what was asked of a task has none.
+/// What lies sealed beside the file of a task. It has no `Debug`, as what was asked of a task has none.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum TicketV1 {
     Download {
@@ -27,6 +27,7 @@ pub(crate) enum TicketV1 {
     },
     Upload {
         asked: Box<UploadV1>,
+        progress: Box<UploadCheckpointV1>,
     },
 }
 
@@ -68,8 +69,9 @@ impl From<&Ticket> for TicketV1 {
                 asked: Box::new(spec.into()),
                 progress: Box::new(checkpoint.into()),
             },
-            Ticket::Upload(spec) => Self::Upload {
+            Ticket::Upload(spec, checkpoint) => Self::Upload {
                 asked: Box::new(spec.into()),
+                progress: Box::new(checkpoint.into()),
             },
         }
     }
@@ -81,9 +83,11 @@ impl TryFrom<TicketV1> for Ticket {
     fn try_from(record: TicketV1) -> Result<Self, Unusable> {
         Ok(match record {
             TicketV1::Download { asked, progress } => {
-                Self::Download(DownloadSpec::try_from(*asked)?, (*progress).try_into()?)
+                Self::Download((*asked).try_into()?, (*progress).try_into()?)
             }
-            TicketV1::Upload { asked } => Self::Upload(UploadSpec::try_from(*asked)?),
+            TicketV1::Upload { asked, progress } => {
+                Self::Upload((*asked).try_into()?, (*progress).into())
+            }
         })
     }
 }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::checkpoint::{FileIdentity, Retry};
+use longhaul_engine::metrics::Counts;
 use longhaul_engine::upload::{Source, UploadCheckpoint, UploadStage};
 
-use super::checkpoint::RetryV1;
+use super::checkpoint::{AnswersV1, RetryV1};
+use super::event::ChallengeV1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UploadCheckpointV1 {
@@ -13,12 +15,15 @@ pub(crate) struct UploadCheckpointV1 {
     source: Option<SourceV1>,
     attempts_failed: u32,
     pub(super) retry: Option<RetryV1>,
+    answers: AnswersV1,
+    requests: u32,
+    redirects: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum UploadStageV1 {
     Transferring,
-    AwaitingAuthorization,
+    AwaitingAuthorization(ChallengeV1),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,20 +38,25 @@ struct SourceV1 {
 
 impl UploadCheckpointV1 {
     pub(super) const fn awaits_authorization(&self) -> bool {
-        matches!(self.stage, UploadStageV1::AwaitingAuthorization)
+        matches!(self.stage, UploadStageV1::AwaitingAuthorization(_))
     }
 }
 
 impl From<&UploadCheckpoint> for UploadCheckpointV1 {
     fn from(checkpoint: &UploadCheckpoint) -> Self {
         Self {
-            stage: match checkpoint.stage {
+            stage: match &checkpoint.stage {
                 UploadStage::Transferring => UploadStageV1::Transferring,
-                UploadStage::AwaitingAuthorization => UploadStageV1::AwaitingAuthorization,
+                UploadStage::AwaitingAuthorization(challenge) => {
+                    UploadStageV1::AwaitingAuthorization((&**challenge).into())
+                }
             },
             source: checkpoint.source.as_ref().map(SourceV1::from),
             attempts_failed: checkpoint.attempts_failed,
             retry: checkpoint.retry.as_ref().map(RetryV1::from),
+            answers: (&checkpoint.answers).into(),
+            requests: checkpoint.counts.requests,
+            redirects: checkpoint.counts.redirects,
         }
     }
 }
@@ -56,11 +66,18 @@ impl From<UploadCheckpointV1> for UploadCheckpoint {
         Self {
             stage: match record.stage {
                 UploadStageV1::Transferring => UploadStage::Transferring,
-                UploadStageV1::AwaitingAuthorization => UploadStage::AwaitingAuthorization,
+                UploadStageV1::AwaitingAuthorization(challenge) => {
+                    UploadStage::AwaitingAuthorization(Box::new(challenge.into()))
+                }
             },
             source: record.source.map(Source::from),
             attempts_failed: record.attempts_failed,
             retry: record.retry.map(Retry::from),
+            answers: record.answers.into(),
+            counts: Counts {
+                requests: record.requests,
+                redirects: record.redirects,
+            },
         }
     }
 }

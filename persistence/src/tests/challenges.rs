@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use longhaul_engine::authorization_challenge::{Disposition, Renewal};
+use longhaul_engine::authorization_challenge::{Answers, Disposition, Renewal};
 use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome, Spec};
+use longhaul_engine::upload::{UploadCheckpoint, UploadStage};
 
 use super::samples::{
-    acknowledge, adopt, awaiting, close, full_challenge, one, record, register, registered, spec,
-    store_in, url,
+    acknowledge, adopt, awaiting, close, full_challenge, full_upload, full_upload_checkpoint, one,
+    record, register, registered, spec, store_in, url,
 };
 use super::scenario::{check, image};
 use crate::{Change, Effect, Refusal, Store};
@@ -138,6 +139,42 @@ fn an_answer_changes_the_request_and_keeps_the_bytes() {
     let refused = one(&mut store, register(&id, same));
     let session = id.clone();
     assert_eq!(refused, Err(Refusal::TargetInUse { session, task }));
+    check(&store);
+}
+
+#[test]
+fn an_upload_is_asked_about_once_and_goes_on_with_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let task = registered(&mut store, &id, full_upload());
+    let waits = || full_upload_checkpoint();
+    for next in 1..3 {
+        let expected = Effect::Challenged(told(next, task));
+        assert_eq!(one(&mut store, record(&id, task, waits())), Ok(expected));
+        let again = one(&mut store, record(&id, task, waits()));
+        assert_eq!(again, Ok(Effect::Done));
+        assert!(store.tasks(&id, None, 1).unwrap()[0].awaiting_authorization);
+        let answer = one(&mut store, renew(&id, task, new_url()));
+        let expected = Effect::Answered {
+            desired: Desired::Running,
+            host: "g.example:81".into(),
+        };
+        assert_eq!(answer, Ok(expected));
+        let late = one(&mut store, renew(&id, task, new_url()));
+        assert_eq!(late, Err(Refusal::NotAsked));
+    }
+    let (renewed, progress) = store.task(&id, task).unwrap().unwrap();
+    assert_eq!(renewed.spec.url(), &url(NEW));
+    let expected = UploadCheckpoint {
+        stage: UploadStage::Transferring,
+        answers: Answers {
+            unproven: waits().answers.unproven + 1,
+            ..waits().answers
+        },
+        ..waits()
+    };
+    assert_eq!(progress.unwrap().into_upload(), Some(expected));
+    assert_eq!(facts(&store, &id), [told(1, task), told(2, task)]);
     check(&store);
 }
 

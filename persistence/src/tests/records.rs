@@ -193,7 +193,10 @@ fn resume_data_of_version_1_reads_as_it_was_written() {
             "ticket-download-1.bin",
             Ticket::Download(full_spec(), full_checkpoint()),
         ),
-        ("ticket-upload-1.bin", Ticket::Upload(full_upload())),
+        (
+            "ticket-upload-1.bin",
+            Ticket::Upload(full_upload(), full_upload_checkpoint()),
+        ),
     ] {
         let record = assert_golden(name, &TicketV1::from(&ticket));
         assert!(Ticket::try_from(record) == Ok(ticket), "{name}");

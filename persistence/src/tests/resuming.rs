@@ -2,14 +2,16 @@
 
 use longhaul_engine::checkpoint::{Checkpoint, Stage};
 use longhaul_engine::failure::{Failure, FailureKind};
-use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::limits::RESUME_DATA_BYTES_MAX;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::task::{DownloadSpec, Outcome};
+use longhaul_engine::upload::UploadCheckpoint;
 
 use super::samples::{
     CREATED_AT, acknowledge, adopt, close, finished, full_checkpoint, full_spec, full_token,
-    full_upload, one, put_session, record, register, registered, session, spec, store_in,
+    full_upload, full_upload_checkpoint, one, put_session, record, register, registered, session,
+    spec, store_in,
 };
 use super::scenario::check;
 use crate::resume::{RESUME_MAGIC, ResumeToken, Ticket, TicketId};
@@ -28,7 +30,7 @@ fn resume(session: &SessionId, spec: DownloadSpec, token: &ResumeToken) -> Chang
     Change::Resume {
         session: session.clone(),
         spec: Box::new(spec.into()),
-        checkpoint: Box::new(full_checkpoint()),
+        checkpoint: Box::new(full_checkpoint().into()),
         ticket: token.claim(),
         created_at: CREATED_AT,
     }
@@ -97,7 +99,7 @@ fn resume_data_holds_the_longest_path_and_shows_no_key() {
 fn a_ticket_comes_back_as_it_was() {
     for ticket in [
         Ticket::Download(full_spec(), full_checkpoint()),
-        Ticket::Upload(full_upload()),
+        Ticket::Upload(full_upload(), full_upload_checkpoint()),
     ] {
         let bytes = ticket.encode().unwrap();
         assert!(Ticket::decode(&bytes) == Ok(ticket));
@@ -139,6 +141,40 @@ fn a_ticket_makes_one_task_as_long_as_that_is_known() {
     assert_eq!(again, Err(Refusal::TicketUsed), "it has ended and is known");
     one(&mut store, acknowledge(&a, 1)).unwrap();
     assert_eq!(store.ticket_holder(TicketId([1; 16])).unwrap(), None);
+    check(&store);
+}
+
+#[test]
+fn an_upload_that_is_made_of_a_ticket_knows_its_file_and_nothing_of_the_attempts_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, a) = store_in(directory.path());
+    let first = registered(&mut store, &a, full_upload());
+    let resume = || Change::Resume {
+        session: a.clone(),
+        spec: Box::new(full_upload().into()),
+        checkpoint: Box::new(full_upload_checkpoint().into()),
+        ticket: token(1).claim(),
+        created_at: CREATED_AT,
+    };
+    let refusal = Refusal::TargetInUse {
+        session: a.clone(),
+        task: first,
+    };
+    let made = one(&mut store, resume());
+    assert_eq!(made, Err(refusal), "the first request lives");
+    one(&mut store, close(&a, first, Outcome::Cancelled)).unwrap();
+    let made = one(&mut store, resume());
+    let second = TaskId::new(2);
+    assert_eq!(made, Ok(Effect::Registered(second)));
+    assert_eq!(one(&mut store, resume()), Err(Refusal::TicketUsed));
+    let expected = UploadCheckpoint {
+        source: full_upload_checkpoint().source,
+        ..UploadCheckpoint::default()
+    };
+    let known = store.task(&a, second).unwrap().unwrap().1.unwrap();
+    assert_eq!(known.into_upload(), Some(expected));
+    assert!(!store.tasks(&a, Some(first), 1).unwrap()[0].awaiting_authorization);
+    assert_eq!(store.facts(&a, Sequence::default(), 9).unwrap().len(), 1);
     check(&store);
 }
 

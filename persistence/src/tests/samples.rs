@@ -20,7 +20,7 @@ use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
 use longhaul_engine::task::{
     Collision, Desired, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Priority,
-    TaskOptions, UploadSpec,
+    Spec, TaskOptions, UploadSpec,
 };
 use longhaul_engine::time::Timestamp;
 use longhaul_engine::upload::{Source, UploadCheckpoint, UploadStage};
@@ -58,7 +58,7 @@ pub(super) fn spec(text: &str, path: &str) -> DownloadSpec {
 }
 
 /// A request for `spec` that does not adopt.
-pub(super) fn register(session: &SessionId, spec: DownloadSpec) -> Change {
+pub(super) fn register(session: &SessionId, spec: impl Into<Spec>) -> Change {
     Change::Register {
         session: session.clone(),
         spec: Box::new(spec.into()),
@@ -122,7 +122,7 @@ pub(super) fn one(store: &mut Store, change: Change) -> Result<Effect, Refusal> 
 }
 
 /// Makes a task and answers its number.
-pub(super) fn registered(store: &mut Store, session: &SessionId, spec: DownloadSpec) -> TaskId {
+pub(super) fn registered(store: &mut Store, session: &SessionId, spec: impl Into<Spec>) -> TaskId {
     match one(store, register(session, spec)) {
         Ok(Effect::Registered(task)) => task,
         other => panic!("{other:?}"),
@@ -209,7 +209,7 @@ pub(super) fn full_upload() -> UploadSpec {
 
 pub(super) fn full_upload_checkpoint() -> UploadCheckpoint {
     UploadCheckpoint {
-        stage: UploadStage::AwaitingAuthorization,
+        stage: UploadStage::AwaitingAuthorization(Box::new(full_challenge())),
         source: Some(Source {
             length: 5_000_000_000,
             modified_s: -1,
@@ -226,6 +226,15 @@ pub(super) fn full_upload_checkpoint() -> UploadCheckpoint {
             delay: Duration::from_secs(30),
             cause: Failure::new(FailureKind::SourceMissing, "the file is not there"),
         }),
+        answers: Answers {
+            unproven: 2,
+            rejected_schemes: vec!["negotiate".into()],
+            is_default_handling: true,
+        },
+        counts: Counts {
+            requests: 6,
+            redirects: 1,
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use longhaul_engine::http::head::ResponseHead;
 
 use super::super::{
     alarm::Alarm, exchange::Answer, failure::NetFailure, head::HeadScanner, inbox::HEAD_READ_BYTES,
-    wire::Wire,
+    probe::Probe, wire::Wire,
 };
 use super::{BodyRequest, Content, SendFailure};
 
@@ -54,10 +54,13 @@ pub(super) struct Exchange<'a> {
     has_flowed: bool,
     /// The connection takes no more bytes. A server may answer and close before it has read all.
     is_deaf: bool,
+    /// Bytes came that belong to an answer, interim or not, whose end has not come.
+    is_answering: bool,
+    probe: Probe,
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(wire: Wire, request: &'a BodyRequest) -> Self {
+    pub(super) fn new(wire: Wire, request: &'a BodyRequest, probe: Probe) -> Self {
         Self {
             wire,
             request,
@@ -68,6 +71,8 @@ impl<'a> Exchange<'a> {
             is_in_body: false,
             has_flowed: false,
             is_deaf: false,
+            is_answering: false,
+            probe,
         }
     }
 
@@ -78,6 +83,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<(Answer, u64), Broken<C::Error>> {
         match self.converse(head, content).await {
             Ok((head, sent)) => {
+                self.probe.answered(head.status, self.scanner.consumed);
                 let answer = Answer {
                     wire: self.wire,
                     head,
@@ -99,6 +105,7 @@ impl<'a> Exchange<'a> {
         head: &[u8],
         content: &mut C,
     ) -> Result<(ResponseHead, u64), SendFailure<C::Error>> {
+        self.probe.sending();
         self.write(head).await?;
         if let Some(wait) = self.request.expect_continue {
             self.flush().await?;
@@ -122,10 +129,14 @@ impl<'a> Exchange<'a> {
                 break;
             }
             sent = until;
+            self.probe.body_sent(sent);
             content.sent(sent);
         }
         if length == 0 {
             self.flush().await?;
+        }
+        if sent == length && !self.is_deaf {
+            self.probe.sent();
         }
         Ok((self.await_head(sent == length).await?, sent))
     }
@@ -251,8 +262,13 @@ impl<'a> Exchange<'a> {
                 }
                 Ok(_) => {
                     self.was_silent = false;
+                    if !std::mem::replace(&mut self.is_answering, true) {
+                        self.probe.answering();
+                    }
                     self.alarm.disarm();
                     self.head = self.scanner.scan(&mut self.wire.inbox)?;
+                    // What is left is the beginning of another head, or there is nothing.
+                    self.is_answering = !self.wire.inbox.unread().is_empty();
                 }
                 Err(error) => return Poll::Ready(Err(NetFailure::broken(&error))),
             }

@@ -110,7 +110,9 @@ fn a_body_arrives_whole_and_its_connection_is_used_again() {
             let client = server.client();
             for number in 0..3 {
                 let mut content = Bytes::new(length);
-                let sent = client.send_content(&put("PUT"), &mut content).await;
+                let sent = client
+                    .send_content(&put("PUT"), &mut content, Probe::default())
+                    .await;
                 assert_eq!(status(&sent), (201, length as u64));
                 assert_eq!(content.told, length as u64);
                 let mut response = sent.expect("an answer").response;
@@ -139,7 +141,7 @@ fn an_early_refusal_ends_the_body_at_once_and_the_connection_with_it() {
             let client = server.client();
             let started = tokio::time::Instant::now();
             let sent = client
-                .send_content(&put("POST"), &mut Bytes::new(LARGE))
+                .send_content(&put("POST"), &mut Bytes::new(LARGE), Probe::default())
                 .await;
             let (found, bytes) = status(&sent);
             assert_eq!(found, code);
@@ -162,7 +164,7 @@ fn an_early_success_lets_the_body_flow_to_its_end() {
     virtual_time(async {
         let client = server.client();
         let sent = client
-            .send_content(&put("POST"), &mut Bytes::new(LARGE))
+            .send_content(&put("POST"), &mut Bytes::new(LARGE), Probe::default())
             .await;
         assert_eq!(status(&sent), (201, LARGE as u64));
     });
@@ -174,7 +176,7 @@ fn an_early_success_lets_the_body_flow_to_its_end() {
     virtual_time(async {
         let client = server.client();
         let sent = client
-            .send_content(&put("POST"), &mut Bytes::new(LARGE))
+            .send_content(&put("POST"), &mut Bytes::new(LARGE), Probe::default())
             .await;
         let (code, bytes) = status(&sent);
         assert!(code == 201 && bytes < LARGE as u64, "{bytes}");
@@ -209,7 +211,7 @@ fn an_announced_body_waits_for_the_servers_word_but_not_for_ever() {
             let started = tokio::time::Instant::now();
             let sent = server
                 .client()
-                .send_content(&request, &mut Bytes::new(LARGE))
+                .send_content(&request, &mut Bytes::new(LARGE), Probe::default())
                 .await;
             let expected = if code == 201 { LARGE as u64 } else { 0 };
             assert_eq!(status(&sent), (code, expected));
@@ -248,7 +250,9 @@ fn a_kept_connection_that_is_dead_is_replaced_only_where_nothing_can_happen_twic
                 expect_continue: (taken == 0).then_some(IDLE),
                 ..put(method)
             };
-            let sent = client.send_content(&put("PUT"), &mut Bytes::new(10)).await;
+            let sent = client
+                .send_content(&put("PUT"), &mut Bytes::new(10), Probe::default())
+                .await;
             read_body(&mut sent.expect("an answer").response)
                 .await
                 .1
@@ -256,7 +260,7 @@ fn a_kept_connection_that_is_dead_is_replaced_only_where_nothing_can_happen_twic
             let mut content = Bytes::new(LARGE);
             content.told = 0;
             let second = client
-                .send_content(&request, &mut Restarting(content))
+                .send_content(&request, &mut Restarting(content), Probe::default())
                 .await;
             if repeats {
                 assert_eq!(status(&second), (201, LARGE as u64), "{method} {taken}");
@@ -306,7 +310,7 @@ fn a_server_that_takes_nothing_or_says_nothing_is_left_after_its_time() {
             let started = tokio::time::Instant::now();
             let client = server.client();
             let sent = client
-                .send_content(&put("PUT"), &mut Bytes::new(LARGE))
+                .send_content(&put("PUT"), &mut Bytes::new(LARGE), Probe::default())
                 .await;
             assert!(matches!(net_failure(sent), NetFailure::IdleTimeout { .. }));
             let limit = if reads { 5 * IDLE } else { IDLE };
@@ -327,7 +331,9 @@ fn a_connection_that_ends_without_an_answer_is_a_failure() {
     });
     virtual_time(async {
         let client = server.client();
-        let sent = client.send_content(&put("PUT"), &mut Bytes::new(10)).await;
+        let sent = client
+            .send_content(&put("PUT"), &mut Bytes::new(10), Probe::default())
+            .await;
         let failure = net_failure(sent);
         assert!(matches!(failure, NetFailure::Reset { .. }), "{failure:?}");
     });
@@ -345,7 +351,10 @@ fn content_that_breaks_ends_the_request_without_its_last_byte() {
         let mut content = Bytes::new(30_000);
         content.broken_at = Some(20_000);
         let client = server.client();
-        match client.send_content(&put("PUT"), &mut content).await {
+        match client
+            .send_content(&put("PUT"), &mut content, Probe::default())
+            .await
+        {
             Err(SendFailure::Content(why)) => assert_eq!(why, "the content broke"),
             other => panic!("{other:?}"),
         }
@@ -360,7 +369,7 @@ fn a_method_that_carries_no_body_is_refused_before_a_connection_is_made() {
         for method in ["HEAD", "CONNECT", "", "A B", "A\r\nB: c"] {
             let sent = server
                 .client()
-                .send_content(&put(method), &mut Bytes::new(1))
+                .send_content(&put(method), &mut Bytes::new(1), Probe::default())
                 .await;
             let failure = net_failure(sent);
             assert!(

@@ -82,6 +82,22 @@ fn uploads_survive_a_crash_at_every_point_while_the_disk_is_slow() {
 }
 
 #[test]
+fn challenges_of_uploads_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "upload challenges",
+        play: || Box::pin(uploads::challenges()),
+    });
+}
+
+#[test]
+fn resume_data_of_uploads_survives_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "upload resume data",
+        play: || Box::pin(uploads::resume_data()),
+    });
+}
+
+#[test]
 fn careful_finishes_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "careful finishes",

@@ -60,6 +60,9 @@ pub(super) fn judge(story: &Story, crashes: usize) {
         whole,
         "finished files and nothing else"
     );
+    let tickets = story.bench.sources();
+    let is_ticket = |name: &&String| name.ends_with(".resume");
+    assert_eq!(tickets.iter().find(is_ticket), None, "a ticket leaks");
     for heard in &story.heard {
         judge_events(heard);
     }

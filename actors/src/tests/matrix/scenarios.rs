@@ -272,7 +272,7 @@ pub(super) async fn resume_data() -> Story {
             ResumeOptions::default(),
         )
         .await;
-    tasks.push(resumed.expect("an answer").expect("a task").0);
+    tasks.push(resumed.expect("an answer").expect("a task").task);
     let mut outcomes = outcomes_of(&session, &tasks).await;
     heard.until_facts(3).await;
     outcomes.push((tasks[0], Outcome::CancelledResumable(used.clone())));

@@ -2,7 +2,7 @@
 
 use super::world::{Store, World};
 use crate::authorization_challenge::{Answered, Disposition, Renewal};
-use crate::checkpoint::{Checkpoint, Stage};
+use crate::checkpoint::{Checkpoint, Stage, TaskCheckpoint};
 use crate::http::authorization::Credentials;
 use crate::lifecycle::Event;
 use crate::task::{Desired, Spec};
@@ -30,10 +30,12 @@ impl World {
         );
         self.note(|| format!("the owner answers {disposition:?}"));
         let mut spec = Spec::Download(self.spec.clone());
-        let checkpoint = self.store.checkpoint.as_mut().expect("it was recorded");
+        let checkpoint = self.store.checkpoint.take().expect("it was recorded");
         let held: u64 = checkpoint.spans.iter().map(|s| s.written - s.start).sum();
-        let answered = disposition.apply(&mut spec, checkpoint);
+        let mut known = TaskCheckpoint::Download(checkpoint);
+        let answered = disposition.apply(&mut spec, &mut known);
         assert_eq!(answered, Answered::GoesOn, "it waits for an answer");
+        self.store.checkpoint = known.into_download();
         let Spec::Download(spec) = spec else {
             panic!("it was a download")
         };

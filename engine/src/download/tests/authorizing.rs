@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authorization_challenge::{Answered, Challenge, Disposition, Renewal};
+use crate::checkpoint::TaskCheckpoint;
 use crate::http::authorization::Credentials;
 use crate::session::OriginCredentials;
 use crate::task::Spec;
@@ -41,19 +42,22 @@ fn awaiting(spec: &DownloadSpec, offers: &str) -> Checkpoint {
 }
 
 /// The answered task: what it asks next.
-fn answer(
-    spec: &mut DownloadSpec,
-    mut saved: Checkpoint,
-    disposition: &Disposition,
-) -> (Driver, Ask) {
-    let mut whole = Spec::Download(spec.clone());
-    let answered = disposition.apply(&mut whole, &mut saved);
-    assert_eq!(answered, Answered::GoesOn);
+fn answer(spec: &mut DownloadSpec, saved: Checkpoint, disposition: &Disposition) -> (Driver, Ask) {
+    let saved = apply(spec, saved, disposition);
+    going_on(spec.clone(), saved)
+}
+
+fn apply(spec: &mut DownloadSpec, saved: Checkpoint, disposition: &Disposition) -> Checkpoint {
+    let (mut whole, mut known) = (
+        Spec::Download(spec.clone()),
+        TaskCheckpoint::Download(saved),
+    );
+    assert_eq!(disposition.apply(&mut whole, &mut known), Answered::GoesOn);
     let Spec::Download(changed) = whole else {
         panic!("it was a download")
     };
     *spec = changed;
-    going_on(spec.clone(), saved)
+    known.into_download().expect("a download")
 }
 
 #[test]
@@ -238,9 +242,8 @@ fn default_handling_uses_what_the_session_has_and_fails_when_that_is_not_taken()
         spec.options.challenge_statuses = vec![403];
         let (mut driver, ask) = going_on(spec.clone(), checkpoint());
         assert_eq!(field(&ask, "authorization"), Some("Bearer own"));
-        let mut saved = record(&driver.head(ask.conn, status, &[]));
-        let mut whole = Spec::Download(spec.clone());
-        Disposition::PerformDefaultHandling.apply(&mut whole, &mut saved);
+        let saved = record(&driver.head(ask.conn, status, &[]));
+        let saved = apply(&mut spec, saved, &Disposition::PerformDefaultHandling);
         let (mut driver, _) = Driver::start(spec, shared(origin), Some(saved));
         let ask = sole_ask(&driver.feed(Input::Recovered(found(1))));
         assert_eq!(field(&ask, "authorization"), shown, "{origin}");

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::server::{Deed, deed, head};
-use crate::checkpoint::FileIdentity;
+use crate::authorization_challenge::{Answered, Disposition, Renewal};
+use crate::checkpoint::{FileIdentity, TaskCheckpoint};
 use crate::download::{Exit, News};
 use crate::failure::{Failure, FailureKind};
 use crate::http::authorization::Credentials;
 use crate::limits::EXPECT_CONTINUE_BYTES_MIN;
+use crate::resume_data::ResumeData;
 use crate::retry::Jitter;
 use crate::safe_url::parse_http_url;
 use crate::session::SessionRules;
-use crate::task::{Desired, Outcome, TaskOptions, UploadSpec};
+use crate::task::{Desired, Outcome, Spec, TaskOptions, UploadSpec};
 use crate::time::Timestamp;
-use crate::upload::{Action, Ask, Input, Source, Start, Upload, UploadCheckpoint};
+use crate::upload::{Action, Ask, Input, Source, Start, Upload, UploadCheckpoint, UploadStage};
 
 /// Lives of one task before its server and its file are as they should be.
 const TROUBLED_LIVES: u32 = 6;
@@ -60,6 +62,7 @@ pub(super) struct Summary {
     redirects: u64,
     authorizations: u64,
     repeats: u64,
+    left: u64,
 }
 
 impl Summary {
@@ -73,6 +76,7 @@ impl Summary {
         self.redirects += other.redirects;
         self.authorizations += other.authorizations;
         self.repeats += other.repeats;
+        self.left += other.left;
     }
 
     pub(super) fn check_that_nothing_was_missed(&self) {
@@ -86,6 +90,7 @@ impl Summary {
             redirects,
             authorizations,
             repeats,
+            left,
         } = *self;
         let all = [
             uploaded,
@@ -97,6 +102,7 @@ impl Summary {
             redirects,
             authorizations,
             repeats,
+            left,
         ];
         assert!(all.iter().all(|count| *count > 100), "{self:?}");
     }
@@ -106,6 +112,7 @@ impl Summary {
 pub(super) struct World {
     dice: Dice,
     spec: UploadSpec,
+    rules: Arc<SessionRules>,
     now: Timestamp,
     /// What the file is now; it becomes another one when the number grows.
     file: u64,
@@ -142,9 +149,14 @@ impl World {
             request_id: 1,
             options: TaskOptions::default(),
         };
+        let rules = Arc::new(SessionRules {
+            resume_data_on_failure: dice.percent(50),
+            ..SessionRules::default()
+        });
         Self {
             dice,
             spec,
+            rules,
             now: Timestamp::from_unix_ms(1_800_000_000_000),
             file: 1,
             length,
@@ -178,7 +190,7 @@ impl World {
                 self.summary.changed += 1;
             }
             Outcome::Failed(_) => self.summary.failed += 1,
-            Outcome::Cancelled => {
+            Outcome::Cancelled | Outcome::CancelledResumable(_) => {
                 assert!(self.desired != Desired::Running, "nobody cancelled it");
                 self.summary.cancelled += 1;
             }
@@ -213,7 +225,7 @@ impl World {
     fn live(&mut self) {
         let start = Start {
             spec: self.spec.clone(),
-            rules: Arc::new(SessionRules::default()),
+            rules: Arc::clone(&self.rules),
             created_at: Timestamp::from_unix_ms(1_800_000_000_000),
             checkpoint: self.stored.clone(),
             desired: self.desired,
@@ -263,14 +275,59 @@ impl World {
                     self.desired = Desired::Running;
                 }
             }
-            Exit::NeedsAuthorization => {
-                self.summary.authorizations += 1;
-                if self.desired == Desired::Suspended {
-                    self.desired = Desired::Running;
-                }
-            }
+            Exit::NeedsAuthorization => self.answer_challenge(),
             Exit::Ended(outcome) => assert_eq!(self.outcome, Some(outcome)),
             Exit::Fenced => assert!(self.is_troubled(), "the store was well"),
+        }
+    }
+
+    /// The task waits for its owner, who may answer in any way, or only want it to go on.
+    fn answer_challenge(&mut self) {
+        self.summary.authorizations += 1;
+        if self.desired == Desired::Suspended {
+            self.desired = Desired::Running;
+        }
+        let stored = self.stored.take().expect("it was recorded");
+        let mut known = TaskCheckpoint::Upload(stored);
+        assert!(known.challenge().is_some(), "nobody was asked");
+        let login = Renewal::default().with_credentials(Credentials::login("me", "hush"));
+        let disposition = match self.dice.below(10) {
+            0 => Disposition::PerformDefaultHandling,
+            1 => Disposition::RejectProtectionSpace,
+            _ => Disposition::UseCredential(login),
+        };
+        if self.dice.percent(20) {
+            known.ask_again();
+        } else {
+            let mut spec = Spec::Upload(self.spec.clone());
+            let answered = disposition.apply(&mut spec, &mut known);
+            assert_eq!(answered, Answered::GoesOn);
+            let Spec::Upload(spec) = spec else {
+                panic!("it was an upload")
+            };
+            self.spec = spec;
+        }
+        self.stored = known.into_upload();
+    }
+
+    /// Something is left to the owner: only of a file that is on record, and only when it asked.
+    fn check_left(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::CancelledResumable(_) => {
+                assert_eq!(self.desired, Desired::CancelledResumable);
+                assert!(self.is_recorded, "of a file that nobody knows");
+                self.summary.left += 1;
+            }
+            Outcome::Failed(failure) if failure.resume_data().is_some() => {
+                assert!(self.rules.resume_data_on_failure && self.is_recorded);
+                assert_ne!(failure.kind(), FailureKind::SourceChanged);
+                self.summary.left += 1;
+            }
+            Outcome::Failed(_)
+            | Outcome::Cancelled
+            | Outcome::Uploaded(_)
+            | Outcome::Finished(_)
+            | Outcome::Skipped(_) => {}
         }
     }
 
@@ -290,6 +347,10 @@ impl World {
                     Err(Failure::new(FailureKind::Store, "full"))
                 } else {
                     let before = self.recorded_file();
+                    let is_asked =
+                        |known: &UploadCheckpoint| known.stage != UploadStage::Transferring;
+                    let was_asked = self.stored.as_ref().is_some_and(is_asked);
+                    assert!(!(was_asked && is_asked(&checkpoint)), "it is told twice");
                     self.stored = Some(*checkpoint);
                     self.is_recorded = self.recorded_file().is_some();
                     assert!(before.is_none() || before == self.recorded_file());
@@ -301,8 +362,16 @@ impl World {
             Action::Receive(_) => {
                 machine.handle(self.now, Input::Received(b"ok".to_vec()));
             }
+            Action::Seal => {
+                let result = match self.dice.percent(80) {
+                    true => Ok(ResumeData::from_bytes(vec![1]).expect("it is short")),
+                    false => Err(Failure::new(FailureKind::NoSpace, "full")),
+                };
+                machine.handle(self.now, Input::Sealed(result));
+            }
             Action::Close(outcome) => {
                 assert!(self.outcome.is_none(), "it ends once");
+                self.check_left(&outcome);
                 self.outcome = Some(outcome.clone());
                 machine.handle(self.now, Input::Closed(outcome));
             }

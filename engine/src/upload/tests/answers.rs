@@ -3,7 +3,6 @@
 use super::*;
 use crate::checkpoint::Retry;
 use crate::task::{Phase, Uploaded};
-use crate::upload::UploadStage;
 
 #[test]
 fn an_upload_is_done_when_a_success_follows_every_byte_and_only_then() {
@@ -178,7 +177,7 @@ fn secrets_do_not_cross_an_origin_and_the_type_of_the_body_does() {
     assert_eq!(names(&next), ["Content-Type", "user-agent"]);
     let basic = head(401, &[("www-authenticate", "Bearer")]);
     let actions = driver.answer(next.request, basic);
-    assert_eq!(record(&actions).stage, UploadStage::AwaitingAuthorization);
+    assert_eq!(asked(&actions).host, "origin.example:443");
 }
 
 #[test]

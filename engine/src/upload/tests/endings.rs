@@ -47,37 +47,36 @@ fn a_suspended_upload_stops_after_a_record_and_one_that_is_acknowledged_ends() {
 }
 
 #[test]
-fn a_cancelled_upload_ends_without_resume_data_unless_it_is_acknowledged() {
-    for desired in [Desired::Cancelled, Desired::CancelledResumable] {
-        for (name, mut driver) in steps() {
-            let mut actions = driver.feed(Input::Want(desired));
-            if name == "receiving" {
-                assert!(actions.is_empty());
-                actions = driver.feed(Input::Received(Vec::new()));
-            }
-            assert_eq!(
-                kinds(&actions).contains(&"stop"),
-                name == "asking",
-                "{name}"
-            );
-            let ended = outcome(&actions);
-            match name {
-                "receiving" => assert!(matches!(ended, Outcome::Uploaded(_))),
-                _ => assert_eq!(ended, Outcome::Cancelled, "{name}"),
-            }
-            // What was still on its way changes nothing.
-            for late in [
-                Input::Recorded(Ok(())),
-                Input::Inspected(Ok(source(LENGTH))),
-                Input::Received(Vec::new()),
-                Input::Want(Desired::Running),
-                Input::Tick,
-            ] {
-                assert!(driver.feed(late.clone()).is_empty(), "{name}: {late:?}");
-            }
-            let actions = driver.feed(Input::Closed(ended.clone()));
-            assert_eq!(exit(&actions), Exit::Ended(ended));
+fn a_cancelled_upload_ends_at_once_unless_it_is_acknowledged() {
+    for (name, mut driver) in steps() {
+        let mut actions = driver.feed(Input::Want(Desired::Cancelled));
+        if name == "receiving" {
+            assert!(actions.is_empty());
+            actions = driver.feed(Input::Received(Vec::new()));
         }
+        assert_eq!(
+            kinds(&actions).contains(&"stop"),
+            name == "asking",
+            "{name}"
+        );
+        let ended = outcome(&actions);
+        match name {
+            "receiving" => assert!(matches!(ended, Outcome::Uploaded(_))),
+            _ => assert_eq!(ended, Outcome::Cancelled, "{name}"),
+        }
+        // What was still on its way changes nothing.
+        for late in [
+            Input::Recorded(Ok(())),
+            Input::Inspected(Ok(source(LENGTH))),
+            Input::Received(Vec::new()),
+            Input::Sealed(Err(failure(FailureKind::File))),
+            Input::Want(Desired::Running),
+            Input::Tick,
+        ] {
+            assert!(driver.feed(late.clone()).is_empty(), "{name}: {late:?}");
+        }
+        let actions = driver.feed(Input::Closed(ended.clone()));
+        assert_eq!(exit(&actions), Exit::Ended(ended));
     }
 }
 

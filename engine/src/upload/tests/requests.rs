@@ -1,9 +1,8 @@
 //! What is asked: the file's record first, then one request with the whole of it.
 
 use super::*;
-use crate::http::authorization::Credentials;
 use crate::limits::EXPECT_CONTINUE_BYTES_MIN;
-use crate::upload::{RequestBody, UploadStage};
+use crate::upload::RequestBody;
 
 #[test]
 fn no_byte_is_sent_before_the_file_is_on_record() {
@@ -36,10 +35,9 @@ fn a_record_that_fails_sends_nothing_and_ends_the_machine() {
 #[test]
 fn a_later_attempt_sends_the_same_file_from_its_first_byte_and_never_another() {
     let known = UploadCheckpoint {
-        stage: UploadStage::Transferring,
         source: Some(source(LENGTH)),
         attempts_failed: 2,
-        retry: None,
+        ..UploadCheckpoint::default()
     };
     let again = |found| {
         let known = Some(known.clone());
@@ -92,59 +90,4 @@ fn fields_of_session_and_task_go_along() {
     let (_, ask) = Driver::asking_with(spec, rules, LENGTH);
     let names: Vec<_> = ask.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["x-of-session", "content-type"]);
-}
-
-#[test]
-fn a_token_is_sent_unasked_and_a_password_only_when_the_server_asks() {
-    let login = Credentials::Login {
-        username: "me".into(),
-        password: "hush".into(),
-    };
-    let basic = [("www-authenticate", "Basic realm=\"r\"")];
-    for (credentials, unasked) in [(Credentials::Bearer("t".into()), true), (login, false)] {
-        let mut spec = spec();
-        spec.credentials = Some(credentials);
-        let (mut driver, ask) = Driver::asking(spec, LENGTH);
-        let has = |ask: &Ask| ask.headers.iter().any(|(name, _)| name == "authorization");
-        assert_eq!(has(&ask), unasked);
-        let actions = driver.answer_after(ask.request, head(401, &basic), 10);
-        if unasked {
-            assert_eq!(record(&actions).stage, UploadStage::AwaitingAuthorization);
-            continue;
-        }
-        assert_eq!(kinds(&actions), ["drain", "ask"]);
-        let again = sole_ask(&actions);
-        assert!(has(&again) && again.body.is_some(), "the body goes again");
-        let actions = driver.answer(again.request, head(401, &basic));
-        assert_eq!(record(&actions).stage, UploadStage::AwaitingAuthorization);
-        let actions = driver.feed(Input::Recorded(Ok(())));
-        assert_eq!(exit(&actions), Exit::NeedsAuthorization);
-    }
-}
-
-#[test]
-fn a_digest_covers_the_method_and_a_stale_nonce_is_answered_again() {
-    let mut spec = spec();
-    spec.credentials = Some(Credentials::Login {
-        username: "me".into(),
-        password: "hush".into(),
-    });
-    let (mut driver, mut ask) = Driver::asking(spec, LENGTH);
-    let mut answers = Vec::new();
-    for round in 0..6 {
-        let stale = if round == 0 { "" } else { ", stale=true" };
-        let field = format!("Digest realm=\"r\", nonce=\"n{round}\", qop=\"auth\"{stale}");
-        let actions = driver.answer(ask.request, head(401, &[("www-authenticate", &field)]));
-        if kinds(&actions).contains(&"record") {
-            break;
-        }
-        ask = sole_ask(&actions);
-        let value = ask.headers.iter().find(|(name, _)| name == "authorization");
-        answers.push(value.expect("an answer").1.clone());
-    }
-    assert_eq!(answers.len(), 4, "not for ever");
-    for (round, answer) in answers.iter().enumerate() {
-        assert!(answer.contains(&format!("nonce=\"n{round}\"")), "{answer}");
-        assert!(answer.contains("nc=00000001"), "{answer}");
-    }
 }

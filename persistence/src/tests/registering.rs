@@ -346,7 +346,7 @@ fn a_request_to_upload_that_is_repeated_is_the_same_task_however_it_ended() {
     one(&mut store, close(&id, first, Outcome::Failed(failure))).unwrap();
     assert_eq!(one(&mut store, request(5, true)), same);
     // Its owner has heard of it: the name is free, and its claim is gone with it.
-    one(&mut store, acknowledge(&id, 1)).unwrap();
+    one(&mut store, acknowledge(&id, 2)).unwrap();
     let made = one(&mut store, request(5, true));
     assert_eq!(made, Ok(Effect::Registered(TaskId::new(5))));
 }

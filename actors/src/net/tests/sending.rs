@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::net::{Answered, BodyRequest, Content, SendFailure};
+use crate::net::{Answered, BodyRequest, Content, Probe, SendFailure};
 
 const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok";
 

@@ -1,9 +1,13 @@
 //! Starting and stopping an engine.
 
+mod scheduling;
+
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use longhaul_actors::handle::{EngineHandle, EngineOptions, StartRequest};
+use longhaul_engine::conditions::ConditionSource;
 use longhaul_engine::launch::LaunchRules;
 
 use crate::session::named;
@@ -31,13 +35,24 @@ pub struct Engine {
 }
 
 /// How an engine is to be started; made by [`Engine::builder`].
-#[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct EngineBuilder {
     state_dir: PathBuf,
     worker_threads: usize,
     launch_rules: LaunchRules,
     recreate_damaged_store: bool,
+    tasks_max: Option<u32>,
+    conditions: Option<Box<dyn ConditionSource>>,
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("state_dir", &self.state_dir)
+            .field("worker_threads", &self.worker_threads)
+            .field("tasks_max", &self.tasks_max)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session that was opened with downloads by [`Engine::session_with`].
@@ -62,6 +77,8 @@ impl Engine {
             worker_threads: WORKER_THREADS_DEFAULT,
             launch_rules: LaunchRules::default(),
             recreate_damaged_store: false,
+            tasks_max: None,
+            conditions: None,
         }
     }
 
@@ -174,6 +191,8 @@ impl EngineBuilder {
             workers: self.worker_threads,
             launch_rules: self.launch_rules,
             recreate_damaged_store: self.recreate_damaged_store,
+            tasks_max: self.tasks_max,
+            conditions: self.conditions,
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

@@ -1,5 +1,5 @@
-//! Background transfer sessions: downloads that are started by an app, survive its death, and are
-//! found again by name.
+//! Background transfer sessions: downloads and uploads that are started by an app, survive its death,
+//! and are found again by name.
 //!
 //! It is the contract of Apple's background `URLSession` for any Rust program. The engine is a small
 //! actor system on threads of its own; what it knows lies in a transactional store, and the bytes in
@@ -36,6 +36,10 @@
 //! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
 //! in this process or in a later one.
 //!
+//! [`Session::start_upload`] sends a file in one request and gives an [`UploadTask`]. It has ended well
+//! ([`Outcome::Uploaded`]) when the server answered with a success after every byte of it; until
+//! then it begins again from the first byte, also when a `POST` may have arrived already.
+//!
 //! A session has one owner at a time, and lives on without any. It ends when its owner says so:
 //! [`Session::finish_tasks_and_invalidate`] or [`Session::invalidate_and_cancel`], then
 //! [`Fact::BecameInvalid`] as its last fact, then its name is free.
@@ -55,6 +59,13 @@
 //! task keeps its bytes and waits, over restarts too, and [`Fact::Challenged`] tells so once.
 //! [`DownloadTask::answer_challenge`] takes one of four [`Disposition`]s; a [`Renewal`] brings new
 //! credentials, header fields or a URL that was signed anew, and the task goes on where it stopped.
+//! # When a task runs
+//!
+//! At once, as far as the limits of its session and of the engine allow; by priority. A request may
+//! ask for more: an [earliest begin](DownloadRequest::earliest_begin_date), or a network and power
+//! that suit it ([`DownloadRequest::is_discretionary`] and the like). A task whose condition breaks
+//! stops with its bytes recorded and goes on when it is met again; what nobody knows about network
+//! and power is good enough. [`DownloadTask::why`] says what a task waits for.
 //!
 //! # Surviving restarts
 //!
@@ -94,6 +105,7 @@ compile_error!(
 mod blocking;
 mod callbacks;
 mod challenge;
+mod conditions;
 mod configuration;
 mod delegate;
 mod engine;
@@ -102,12 +114,15 @@ mod events;
 mod header;
 mod incoming;
 mod link;
+mod options;
 mod proxy;
 mod refresh;
 mod request;
 mod session;
 mod task;
+mod upload;
 
+pub use conditions::SystemConditions;
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
 pub use delegate::{Delegate, DelegateGuard};
 pub use engine::{Engine, EngineBuilder, OpenedSession};
@@ -117,9 +132,11 @@ pub use refresh::RefreshTask;
 pub use request::DownloadRequest;
 pub use session::{AnyTask, ResumeRequest, Session};
 pub use task::{DownloadTask, TaskSnapshot};
+pub use upload::{UploadRequest, UploadSnapshot, UploadTask};
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
 pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
@@ -135,13 +152,14 @@ pub use longhaul_engine::task::{
     Progress, QueueReason, TaskState, Uploaded,
 };
 pub use longhaul_engine::time::Timestamp;
+pub use longhaul_engine::why::{RateDelay, RateScope, Why};
 
 /// Limits that a caller may want to know before it asks.
 pub mod limits {
     pub use longhaul_engine::limits::{
-        CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX,
-        REQUEST_HEADERS_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX,
-        TRANSACTIONS_MAX,
+        CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, DESCRIPTION_BYTES_MAX,
+        NOTIFICATION_TITLE_BYTES_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
+        RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX, TRANSACTIONS_MAX,
     };
 }
 
@@ -162,6 +180,7 @@ mod tests {
         is_shared::<Session>();
         is_shared::<AnyTask>();
         is_shared::<DownloadTask>();
+        is_shared::<UploadTask>();
         is_shared::<TaskSnapshot>();
         is_shared::<Error>();
         is_shared::<DelegateGuard>();
@@ -179,6 +198,8 @@ mod tests {
             engine.session_with(configuration, Vec::new()).await
         });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.start_uploads(Vec::new()).await });
+        is_sent(|_, session, _| async { session.upload_snapshots().await });
         is_sent(|_, session, _| async { session.snapshot().await });
         is_sent(|_, session, _| async { session.get_all_tasks().await });
         is_sent(|_, session, _| async { session.invalidate_and_cancel().await });

@@ -9,6 +9,7 @@ use longhaul_engine::limits::CONNECTIONS_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, TaskOptions};
 
+use crate::options::task_options;
 use crate::{Error, header};
 
 /// Digests that one file may be checked with: one of every algorithm, and some to spare.
@@ -237,6 +238,8 @@ pub(crate) fn file_destination(path: &Path) -> Result<PathBuf, Error> {
     }
     absolute(path)
 }
+
+task_options!(DownloadRequest, "Download finished", "Download failed");
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {

@@ -2,6 +2,8 @@
 
 mod life;
 mod resuming;
+mod scheduling;
+mod uploads;
 
 use longhaul_actors::handle::{SessionHandle, StartRequest, Starts};
 use longhaul_engine::id::Sequence;
@@ -97,7 +99,7 @@ impl Session {
         named.into_iter().zip(starts).map(task).collect()
     }
 
-    /// Every task of the session that is not forgotten, in the order of their numbers: also those
+    /// Every download of the session that is not forgotten, in the order of their numbers: also those
     /// of earlier processes, and those that have ended and were not acknowledged.
     ///
     /// # Errors
@@ -110,7 +112,7 @@ impl Session {
             .collect())
     }
 
-    /// All tasks as [`Session::get_download_tasks`] gives them, each with its state at one moment:
+    /// All downloads as [`Session::get_download_tasks`] gives them, each with its state at one moment:
     /// one question instead of one for each task.
     ///
     /// # Errors

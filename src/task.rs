@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod resuming;
+mod scheduling;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;

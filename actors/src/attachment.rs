@@ -5,10 +5,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longhaul_engine::id::SessionId;
+use tokio::sync::Notify;
 
 /// The sessions that somebody listens to as a delegate, and how many do. It outlives every actor.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Attachments(Arc<Mutex<BTreeMap<SessionId, usize>>>);
+pub(crate) struct Attachments {
+    counts: Arc<Mutex<BTreeMap<SessionId, usize>>>,
+    /// Rings when the last delegate of a session is gone.
+    gone: Arc<Notify>,
+}
 
 /// A delegate is attached to a session for as long as this lives.
 #[must_use = "the delegate is detached when this is dropped"]
@@ -32,18 +37,32 @@ impl Attachments {
         self.lock().contains_key(session)
     }
 
+    /// Waits until no delegate of this session is there.
+    pub(crate) async fn detached(&self, session: &SessionId) {
+        loop {
+            let mut gone = std::pin::pin!(self.gone.notified());
+            // From here on no bell is missed.
+            gone.as_mut().enable();
+            if !self.is_attached(session) {
+                return;
+            }
+            gone.await;
+        }
+    }
+
     fn detach(&self, session: &SessionId) {
         let mut sessions = self.lock();
         if let Some(count) = sessions.get_mut(session) {
             *count -= 1;
             if *count == 0 {
                 sessions.remove(session);
+                self.gone.notify_waiters();
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,6 +82,8 @@ impl fmt::Debug for Attachment {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -74,7 +95,10 @@ mod tests {
         let two = attachments.attach(&session);
         drop(one);
         assert!(attachments.is_attached(&session));
+        let mut detached = std::pin::pin!(attachments.detached(&session));
+        assert!(detached.as_mut().now_or_never().is_none());
         drop(two);
         assert!(!attachments.is_attached(&session));
+        assert!(detached.now_or_never().is_some());
     }
 }

@@ -5,8 +5,10 @@ mod drained;
 mod facts;
 mod life;
 mod opening;
+mod options;
 mod refresh;
 mod resuming;
+mod scheduling;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,11 +20,12 @@ use actix::dev::ToEnvelope;
 use actix::{Context, Handler, Message};
 use longhaul_engine::event::Event;
 use longhaul_engine::id::{SessionId, TaskId};
-use longhaul_engine::launch::LaunchRules;
 use longhaul_engine::resume_data::ResumeDataError;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
+use longhaul_engine::why::RateDelay;
 use tokio::sync::{mpsc, watch};
 
+pub use self::options::EngineOptions;
 pub use crate::attachment::Attachment;
 use crate::feed::{self, Feed};
 use crate::notifier::Refill;
@@ -31,25 +34,12 @@ pub use crate::refresh::RefreshTask;
 use crate::root::{Doors, Request};
 use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks};
 use crate::slot::{Gone, SlotRef};
-use crate::starting::adopt_all;
+use crate::starting::{adopt_all, name_all};
 use crate::threads;
 
 pub use self::opening::OpenSession;
 pub use self::resuming::ResumeOptions;
 pub use crate::starting::{StartRequest, Starts};
-
-/// How an engine is started.
-#[derive(Clone, Debug)]
-pub struct EngineOptions {
-    /// The state directory; made with mode 0700 when it is missing.
-    pub state_dir: PathBuf,
-    /// Threads that run transfers; at least 2 are used.
-    pub workers: usize,
-    /// How often an app that is away may be called.
-    pub launch_rules: LaunchRules,
-    /// Keep a damaged store under another name and make a new one, instead of failing.
-    pub recreate_damaged_store: bool,
-}
 
 /// Why an engine could not start.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +131,8 @@ pub struct TaskView {
     pub progress: Progress,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
+    /// The rate limit that holds its bytes back now.
+    pub slowed_by: Option<RateDelay>,
 }
 
 /// A running engine. Cloning it gives another handle of the same engine; when the last one is
@@ -258,10 +250,11 @@ impl SessionHandle {
     ///
     /// # Errors
     /// When the engine has stopped or the store fails; then it is not known which were started.
-    pub async fn start(&self, requests: Vec<StartRequest>) -> Result<Starts, CallError> {
+    pub async fn start(&self, mut requests: Vec<StartRequest>) -> Result<Starts, CallError> {
         // When an actor crashed before it answered, the tasks may stand in the store already: they
         // are then taken over instead of refused.
         let is_repeated = AtomicBool::new(false);
+        name_all(&mut requests);
         let make = || {
             let mut requests = requests.clone();
             if is_repeated.swap(true, Ordering::Relaxed) {

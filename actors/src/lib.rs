@@ -11,6 +11,7 @@ compile_error!("longhaul restarts what panics: build it with panic = \"unwind\""
 mod attachment;
 mod blocks;
 mod child;
+pub mod conditions;
 mod desktop;
 pub mod fault;
 mod feed;
@@ -24,6 +25,7 @@ mod ownership;
 mod refresh;
 mod registry;
 mod root;
+mod scheduling;
 mod session;
 mod slot;
 mod starting;

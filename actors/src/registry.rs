@@ -6,7 +6,7 @@ mod reading;
 mod tickets;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::id::{Generation, SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::{Outcome, Task};
@@ -156,7 +156,7 @@ pub(crate) struct Begin {
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// The task and its progress.
-    Live(Box<(Task, Option<Checkpoint>)>, Generation),
+    Live(Box<(Task, Option<TaskCheckpoint>)>, Generation),
     /// It has ended already.
     Ended(Outcome),
     /// There is no such task.
@@ -194,7 +194,7 @@ impl RegistryActor {
                 _,
             )) => Begun::Ended(outcome),
             Some(live) => {
-                if let Some(checkpoint) = &live.1 {
+                if let Some(TaskCheckpoint::Download(checkpoint)) = &live.1 {
                     self.remove_void_tickets(session, task, checkpoint, context)?;
                 }
                 self.next_generation += 1;

@@ -21,6 +21,7 @@ use crate::notifier::{NotifierActor, Subscribers};
 use crate::ownership::{Owner, Owners};
 use crate::refresh::Refresh;
 use crate::registry::RegistryActor;
+use crate::scheduling::Scheduling;
 use crate::session::{Quiesce, SessionActor};
 use crate::slot::{Slot, SlotRef};
 use crate::starting::{StartRequest, Starts};
@@ -78,6 +79,7 @@ pub(crate) struct Doors {
     pub(crate) subscribers: Subscribers,
     pub(crate) attachments: Attachments,
     pub(crate) refresh: Refresh,
+    pub(crate) scheduling: Scheduling,
 }
 
 pub(crate) struct Root {
@@ -143,6 +145,7 @@ impl Root {
             subscribers: self.subscribers.clone(),
             attachments: self.world.attachments.clone(),
             refresh: self.world.refresh.clone(),
+            scheduling: self.world.scheduling.clone(),
         }
     }
 

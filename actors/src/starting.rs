@@ -1,4 +1,4 @@
-//! Requests for downloads: as changes of the store, and what its answers mean.
+//! Requests for tasks: as changes of the store, and what its answers mean.
 
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::task::{Desired, Spec};
@@ -7,6 +7,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use crate::handle::{CallError, RefusedStart};
 use crate::registry::{Answer, NotStored};
+use crate::time::entropy;
 
 /// A task to be started.
 #[derive(Clone, Debug)]
@@ -49,6 +50,18 @@ impl Started {
 pub(crate) fn adopt_all(requests: &mut [StartRequest]) {
     for request in requests {
         request.adopts = true;
+    }
+}
+
+/// Gives each request to upload that has none its name, by which an earlier try is found when it is
+/// repeated.
+pub(crate) fn name_all(requests: &mut [StartRequest]) {
+    for request in requests {
+        if let Spec::Upload(upload) = &mut request.spec
+            && upload.request_id == 0
+        {
+            upload.request_id = u128::from(entropy()) << 64 | u128::from(entropy()) | 1;
+        }
     }
 }
 

@@ -6,15 +6,18 @@ use std::thread;
 
 use actix::System;
 use actix_rt::Arbiter;
+use longhaul_engine::launch::LaunchRules;
 #[cfg(test)]
 use tokio::sync::oneshot;
 use tokio::sync::{mpsc, watch};
 
 use crate::child::Place;
+use crate::conditions::LinuxConditions;
 use crate::file::lock::{AcquireError, StateDir};
 use crate::handle::{EngineHandle, EngineOptions, StartError, Stopped};
 use crate::net::{Dial, TcpDial};
 use crate::root::{Doors, Request, Root};
+use crate::scheduling::Scheduling;
 use crate::time::Clock;
 use crate::world::{World, WorldParts};
 
@@ -33,7 +36,19 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (requests, inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
-    let run = move || control(directory, &options, inbox, &ready, &stop);
+    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
+    let source = options
+        .conditions
+        .unwrap_or_else(|| Box::new(LinuxConditions::default()));
+    let scheduling = Scheduling::new(options.tasks_max, Some(source));
+    let threads = Threads {
+        directory,
+        workers,
+        scheduling,
+        launch_rules: options.launch_rules,
+        recreates_store: options.recreate_damaged_store,
+    };
+    let run = move || control(threads, inbox, &ready, &stop);
     let control = thread::Builder::new()
         .name("longhaul".to_owned())
         .spawn(run)
@@ -61,21 +76,35 @@ fn not_acquired(error: AcquireError) -> StartError {
 
 type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
 
+/// What the control thread is given.
+struct Threads {
+    directory: StateDir,
+    workers: usize,
+    scheduling: Scheduling,
+    launch_rules: LaunchRules,
+    recreates_store: bool,
+}
+
 /// The control thread, from the start of the system to its end.
 fn control(
-    directory: StateDir,
-    options: &EngineOptions,
+    threads: Threads,
     inbox: mpsc::UnboundedReceiver<Request>,
     ready: &Ready,
     stop: &watch::Sender<Option<Stopped>>,
 ) {
-    let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
+    let Threads {
+        directory,
+        workers,
+        scheduling,
+        launch_rules,
+        recreates_store,
+    } = threads;
     let system = System::new();
     let (arbiters, reason) = system.block_on(async {
         let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
-        let mut world = world(&directory, &arbiters);
-        world.refresh.lock().rules = options.launch_rules;
-        world.recreates_store = options.recreate_damaged_store;
+        let mut world = world(&directory, &arbiters).with_scheduling(scheduling);
+        world.refresh.lock().rules = launch_rules;
+        world.recreates_store = recreates_store;
         let reason = serve(world, inbox, ready).await;
         (arbiters, reason)
     });

@@ -3,6 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use longhaul_engine::time::Timestamp;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
 /// Where the engine's time comes from.
@@ -10,6 +16,13 @@ use tokio::time::Instant;
 pub(crate) enum Clock {
     /// The system's clock.
     System,
+    /// It goes on evenly from what another clock said, whatever becomes of that one.
+    Steady {
+        /// What that clock said.
+        said: Timestamp,
+        /// When that was.
+        at: Instant,
+    },
     /// The runtime's clock from a fixed point on: under a paused runtime it is virtual time.
     #[cfg(test)]
     Runtime {
@@ -17,6 +30,8 @@ pub(crate) enum Clock {
         base: Timestamp,
         /// When that was.
         origin: Instant,
+        /// By how much the clock was set since.
+        shift: &'static Shift,
     },
 }
 
@@ -30,14 +45,138 @@ impl Clock {
                     .unwrap_or_default();
                 Timestamp::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
+            Self::Steady { said, at } => said.after(at.elapsed()),
             #[cfg(test)]
-            Self::Runtime { base, origin } => base.after(origin.elapsed()),
+            Self::Runtime {
+                base,
+                origin,
+                shift,
+            } => shift.of(base.after(origin.elapsed())),
+        }
+    }
+
+    /// A clock that begins here and can not be set.
+    pub(crate) fn steady(self) -> Self {
+        Self::Steady {
+            said: self.now(),
+            at: Instant::now(),
         }
     }
 
     /// How long to sleep until `at`; zero when it has passed.
     pub(crate) fn until(self, at: Timestamp) -> Duration {
         at.since(self.now())
+    }
+
+    /// Waits until the clock says `at`, or was set: who waits must look again. The time in which the
+    /// machine sleeps counts.
+    pub(crate) async fn wait(self, at: Timestamp) {
+        let left = self.until(at);
+        if left.is_zero() {
+            return;
+        }
+        match self {
+            Self::System => {
+                if let Err(error) = wall_timer(at).await {
+                    // The runtime's timers see neither sleep nor a clock that is set.
+                    tracing::debug!(%error, "no timer of the wall clock");
+                    tokio::time::sleep(left.min(LOOK_INTERVAL)).await;
+                }
+            }
+            Self::Steady { .. } => tokio::time::sleep(left).await,
+            #[cfg(test)]
+            Self::Runtime { shift, .. } => {
+                let mut was_set = std::pin::pin!(shift.changed.notified());
+                was_set.as_mut().enable();
+                tokio::select! {
+                    () = tokio::time::sleep(self.until(at)) => {}
+                    () = was_set => {}
+                }
+            }
+        }
+    }
+}
+
+/// A kernel timer (timerfd_create(2)) that ends when the wall clock says `at` or is set.
+async fn wall_timer(at: Timestamp) -> std::io::Result<()> {
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
+    let never = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let nanos = at.as_unix_ms() % 1000 * 1_000_000;
+    let due = Timespec {
+        tv_sec: i64::try_from(at.as_unix_secs()).unwrap_or(i64::MAX),
+        tv_nsec: nanos.try_into().expect("less than a second"),
+    };
+    let spec = Itimerspec {
+        it_interval: never,
+        it_value: due,
+    };
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    timerfd_settime(&timer, flags, &spec)?;
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe for the sake of other types than OwnedFd"
+    )]
+    let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
+    // It has rung, and is not asked again.
+    let _ = timer.readable().await?;
+    Ok(())
+}
+
+/// Notices that the wall clock was set back, by the runtime's clock, which never is.
+#[derive(Debug)]
+pub(crate) struct ClockWatch {
+    said: Timestamp,
+    at: Instant,
+}
+
+impl ClockWatch {
+    /// Begins to watch.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            said: clock.now(),
+            at: Instant::now(),
+        }
+    }
+
+    /// By how much the clock was set back since the last look, if it was.
+    pub(crate) fn set_back(&mut self, clock: Clock) -> Option<Duration> {
+        let expected = self.said.after(self.at.elapsed());
+        *self = Self::new(clock);
+        let by = expected.since(self.said);
+        (by > CLOCK_SLACK).then_some(by)
+    }
+}
+
+/// How often a waiting task looks at the clock where the kernel has no timer of it.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Differences between the clocks that are no setting: slewing, and the time to read both.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
+
+/// By how much a test has set its clock.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Shift {
+    by_ms: std::sync::atomic::AtomicI64,
+    changed: tokio::sync::Notify,
+}
+
+#[cfg(test)]
+impl Shift {
+    /// Sets the clock so many milliseconds forth, or back.
+    pub(crate) fn set(&self, by_ms: i64) {
+        self.by_ms
+            .fetch_add(by_ms, std::sync::atomic::Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    fn of(&self, now: Timestamp) -> Timestamp {
+        let by_ms = self.by_ms.load(std::sync::atomic::Ordering::Relaxed);
+        Timestamp::from_unix_ms(now.as_unix_ms().saturating_add_signed(by_ms))
     }
 }
 
@@ -108,5 +247,27 @@ impl Stopwatch {
     /// The time since the start.
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_wakes_who_waits_for_a_time_of_the_wall_clock() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let clock = Clock::System;
+            for wait_ms in [0, 1, 30] {
+                let at = clock.now().after(Duration::from_millis(wait_ms));
+                clock.wait(at).await;
+                assert!(clock.now() >= at, "{wait_ms} ms");
+            }
+            wall_timer(clock.now()).await.expect("a timer");
+        });
     }
 }

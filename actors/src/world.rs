@@ -12,6 +12,7 @@ use crate::desktop::Desktop;
 use crate::intake::Intake;
 use crate::net::Dial;
 use crate::refresh::Refresh;
+use crate::scheduling::Scheduling;
 use crate::time::Clock;
 
 /// Makes the way to the network for the arbiter that calls it.
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) desktop: Desktop,
     /// A damaged store is put aside and made anew when the engine starts.
     pub(crate) recreates_store: bool,
+    pub(crate) scheduling: Scheduling,
 }
 
 /// A worker, by its number.
@@ -72,7 +74,13 @@ impl World {
             refresh: Refresh::default(),
             desktop: Desktop::default(),
             recreates_store: false,
+            scheduling: Scheduling::new(None, None),
         }
+    }
+
+    /// The same with other limits and another source of conditions.
+    pub(crate) fn with_scheduling(self, scheduling: Scheduling) -> Self {
+        Self { scheduling, ..self }
     }
 
     /// Where the next transfer runs: the workers in turn.

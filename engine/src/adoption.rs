@@ -21,8 +21,13 @@ pub enum Adoption {
 /// expects another digest than the earlier owner is not told that the file is right.
 #[must_use]
 pub fn decide(earlier: &Spec, outcome: &Outcome, asked: &Spec) -> Adoption {
-    let (Spec::Download(earlier), Spec::Download(asked)) = (earlier, asked) else {
-        return Adoption::Anew;
+    let (earlier, asked) = match (earlier, asked) {
+        (Spec::Download(earlier), Spec::Download(asked)) => (earlier, asked),
+        // An upload is found only by the very request that made it, which was repeated after a crash.
+        (Spec::Upload(_), Spec::Upload(_)) => return Adoption::TakeOver,
+        (Spec::Download(_), Spec::Upload(_)) | (Spec::Upload(_), Spec::Download(_)) => {
+            return Adoption::Anew;
+        }
     };
     let is_its_end = match outcome {
         Outcome::Failed(_) => return Adoption::Inherit,
@@ -56,7 +61,7 @@ mod tests {
     use crate::checksum::Digest;
     use crate::failure::{Failure, FailureKind};
     use crate::safe_url::parse_http_url;
-    use crate::task::{Destination, TaskOptions};
+    use crate::task::{Destination, TaskOptions, UploadSpec};
 
     fn spec() -> DownloadSpec {
         DownloadSpec {
@@ -210,6 +215,27 @@ mod tests {
         for (name, earlier, outcome, asked, expected) in table {
             let (earlier, asked) = (Spec::from(earlier), Spec::from(asked));
             assert_eq!(decide(&earlier, &outcome, &asked), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_upload_that_is_found_again_is_the_one_that_is_asked_for_however_it_ended() {
+        let upload = Spec::from(UploadSpec {
+            url: spec().url,
+            source: PathBuf::from("/s"),
+            method: "PUT".to_owned(),
+            headers: Vec::new(),
+            credentials: None,
+            allow_downgrade: false,
+            request_id: 1,
+            options: TaskOptions::default(),
+        });
+        let failed = Outcome::Failed(Failure::new(FailureKind::Status(404), "none"));
+        for outcome in [failed, Outcome::Cancelled] {
+            assert_eq!(decide(&upload, &outcome, &upload), Adoption::TakeOver);
+            let download = Spec::from(spec());
+            assert_eq!(decide(&download, &outcome, &upload), Adoption::Anew);
+            assert_eq!(decide(&upload, &outcome, &download), Adoption::Anew);
         }
     }
 }

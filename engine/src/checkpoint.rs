@@ -1,13 +1,25 @@
 //! What the store knows of a download's progress, and which bytes survive a restart.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::authorization_challenge::{Answers, Challenge};
 use crate::checksum::Digest;
 use crate::failure::Failure;
 use crate::http::validator::Validator;
 use crate::metrics::Counts;
+use crate::task::Progress;
 use crate::time::Timestamp;
+use crate::upload::{UploadCheckpoint, UploadStage};
+
+/// What the store knows of the progress of a task of either kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskCheckpoint {
+    /// Of a download.
+    Download(Checkpoint),
+    /// Of an upload.
+    Upload(UploadCheckpoint),
+}
 
 /// What the store knows of a download's progress. No claim in it exceeds what is durable under its
 /// own rule: `written` for this boot and mount, `synced` for ever.
@@ -34,7 +46,7 @@ pub struct Checkpoint {
     /// Times that the task started from zero because the resource had changed.
     pub restarts: u32,
     /// When to try again and why, while the task waits.
-    pub retry: Option<(Timestamp, Failure)>,
+    pub retry: Option<Retry>,
     /// The server named no length and did not chunk.
     pub length_unverified: bool,
     /// What its owner has answered to challenges.
@@ -61,6 +73,26 @@ impl Checkpoint {
             counts: Counts::default(),
             ..self
         }
+    }
+}
+
+/// A wait for the next attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// When it is over.
+    pub at: Timestamp,
+    /// How long it was to last when it was recorded.
+    pub delay: Duration,
+    /// What the last attempt failed of.
+    pub cause: Failure,
+}
+
+impl Retry {
+    /// When the wait is over, read after a restart at `now`. A clock that was set back meanwhile
+    /// makes it no longer than it was when it was recorded.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Timestamp {
+        self.at.min(now.after(self.delay))
     }
 }
 
@@ -121,4 +153,96 @@ pub struct SpanRecord {
     pub synced: u64,
     /// BLAKE3 of at most the last 16 KiB before `written`, within the span.
     pub tail: [u8; 32],
+}
+
+impl TaskCheckpoint {
+    /// When to try again and why, while the task waits.
+    #[must_use]
+    pub const fn retry(&self) -> Option<&Retry> {
+        match self {
+            Self::Download(known) => known.retry.as_ref(),
+            Self::Upload(known) => known.retry.as_ref(),
+        }
+    }
+
+    /// The server wants credentials, and the task waits for them.
+    #[must_use]
+    pub fn awaits_authorization(&self) -> bool {
+        match self {
+            Self::Download(known) => matches!(known.stage, Stage::AwaitingAuthorization(_)),
+            Self::Upload(known) => known.stage == UploadStage::AwaitingAuthorization,
+        }
+    }
+
+    /// How far the task is. What a plain upload has sent is of no use to its next attempt.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        match self {
+            Self::Download(known) => Progress {
+                received_bytes: known.spans.iter().map(|s| s.written - s.start).sum(),
+                sent_bytes: 0,
+                total_bytes: known.total,
+            },
+            Self::Upload(known) => Progress {
+                received_bytes: 0,
+                sent_bytes: 0,
+                total_bytes: known.source.as_ref().map(|source| source.length),
+            },
+        }
+    }
+
+    /// The progress of a download.
+    #[must_use]
+    pub fn into_download(self) -> Option<Checkpoint> {
+        match self {
+            Self::Download(known) => Some(known),
+            Self::Upload(_) => None,
+        }
+    }
+
+    /// The progress of an upload.
+    #[must_use]
+    pub fn into_upload(self) -> Option<UploadCheckpoint> {
+        match self {
+            Self::Download(_) => None,
+            Self::Upload(known) => Some(known),
+        }
+    }
+}
+
+impl From<Checkpoint> for TaskCheckpoint {
+    fn from(known: Checkpoint) -> Self {
+        Self::Download(known)
+    }
+}
+
+impl From<UploadCheckpoint> for TaskCheckpoint {
+    fn from(known: UploadCheckpoint) -> Self {
+        Self::Upload(known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::FailureKind;
+
+    #[test]
+    fn a_wait_is_never_longer_than_it_was_recorded_whatever_the_clock_says() {
+        let retry = Retry {
+            at: Timestamp::from_unix_ms(100_000),
+            delay: Duration::from_secs(10),
+            cause: Failure::new(FailureKind::Connect, "refused"),
+        };
+        for (now_ms, due_ms) in [
+            (90_000, 100_000),
+            (95_000, 100_000),
+            (200_000, 100_000),
+            (50_000, 60_000),
+            (0, 10_000),
+        ] {
+            let due = retry.due(Timestamp::from_unix_ms(now_ms));
+            assert_eq!(due.as_unix_ms(), due_ms, "{now_ms}");
+        }
+    }
 }

@@ -26,6 +26,10 @@ pub enum FailureKind {
     File,
     /// No space is left on the device, or a quota is used up.
     NoSpace,
+    /// The file of an upload is not there.
+    SourceMissing,
+    /// The file of an upload is not the one any more that the task began to send.
+    SourceChanged,
     /// The host's name could not be resolved.
     Resolve,
     /// No connection could be made.
@@ -151,6 +155,8 @@ impl FailureKind {
             | Self::TargetExists
             | Self::File
             | Self::NoSpace
+            | Self::SourceMissing
+            | Self::SourceChanged
             | Self::Tls
             | Self::Authentication
             | Self::Protocol
@@ -173,6 +179,8 @@ impl FailureKind {
             | Self::TargetExists
             | Self::File
             | Self::NoSpace
+            | Self::SourceMissing
+            | Self::SourceChanged
             | Self::Resolve
             | Self::Connect
             | Self::Disconnected
@@ -196,6 +204,7 @@ impl FailureKind {
         match self {
             Self::InvalidRequest => Class::Usage,
             Self::TargetExists | Self::File | Self::NoSpace => Class::File,
+            Self::SourceMissing | Self::SourceChanged => Class::File,
             Self::Resolve | Self::Connect | Self::Disconnected | Self::Proxy => Class::Network,
             Self::TimedOut => Class::Network,
             Self::Tls => Class::Tls,
@@ -216,6 +225,8 @@ impl FailureKind {
             Self::TargetExists => "target_exists",
             Self::File => "file",
             Self::NoSpace => "no_space",
+            Self::SourceMissing => "source_missing",
+            Self::SourceChanged => "source_changed",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Disconnected => "disconnected",

@@ -1,5 +1,8 @@
 //! The life of a task as its session sees it: one match over state and event.
 
+use std::time::Duration;
+
+use crate::schedule::Hold;
 use crate::task::Desired;
 use crate::time::Timestamp;
 
@@ -16,6 +19,10 @@ pub enum State {
     Cancelling,
     /// It waits for this time, then queues again.
     Waiting(Timestamp),
+    /// Its time has not come, or a condition that it asks for does not hold; nothing runs.
+    Held(Hold),
+    /// Its time has come; its owner was asked whether it shall begin.
+    AwaitingBegin,
     /// The server wants credentials; it waits for its owner.
     AwaitingAuthorization,
     /// Its owner suspended it; nothing runs.
@@ -33,6 +40,17 @@ pub enum Event {
     PlaceFree,
     /// The time it waited for has come.
     TimerDue,
+    /// The wall clock was set back by so much: what waits for a delay waits for a time that is this
+    /// much too late.
+    ClockSetBack(Duration),
+    /// It may not have a place now.
+    Held(Hold),
+    /// Network or power are not what they were.
+    ConditionsChanged,
+    /// Its time has come, and its owner is asked whether it shall begin.
+    AskOwner,
+    /// Its owner lets it begin, or is gone.
+    Begin,
     /// Its transfer ended because it had been told to stop.
     ChildStopped,
     /// Its transfer ended; the task is to be tried again at this time.
@@ -125,6 +143,27 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
             (S::Cancelling, C::Discard)
         }
 
+        (S::Waiting(at), E::ClockSetBack(by)) => {
+            let at = at.before(by);
+            (S::Waiting(at), C::WakeAt(at))
+        }
+
+        (S::Queued, E::Held(hold)) => (S::Held(hold), C::Dequeue),
+        (S::Queued, E::AskOwner) => (S::AwaitingBegin, C::Dequeue),
+        // It records its progress and stops; nobody wants it suspended, so it is queued then, and
+        // held. No attempt is counted.
+        (S::Running, E::Held(_)) => (S::Running, C::Tell(Desired::Suspended)),
+
+        (S::Held(_), E::Want(Desired::Running)) => (state, C::None),
+        (S::Held(_), E::TimerDue | E::ConditionsChanged) => (S::Queued, C::Enqueue),
+        (S::AwaitingBegin, E::Want(Desired::Running)) => (state, C::None),
+        (S::AwaitingBegin, E::Begin) => (S::Queued, C::Enqueue),
+        (S::Held(_) | S::AwaitingBegin, E::Want(Desired::Suspended)) => (S::Suspended, C::None),
+        (
+            S::Held(_) | S::AwaitingBegin,
+            E::Want(Desired::Cancelled | Desired::CancelledResumable),
+        ) => (S::Cancelling, C::Discard),
+
         (S::AwaitingAuthorization, E::Want(Desired::Running)) => (S::Queued, C::Enqueue),
         (S::AwaitingAuthorization, E::Want(Desired::Suspended)) => (S::Suspended, C::None),
         (S::AwaitingAuthorization, E::Want(Desired::Cancelled | Desired::CancelledResumable)) => {
@@ -144,6 +183,7 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
             | S::Stopping
             | S::Cancelling
             | S::AwaitingAuthorization
+            | S::AwaitingBegin
             | S::Suspended,
             E::TimerDue,
         ) => (state, C::None),
@@ -152,13 +192,75 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
             | S::Stopping
             | S::Cancelling
             | S::Waiting(_)
+            | S::Held(_)
             | S::AwaitingAuthorization
+            | S::AwaitingBegin
             | S::Suspended,
             E::PlaceFree,
         ) => (state, C::None),
+        // What does not wait for a delay, a condition or a word is not moved by them.
+        (
+            S::Queued
+            | S::Running
+            | S::Stopping
+            | S::Cancelling
+            | S::Held(_)
+            | S::AwaitingAuthorization
+            | S::AwaitingBegin
+            | S::Suspended,
+            E::ClockSetBack(_),
+        )
+        | (
+            S::Stopping
+            | S::Cancelling
+            | S::Waiting(_)
+            | S::Held(_)
+            | S::AwaitingAuthorization
+            | S::AwaitingBegin
+            | S::Suspended,
+            E::Held(_),
+        )
+        | (
+            S::Queued
+            | S::Running
+            | S::Stopping
+            | S::Cancelling
+            | S::Waiting(_)
+            | S::AwaitingAuthorization
+            | S::AwaitingBegin
+            | S::Suspended,
+            E::ConditionsChanged,
+        )
+        | (
+            S::Running
+            | S::Stopping
+            | S::Cancelling
+            | S::Waiting(_)
+            | S::Held(_)
+            | S::AwaitingAuthorization
+            | S::AwaitingBegin
+            | S::Suspended,
+            E::AskOwner,
+        )
+        | (
+            S::Queued
+            | S::Running
+            | S::Stopping
+            | S::Cancelling
+            | S::Waiting(_)
+            | S::Held(_)
+            | S::AwaitingAuthorization
+            | S::Suspended,
+            E::Begin,
+        ) => (state, C::None),
         // A report of a child that nobody has: its session has fenced it off already.
         (
-            S::Queued | S::Waiting(_) | S::AwaitingAuthorization | S::Suspended,
+            S::Queued
+            | S::Waiting(_)
+            | S::Held(_)
+            | S::AwaitingAuthorization
+            | S::AwaitingBegin
+            | S::Suspended,
             E::ChildStopped | E::ChildRetries(_) | E::ChildNeedsAuthorization | E::ChildCrashed,
         ) => (state, C::None),
     }
@@ -167,25 +269,36 @@ pub const fn step(state: State, event: Event) -> (State, Command) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::Constraint;
 
     const AT: Timestamp = Timestamp::from_unix_ms(5);
-    const STATES: [State; 8] = [
+    const BY: Duration = Duration::from_millis(2);
+    const UNMET: Hold = Hold::Unmet(Constraint::Power);
+    const STATES: [State; 11] = [
         State::Queued,
         State::Running,
         State::Stopping,
         State::Cancelling,
         State::Waiting(AT),
+        State::Held(Hold::NotBefore(AT)),
+        State::Held(UNMET),
+        State::AwaitingBegin,
         State::AwaitingAuthorization,
         State::Suspended,
         State::Ended,
     ];
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 17] = [
         Event::Want(Desired::Running),
         Event::Want(Desired::Suspended),
         Event::Want(Desired::Cancelled),
         Event::Want(Desired::CancelledResumable),
         Event::PlaceFree,
         Event::TimerDue,
+        Event::ClockSetBack(BY),
+        Event::Held(UNMET),
+        Event::ConditionsChanged,
+        Event::AskOwner,
+        Event::Begin,
         Event::ChildStopped,
         Event::ChildRetries(AT),
         Event::ChildNeedsAuthorization,
@@ -283,5 +396,61 @@ mod tests {
             step(state, Event::ChildStopped),
             (State::Queued, Command::Enqueue)
         );
+    }
+
+    #[test]
+    fn a_held_task_queues_when_its_wait_may_be_over_and_not_before() {
+        for held in [Hold::NotBefore(AT), UNMET] {
+            let state = State::Held(held);
+            assert_eq!(
+                step(State::Queued, Event::Held(held)),
+                (state, Command::Dequeue)
+            );
+            for event in EVENTS {
+                let may_be_over = matches!(event, Event::TimerDue | Event::ConditionsChanged);
+                let (next, _) = step(state, event);
+                assert_eq!(next == State::Queued, may_be_over, "{event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_running_task_whose_condition_breaks_stops_and_is_queued_to_be_held() {
+        let (state, command) = step(State::Running, Event::Held(UNMET));
+        assert_eq!(
+            (state, command),
+            (State::Running, Command::Tell(Desired::Suspended))
+        );
+        assert_eq!(
+            step(state, Event::ChildStopped),
+            (State::Queued, Command::Enqueue)
+        );
+    }
+
+    #[test]
+    fn only_its_owner_lets_an_awaited_task_begin() {
+        for event in EVENTS {
+            let (next, _) = step(State::AwaitingBegin, event);
+            assert_eq!(next == State::Queued, event == Event::Begin, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_moves_delays_and_nothing_else() {
+        for state in STATES {
+            let (next, _) = step(state, Event::ClockSetBack(BY));
+            match state {
+                State::Waiting(at) => assert_eq!(next, State::Waiting(at.before(BY))),
+                State::Queued
+                | State::Running
+                | State::Stopping
+                | State::Cancelling
+                | State::Held(_)
+                | State::AwaitingBegin
+                | State::AwaitingAuthorization
+                | State::Suspended
+                | State::Ended => assert_eq!(next, state),
+            }
+        }
     }
 }

@@ -91,3 +91,19 @@ pub const NOTIFICATION_TITLE_BYTES_MAX: usize = 512;
 
 /// Calls of an app that a session's log remembers: the most that an hourly budget may allow.
 pub const LAUNCHES_PER_HOUR_MAX: usize = 60;
+
+/// A body from this length on is announced with `Expect: 100-continue` (RFC 9110 section 10.1.1): what
+/// a refused one costs is then worth waiting a round trip for.
+pub const EXPECT_CONTINUE_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+/// How long an announced body waits for the server's 100. Many servers send none, and RFC 9110 lets
+/// us go on without.
+pub const EXPECT_CONTINUE_WAIT: Duration = Duration::from_millis(500);
+
+/// How long the answer to a whole body may take at least, whatever the idle timeout: the last bytes
+/// lie in buffers on the way, and servers work on a file before they answer. A timeout costs the
+/// whole body again.
+pub const UPLOAD_ANSWER_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// Bytes of each sample that tells an upload's file from another one: first, middle and last.
+pub const SOURCE_SAMPLE_BYTES: u64 = 64 * 1024;

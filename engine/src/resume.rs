@@ -246,7 +246,8 @@ fn protocol(message: String) -> Verdict {
     Verdict::Fail(Failure::new(FailureKind::Protocol, message))
 }
 
-fn status_failure(status: u16) -> Failure {
+/// The failure of an answer with an error status.
+pub(crate) fn status_failure(status: u16) -> Failure {
     let meaning = match status {
         400 => "bad request",
         403 => "forbidden",

@@ -10,7 +10,7 @@ use crate::id::TaskId;
 use crate::resume_data::ResumeData;
 use crate::time::Timestamp;
 
-pub use options::{NotificationTitles, Priority, TaskOptions};
+pub use options::{Adjustment, NotificationTitles, Priority, TaskOptions};
 pub use spec::{Collision, Destination, DownloadSpec, Spec, UploadSpec};
 
 /// What the owner of a task wants of it. Setting it twice changes nothing.
@@ -104,7 +104,7 @@ pub enum TaskState {
 pub enum Phase {
     /// It waits for its turn.
     Queued(QueueReason),
-    /// It opens its part file or waits for the head of an answer.
+    /// It looks at its file, or waits for the head of an answer.
     Connecting,
     /// Bytes flow.
     Transferring,
@@ -119,7 +119,8 @@ pub enum Phase {
     AwaitingAuthorization,
     /// The time that its owner had set has come; it waits for its owner's word whether to begin.
     AwaitingBegin,
-    /// The bytes are complete; they are verified, synced and renamed.
+    /// The bytes are complete; they are verified, synced and renamed, or the server's answer to them
+    /// is awaited.
     Finishing,
     /// Its owner suspended it.
     Suspended,
@@ -161,9 +162,12 @@ pub enum Constraint {
 /// How far a task is, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes in the part file.
+    /// Bytes in the part file of a download.
     pub received_bytes: u64,
-    /// The length of the whole, once a server has named it.
+    /// Bytes of an upload that were given to the network in its latest attempt. It falls back to
+    /// zero when a plain upload begins again.
+    pub sent_bytes: u64,
+    /// The length of the whole, once a server has named it, or the file of an upload was looked at.
     pub total_bytes: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 //! Points in time, as the caller tells them: milliseconds since the Unix epoch.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A wall clock reading in milliseconds since the Unix epoch. It is an input everywhere: nothing
 /// in this crate can read a clock. Waits are stored as such points, so they survive a restart.
@@ -37,5 +37,20 @@ impl Timestamp {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This point moved by `delay` into the past; it stops at the epoch.
+    #[must_use]
+    pub const fn before(self, delay: Duration) -> Self {
+        let delay_ms = delay.as_secs().saturating_mul(1000);
+        let delay_ms = delay_ms.saturating_add(delay.subsec_millis() as u64);
+        Self(self.0.saturating_sub(delay_ms))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// To the millisecond; what is before the epoch becomes the epoch.
+    fn from(time: SystemTime) -> Self {
+        Self::default().after(time.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 }

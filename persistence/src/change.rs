@@ -1,14 +1,15 @@
 //! What can be asked of the store, and what it answers.
 
 use longhaul_engine::authorization_challenge::Disposition;
-use longhaul_engine::checkpoint::{Checkpoint, Part};
+use longhaul_engine::checkpoint::{Checkpoint, Part, Retry, TaskCheckpoint};
+use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::event::NumberedFact;
-use longhaul_engine::failure::Failure;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::metrics::TaskMetrics;
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::{Invalidation, SessionRules};
-use longhaul_engine::task::{Desired, Outcome, Spec};
+use longhaul_engine::task::{Adjustment, Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
 
 use crate::resume::TicketClaim;
@@ -69,6 +70,25 @@ pub enum Change {
         /// What is wanted.
         desired: Desired,
     },
+    /// Changes an option of a task. Answers [`Effect::Done`].
+    Adjust {
+        /// The task's session.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// The new value.
+        adjustment: Adjustment,
+    },
+    /// Keeps what the owner of a delayed task says when its time has come: that it begins, with
+    /// which request, or that it is cancelled. Answers [`Effect::Done`].
+    DecideBegin {
+        /// The task's session.
+        session: SessionId,
+        /// The task.
+        task: TaskId,
+        /// What its owner says.
+        decision: DelayedRequest,
+    },
     /// Replaces what is known of a task's progress. Answers [`Effect::Done`], or
     /// [`Effect::Challenged`] when the task waits for an answer from now on: then the fact that says
     /// so is added to the session's log, all or nothing.
@@ -78,7 +98,7 @@ pub enum Change {
         /// The task.
         task: TaskId,
         /// Its progress.
-        checkpoint: Box<Checkpoint>,
+        checkpoint: Box<TaskCheckpoint>,
     },
     /// Answers the challenge that a task waits with: in one step its request and its progress become
     /// what [`Disposition::apply`] makes of them, or it is wanted to be cancelled. Answers
@@ -247,7 +267,11 @@ pub struct TaskSummary {
     /// When it was made.
     pub created_at: Timestamp,
     /// When it is to be tried again and why, while it waits.
-    pub retry: Option<(Timestamp, Failure)>,
+    pub retry: Option<Retry>,
+    /// When it may run.
+    pub schedule: Schedule,
+    /// It has progress, or its owner has decided that it begins.
+    pub has_begun: bool,
     /// It has ended, and waits for its fact to be acknowledged.
     pub ended: bool,
     /// The server wants credentials that the task does not have.

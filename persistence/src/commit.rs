@@ -5,11 +5,12 @@ mod challenging;
 mod ending;
 mod registering;
 mod resuming;
+mod scheduling;
 mod session;
 
 use std::collections::HashMap;
 
-use longhaul_engine::checkpoint::{Checkpoint, Stage};
+use longhaul_engine::checkpoint::{Stage, TaskCheckpoint};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::task::Desired;
@@ -106,6 +107,16 @@ impl Batch<'_> {
                 task,
                 desired,
             } => self.set_desired(session, *task, *desired),
+            Change::Adjust {
+                session,
+                task,
+                adjustment,
+            } => self.adjust(session, *task, *adjustment),
+            Change::DecideBegin {
+                session,
+                task,
+                decision,
+            } => self.decide_begin(session, *task, decision),
             Change::Record {
                 session,
                 task,
@@ -151,9 +162,11 @@ impl Batch<'_> {
         Ok(Effect::Done)
     }
 
-    fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &Checkpoint) -> Step {
+    fn record(&mut self, session: &SessionId, task: TaskId, checkpoint: &TaskCheckpoint) -> Step {
         self.live_state(session, task)?;
-        if let Stage::AwaitingAuthorization(challenge) = &checkpoint.stage {
+        if let TaskCheckpoint::Download(known) = checkpoint
+            && let Stage::AwaitingAuthorization(challenge) = &known.stage
+        {
             return self.challenge(session, task, checkpoint, challenge);
         }
         self.put_checkpoint(session, task, checkpoint)?;
@@ -164,7 +177,7 @@ impl Batch<'_> {
         &mut self,
         session: &SessionId,
         task: TaskId,
-        checkpoint: &Checkpoint,
+        checkpoint: &TaskCheckpoint,
     ) -> Step<()> {
         let row = encoded(&CheckpointV1::from(checkpoint))?;
         self.tables
@@ -214,12 +227,16 @@ impl Batch<'_> {
     }
 
     /// What is known of a task's progress.
-    fn checkpoint(&self, session: &SessionId, task: u64) -> Result<Option<Checkpoint>, Trouble> {
+    fn checkpoint(
+        &self,
+        session: &SessionId,
+        task: u64,
+    ) -> Result<Option<TaskCheckpoint>, Trouble> {
         let found = numbered::<CheckpointV1>(&self.tables.checkpoints, CHECKPOINTS, session, task)?;
         let unusable =
             |Unusable(what)| bad_row(CHECKPOINTS, format!("{session}/{task}"), what.to_string());
         found
-            .map(Checkpoint::try_from)
+            .map(TaskCheckpoint::try_from)
             .transpose()
             .map_err(unusable)
     }

@@ -7,7 +7,7 @@ use std::ops::{Bound, RangeBounds};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
@@ -204,7 +204,7 @@ impl Store {
         &self,
         session: &SessionId,
         task: TaskId,
-    ) -> Result<Option<(Task, Option<Checkpoint>)>, StoreError> {
+    ) -> Result<Option<(Task, Option<TaskCheckpoint>)>, StoreError> {
         let read = || TaskTables::open(&self.database().begin_read()?)?.task(session, task);
         read().map_err(|trouble| trouble.at(&self.path))
     }
@@ -219,7 +219,7 @@ impl Store {
         session: &SessionId,
         after: Option<TaskId>,
         limit: usize,
-    ) -> Result<Vec<(Task, Option<Checkpoint>)>, StoreError> {
+    ) -> Result<Vec<(Task, Option<TaskCheckpoint>)>, StoreError> {
         let read = || -> Result<_, Trouble> {
             let tables = TaskTables::open(&self.database().begin_read()?)?;
             let mut tasks = Vec::new();
@@ -334,7 +334,7 @@ impl TaskTables {
         &self,
         session: &SessionId,
         task: TaskId,
-    ) -> Result<Option<(Task, Option<Checkpoint>)>, Trouble> {
+    ) -> Result<Option<(Task, Option<TaskCheckpoint>)>, Trouble> {
         let number = task.get();
         let unusable = |table, Unusable(what)| -> Trouble {
             bad_row(table, format!("{session}/{number}"), what.to_owned())
@@ -346,7 +346,7 @@ impl TaskTables {
         let asked = numbered::<TaskV1>(&self.tasks, TASKS, session, number)?.ok_or_else(missing)?;
         let spec = Spec::try_from(asked).map_err(|it| unusable(TASKS, it))?;
         let checkpoint = numbered::<CheckpointV1>(&self.checkpoints, CHECKPOINTS, session, number)?
-            .map(Checkpoint::try_from)
+            .map(TaskCheckpoint::try_from)
             .transpose()
             .map_err(|it| unusable(CHECKPOINTS, it))?;
         let task = Task {
@@ -369,6 +369,8 @@ fn summary(id: TaskId, state: StateV1, checkpoint: Option<CheckpointV1>) -> Task
         desired: state.desired.into(),
         host: state.host,
         created_at: Timestamp::from_unix_ms(state.created_at_ms),
+        schedule: state.schedule.into(),
+        has_begun: state.has_begun || checkpoint.is_some(),
         retry: checkpoint.and_then(CheckpointV1::retry),
         ended: state.ended.is_some(),
         awaiting_authorization,

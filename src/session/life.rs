@@ -1,10 +1,14 @@
 //! The life of a session, and of tasks that are made before they are started.
 
+use longhaul_actors::handle::TaskView;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::session::{Invalidation, SessionState};
+use longhaul_engine::task::Spec;
 
 use super::named;
-use crate::{DownloadRequest, DownloadTask, Error, Session};
+use crate::{
+    DownloadRequest, DownloadTask, Error, Session, TaskSnapshot, UploadSnapshot, UploadTask,
+};
 
 /// A task of any kind, as [`Session::get_all_tasks`] gives it.
 #[derive(Clone, Debug)]
@@ -12,6 +16,8 @@ use crate::{DownloadRequest, DownloadTask, Error, Session};
 pub enum AnyTask {
     /// It fetches a file.
     Download(DownloadTask),
+    /// It sends a file.
+    Upload(UploadTask),
 }
 
 impl AnyTask {
@@ -20,6 +26,7 @@ impl AnyTask {
     pub fn id(&self) -> TaskId {
         match self {
             Self::Download(task) => task.id(),
+            Self::Upload(task) => task.id(),
         }
     }
 }
@@ -49,8 +56,16 @@ impl Session {
     /// [`Error::Invalidated`] once the session's end was acknowledged, [`Error::Stopped`] or
     /// [`Error::Store`].
     pub async fn get_all_tasks(&self) -> Result<Vec<AnyTask>, Error> {
-        let downloads = self.get_download_tasks().await?;
-        Ok(downloads.into_iter().map(AnyTask::Download).collect())
+        let views = self.handle.tasks().await?;
+        let task = |view: TaskView| match &*view.spec {
+            Spec::Download(_) => {
+                TaskSnapshot::of_download(&self.handle, view).map(|it| AnyTask::Download(it.task))
+            }
+            Spec::Upload(_) => {
+                UploadSnapshot::of_upload(&self.handle, view).map(|it| AnyTask::Upload(it.task))
+            }
+        };
+        Ok(views.into_iter().filter_map(task).collect())
     }
 
     /// Lets the session end: it takes no new tasks ([`Error::Invalidated`]), those that it has go on to

@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "the suite `it` uses the rest of it")]
 #[path = "../it/bench.rs"]
 mod bench;
+mod conditions;
 mod credentials;
 mod relay;
 mod resumption;

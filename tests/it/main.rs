@@ -16,5 +16,7 @@ mod face;
 mod hostile;
 mod kill;
 mod resume_data;
+mod scheduling;
 mod sessions;
 mod tidy;
+mod uploads;

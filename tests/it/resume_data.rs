@@ -34,16 +34,15 @@ async fn open(state: &Path, identifier: &str) -> (Engine, Session) {
     (engine, session)
 }
 
-/// A server whose first answer stands still after a mebibyte.
 fn server() -> Server {
     let server = Server::start();
     server.serve(PATH, Resource::new(CONTENT));
-    server.script(PATH, [Reply::normal().stall_at(MIB)]);
     server
 }
 
-/// A download full of secrets that has got some of its bytes.
+/// A download full of secrets that has got a mebibyte, and whose next answer is a whole one.
 async fn begun(bench: &Bench, session: &Session, server: &Server) -> DownloadTask {
+    server.script(PATH, [Reply::normal().stall_at(MIB), Reply::normal()]);
     let url = format!("{}?signature={SECRET}", server.url(PATH));
     let request = DownloadRequest::new(&url, bench.file("a.bin")).unwrap();
     let request = request.header("X-Key", SECRET).unwrap();

@@ -52,6 +52,7 @@ const OWNED: [(&str, &str); 14] = [
     ("rustls-native-certs", "longhaul-actors"),
     ("tokio-rustls", "longhaul-actors"),
     ("webpki-roots", "longhaul-actors"),
+    ("zbus", "longhaul-actors"),
     ("clap", "longhaul-cli"),
     ("ring", "longhaul-actors"),
     ("rquickjs", "longhaul-scripting"),

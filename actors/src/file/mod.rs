@@ -8,7 +8,7 @@
 //! before anything is fetched, [`part::PartFile`] while bytes arrive, [`publish::choose_name`] if it
 //! may take another name, the record of that name, [`publish::publish`], the record of the end, and
 //! [`discard::discard`] for what may be left. A task that is ended to go on elsewhere leaves its part
-//! and a [`ticket`].
+//! and a [`ticket`]. The file of an upload is only read: [`source`].
 
 pub mod discard;
 mod disk;
@@ -19,6 +19,7 @@ pub mod part;
 pub mod place;
 pub mod publish;
 pub mod recover;
+pub mod source;
 pub mod ticket;
 pub mod token;
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{CallError, EngineHandle, SessionHandle, Subscription};
 use crate::feed::Feed;
 use crate::root::{Opened, Request, ToOpen};
-use crate::starting::{StartRequest, Starts};
+use crate::starting::{StartRequest, Starts, name_all};
 
 /// A session that was opened with requests.
 #[derive(Debug)]
@@ -68,8 +68,9 @@ impl EngineHandle {
         &self,
         id: SessionId,
         rules: SessionRules,
-        requests: Vec<StartRequest>,
+        mut requests: Vec<StartRequest>,
     ) -> Result<(SessionHandle, Starts), CallError> {
+        name_all(&mut requests);
         let (reply, answer) = oneshot::channel();
         let wanted = ToOpen {
             id: id.clone(),

@@ -82,7 +82,8 @@ pub struct Client {
     shared: Rc<Shared>,
 }
 
-struct Shared {
+/// What the clones of a client share.
+pub(super) struct Shared {
     user_agent: String,
     connect_timeout: Duration,
     proxy: Option<Proxy>,
@@ -132,7 +133,7 @@ impl Client {
         probe: Probe,
     ) -> Result<Response, NetFailure> {
         let shared = &*self.shared;
-        let outgoing = Outgoing::new(&request, &shared.user_agent, shared.proxy.as_ref())?;
+        let outgoing = shared.outgoing(&request)?;
         if let Some(wire) = shared.pool.take(&outgoing.origin) {
             shared.will_use(&wire, true, &probe);
             match exchange(wire, outgoing.clone(), request.idle_timeout, &probe).await {
@@ -149,6 +150,10 @@ impl Client {
             Ok(answer) => shared.respond(answer, outgoing, &request, (false, probe)),
             Err(broken) => Err(broken.failure),
         }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// How many connections wait for another request.
@@ -170,7 +175,17 @@ impl fmt::Debug for Client {
 }
 
 impl Shared {
-    async fn connect(&self, origin: &Origin, probe: &Probe) -> Result<Wire, NetFailure> {
+    /// The request as it goes over the wire.
+    pub(super) fn outgoing(&self, request: &Request) -> Result<Outgoing, NetFailure> {
+        Outgoing::new(request, &self.user_agent, self.proxy.as_ref())
+    }
+
+    /// A connection that was kept for the place that `outgoing` goes to.
+    pub(super) fn kept(&self, outgoing: &Outgoing) -> Option<Wire> {
+        self.pool.take(&outgoing.origin)
+    }
+
+    pub(super) async fn connect(&self, origin: &Origin, probe: &Probe) -> Result<Wire, NetFailure> {
         let limit = self.connect_timeout;
         match tokio::time::timeout(limit, self.establish(origin, probe)).await {
             Ok(established) => established.inspect(|_| probe.connected()),
@@ -232,7 +247,7 @@ impl Shared {
         });
     }
 
-    fn respond(
+    pub(super) fn respond(
         &self,
         answer: Answer,
         outgoing: Outgoing,

@@ -4,6 +4,7 @@
 //! Client ── Outgoing ──> exchange (awc encodes the request on a loaned Wire)
 //!    │                       │
 //!    │                       └─> head: 1xx cut out, limits, parsed from our own copy
+//!    ├── sending: a request with a body, written while the answer is read
 //!    ├── Pool <── Wire ── Body: counted, chunked or until close, in large blocks
 //!    └── Dial ──> Proxy ──> TLS ──> Wire
 //! ```
@@ -24,6 +25,7 @@ mod pool;
 mod probe;
 mod proxy;
 mod request;
+mod sending;
 mod tls;
 mod wire;
 
@@ -38,5 +40,6 @@ pub use self::{
     probe::Probe,
     proxy::Proxy,
     request::{Method, Request},
+    sending::{Answered, BodyRequest, Content, SendFailure},
     tls::Roots,
 };

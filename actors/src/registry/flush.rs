@@ -276,6 +276,8 @@ const fn session_of(change: &Change) -> &SessionId {
         Change::Register { session, .. }
         | Change::Resume { session, .. }
         | Change::SetDesired { session, .. }
+        | Change::Adjust { session, .. }
+        | Change::DecideBegin { session, .. }
         | Change::Record { session, .. }
         | Change::Renew { session, .. }
         | Change::Close { session, .. }

@@ -1,7 +1,7 @@
 //! What the registry is asked without changing anything.
 
 use actix::{Handler, Message};
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::SessionState;
@@ -13,14 +13,14 @@ use crate::fault;
 
 /// One task with its progress.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Option<(Task, Option<Checkpoint>)>, NotStored>")]
+#[rtype(result = "Result<Option<(Task, Option<TaskCheckpoint>)>, NotStored>")]
 pub(crate) struct ReadTask {
     pub(crate) session: SessionId,
     pub(crate) task: TaskId,
 }
 
 impl Handler<ReadTask> for RegistryActor {
-    type Result = Result<Option<(Task, Option<Checkpoint>)>, NotStored>;
+    type Result = Result<Option<(Task, Option<TaskCheckpoint>)>, NotStored>;
 
     fn handle(&mut self, message: ReadTask, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.read_task");
@@ -46,7 +46,7 @@ impl Handler<ReadState> for RegistryActor {
 
 /// A page of a session's tasks with all that is known of each, as they were at one moment.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<(Task, Option<Checkpoint>)>, NotStored>")]
+#[rtype(result = "Result<Vec<(Task, Option<TaskCheckpoint>)>, NotStored>")]
 pub(crate) struct ReadTasks {
     pub(crate) session: SessionId,
     pub(crate) after: Option<TaskId>,
@@ -54,7 +54,7 @@ pub(crate) struct ReadTasks {
 }
 
 impl Handler<ReadTasks> for RegistryActor {
-    type Result = Result<Vec<(Task, Option<Checkpoint>)>, NotStored>;
+    type Result = Result<Vec<(Task, Option<TaskCheckpoint>)>, NotStored>;
 
     fn handle(&mut self, message: ReadTasks, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.read_tasks");

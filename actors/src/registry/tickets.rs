@@ -6,11 +6,12 @@
 use std::path::PathBuf;
 
 use actix::{ActorContext, Context, Handler, Message};
-use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::checkpoint::{Checkpoint, TaskCheckpoint};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Generation, SessionId, TaskId};
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::safe_url::HttpUrl;
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, Task};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal, ResumeToken, Ticket};
@@ -48,7 +49,7 @@ impl Handler<Seal> for RegistryActor {
                     spec: Spec::Download(spec),
                     ..
                 },
-                Some(checkpoint),
+                Some(TaskCheckpoint::Download(checkpoint)),
             )) => (spec, checkpoint),
             Some(_) | None => return Ok(Err(nothing_kept())),
         };
@@ -88,6 +89,8 @@ pub(crate) struct Resumed {
     pub(crate) task: TaskId,
     /// What it fetches.
     pub(crate) url: HttpUrl,
+    /// When it runs.
+    pub(crate) schedule: Schedule,
     /// It was made just now, and not by the same request before.
     pub(crate) is_new: bool,
 }
@@ -109,12 +112,14 @@ impl Handler<Resume> for RegistryActor {
             Some(_) => return Ok(Err(ResumeDataError::Used.into())),
             None => {}
         }
-        let (opened, spec, checkpoint) = match open_download(&message) {
+        let (opened, mut spec, checkpoint) = match open_download(&message) {
             Ok(opened) => opened,
             Err(refused) => return Ok(Err(refused)),
         };
         fault::point("registry.ticket_opened");
+        self.world.scheduling.take_background(&mut spec.options);
         let url = spec.url.clone();
+        let schedule = Schedule::from(&spec.options);
         let change = Change::Resume {
             session: message.session,
             spec: Box::new(spec.into()),
@@ -129,8 +134,12 @@ impl Handler<Resume> for RegistryActor {
                 // The claim is committed; when this is not done, the task's transfer sees to it.
                 opened.remove();
                 fault::point("registry.ticket_removed");
-                let is_new = true;
-                Ok(Resumed { task, url, is_new })
+                Ok(Resumed {
+                    task,
+                    url,
+                    schedule,
+                    is_new: true,
+                })
             }
             Ok(other) => return Err(NotStored::Failed(format!("{other:?} is no answer"))),
             Err(Refusal::TicketUsed) => Err(ResumeDataError::Used.into()),
@@ -221,6 +230,7 @@ impl RegistryActor {
             Some((known, _)) => Ok(Resumed {
                 task,
                 url: known.spec.url().clone(),
+                schedule: Schedule::from(known.spec.options()),
                 is_new: false,
             }),
             None => Err(ResumeDataError::Used.into()),

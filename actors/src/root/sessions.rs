@@ -25,7 +25,7 @@ const TASKS_PAGE: usize = 10_000;
 pub(super) struct OpenSession {
     pub(super) slot: Slot<SessionActor>,
     rules: Arc<SessionRules>,
-    limiter: Option<Arc<Limiter>>,
+    limiter: Arc<Limiter>,
     pub(super) child: Option<(u64, ChildGuard)>,
     budget: RestartBudget,
 }
@@ -79,6 +79,10 @@ impl Root {
                 started: Err(std::mem::take(&mut wanted.requests)),
             });
         }
+        for request in &mut wanted.requests {
+            let scheduling = &self.world.scheduling;
+            scheduling.take_background(request.spec.options_mut());
+        }
         let ToOpen { id, rules, .. } = &*wanted;
         let now = self.world.clock.now();
         let requests = wanted.requests.iter().cloned();
@@ -100,9 +104,7 @@ impl Root {
             }
             starts.push(answer.map(Started::task));
         }
-        let limiter = rules
-            .rate_limit_bytes
-            .map(|rate| Arc::new(Limiter::new(rate)));
+        let limiter = Arc::new(Limiter::new(rules.rate_limit_bytes));
         let open = OpenSession {
             slot: Slot::new(),
             rules: Arc::new((**rules).clone()),
@@ -212,7 +214,7 @@ impl Root {
         let parts = SessionParts {
             id: id.clone(),
             rules: Arc::clone(&session.rules),
-            limiter: session.limiter.clone(),
+            limiter: Arc::clone(&session.limiter),
             world: self.world.clone(),
             registry: self.registry.reference(),
             notifier: self.notifier.reference(),

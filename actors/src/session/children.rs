@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::download::{Exit, News};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
@@ -10,25 +11,31 @@ use longhaul_engine::lifecycle::{Event, State};
 use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
 
-use super::{Child, PlaceHeld, SessionActor};
+use super::{Child, Launch, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::fault;
 use crate::file::discard::discard_unrecorded;
+use crate::limiter::{Limiter, Limits};
 use crate::notifier::TaskNews;
 use crate::registry::{Apply, NotStored, ReadTask};
 use crate::transfer::{Live, TransferActor, TransferParts, Want};
 
 impl SessionActor {
-    pub(super) fn launch(
-        &mut self,
-        task: TaskId,
-        desired: Desired,
-        place: PlaceHeld,
-        context: &Context<Self>,
-    ) {
+    pub(super) fn launch(&mut self, task: TaskId, order: Launch, context: &Context<Self>) {
         fault::point("session.launch");
+        let Launch {
+            desired,
+            place,
+            engine_place,
+        } = order;
         let Some(entry) = self.tasks.get_mut(&task) else {
             return;
+        };
+        entry.has_begun |= desired == Desired::Running;
+        let limits = Limits {
+            task: Arc::new(Limiter::new(entry.schedule.rate_limit_bytes)),
+            session: Arc::clone(&self.parts.limiter),
+            engine: Arc::clone(&self.parts.world.scheduling.limiter),
         };
         debug_assert!(entry.child.is_none(), "one live child per task");
         let launch = self.next_launch;
@@ -36,8 +43,12 @@ impl SessionActor {
         let worker = self.parts.world.next_worker();
         let log = self.logs.take(task);
         let live = Arc::new(Live::default());
+        // A transfer measures delays only: a clock that is set must not stop its records.
+        let clock = self.parts.world.clock.steady();
+        let mut session = self.parts.clone();
+        session.world.clock = clock;
         let parts = TransferParts {
-            session: self.parts.clone(),
+            session,
             task,
             launch,
             desired,
@@ -46,6 +57,7 @@ impl SessionActor {
             begun: self.ahead.take(task),
             live: Arc::clone(&live),
             log,
+            limits: limits.clone(),
             parent: context.address(),
         };
         let parent = context.address();
@@ -73,6 +85,9 @@ impl SessionActor {
             told: desired,
             is_outdated: false,
             place,
+            engine_place,
+            limits,
+            clock,
             _guard: guard,
         }));
     }
@@ -108,6 +123,9 @@ impl SessionActor {
         }
         let child = entry.child.take();
         let host = Arc::clone(&entry.host);
+        let clock = child
+            .as_ref()
+            .map_or(self.parts.world.clock, |child| child.clock);
         let is_outdated = child.as_ref().is_some_and(|child| child.is_outdated);
         if let (Some(child), Some(Exit::Retry { .. } | Exit::Stopped | Exit::NeedsAuthorization)) =
             (&child, &exit)
@@ -141,6 +159,8 @@ impl SessionActor {
                 }
             }
             Some(Exit::Retry { at, cause }) => {
+                self.check_clock(context);
+                let at = self.parts.world.clock.now().after(clock.until(at));
                 self.tell_phase(task, Phase::WaitingToRetry { at, cause });
                 self.happened(task, Event::ChildRetries(at), context);
             }
@@ -165,7 +185,7 @@ impl SessionActor {
         }
     }
 
-    fn tell_phase(&self, task: TaskId, phase: Phase) {
+    pub(super) fn tell_phase(&self, task: TaskId, phase: Phase) {
         if let Some(notifier) = self.parts.notifier.current() {
             let session = self.parts.id.clone();
             notifier.do_send(TaskNews {
@@ -205,7 +225,9 @@ impl SessionActor {
                 task,
             };
             if let Ok(Ok(Some((known, progress)))) = registry.call(read).await
-                && progress.is_none_or(|progress| progress.part.is_none())
+                && progress
+                    .and_then(TaskCheckpoint::into_download)
+                    .is_none_or(|progress| progress.part.is_none())
                 && let Some(destination) = known.spec.destination().cloned()
             {
                 let sweep = move || discard_unrecorded(&destination, task, &parts_dir);
@@ -280,6 +302,7 @@ impl Handler<PlaceReleased> for SessionActor {
         };
         if child.launch == message.launch && child.place == PlaceHeld::Running {
             child.place = PlaceHeld::Finishing;
+            child.engine_place = None;
             self.finishing += 1;
             let host = Arc::clone(&entry.host);
             self.queue.release(&host);

@@ -5,12 +5,14 @@ use actix::{
 };
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::{Event, State};
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::Desired;
+use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Refusal};
 use tokio::sync::oneshot;
 
-use super::SessionActor;
+use super::{NewTask, SessionActor};
 use crate::fault;
 use crate::handle::CallError;
 use crate::registry::{Apply, NotStored};
@@ -27,15 +29,20 @@ impl Handler<StartTasks> for SessionActor {
 
     fn handle(&mut self, StartTasks(requests): StartTasks, _: &mut Self::Context) -> Self::Result {
         fault::point("session.start");
-        let now = self.parts.world.clock.now();
-        let wanted: Vec<(String, Desired)> = requests
+        let created_at = self.parts.world.clock.now();
+        let mut requests = requests;
+        for request in &mut requests {
+            let scheduling = &self.parts.world.scheduling;
+            scheduling.take_background(request.spec.options_mut());
+        }
+        let asked: Vec<Asked> = requests
             .iter()
-            .map(|request| (host_key(request.spec.url()), request.desired))
+            .map(|request| Asked::new(request, created_at))
             .collect();
         let session = self.parts.id.clone();
         let changes: Vec<Change> = requests
             .into_iter()
-            .map(|request| change_of(request, &session, now))
+            .map(|request| change_of(request, &session, created_at))
             .collect();
         let registry = self.parts.registry.clone();
         let apply = async move {
@@ -49,10 +56,10 @@ impl Handler<StartTasks> for SessionActor {
                     fault::point("session.registered");
                     let answers = answers.map_err(|_| CallError::Stopped { reason: None })?;
                     let mut starts = Vec::with_capacity(answers.len());
-                    for (answer, (host, desired)) in answers.into_iter().zip(&wanted) {
+                    for (answer, asked) in answers.into_iter().zip(&asked) {
                         let answer = started(answer)?;
                         if let Ok(started) = answer {
-                            session.registered(started, host, *desired, context);
+                            session.registered(started, asked, context);
                         }
                         starts.push(answer.map(Started::task));
                     }
@@ -63,30 +70,46 @@ impl Handler<StartTasks> for SessionActor {
     }
 }
 
+/// What the session keeps of a request while it is recorded.
+pub(super) struct Asked {
+    pub(super) host: String,
+    pub(super) desired: Desired,
+    pub(super) schedule: Schedule,
+    pub(super) created_at: Timestamp,
+    /// It goes on with what another task had fetched.
+    pub(super) has_begun: bool,
+}
+
+impl Asked {
+    fn new(request: &StartRequest, created_at: Timestamp) -> Self {
+        Self {
+            host: host_key(request.spec.url()),
+            desired: request.desired,
+            schedule: Schedule::from(request.spec.options()),
+            created_at,
+            has_begun: false,
+        }
+    }
+}
+
 impl SessionActor {
-    fn registered(
-        &mut self,
-        started: Started,
-        host: &str,
-        desired: Desired,
-        context: &mut Context<Self>,
-    ) {
+    fn registered(&mut self, started: Started, asked: &Asked, context: &mut Context<Self>) {
         match started {
             Started::New(task) => {
-                self.take_in_new(task, host, desired, context);
-                self.mark_new(task);
+                self.take_in_new(task, asked, true, context);
             }
             Started::Adopted { task, is_changed } => {
                 if is_changed {
                     self.ahead.forget(task);
                     self.relaunch(task);
+                    self.reschedule(task, asked.schedule, context);
                 }
                 if self.tasks.contains_key(&task) {
                     self.outdate(task);
-                    self.happened(task, Event::Want(desired), context);
+                    self.happened(task, Event::Want(asked.desired), context);
                 } else {
                     // It was registered while this actor was being started, and is not in its list.
-                    self.take_in_new(task, host, desired, context);
+                    self.take_in_new(task, asked, false, context);
                 }
             }
         }
@@ -98,17 +121,25 @@ impl SessionActor {
     pub(super) fn take_in_new(
         &mut self,
         task: TaskId,
-        host: &str,
-        desired: Desired,
+        asked: &Asked,
+        is_new: bool,
         context: &mut Context<Self>,
     ) {
-        let state = match desired {
+        let state = match asked.desired {
             Desired::Running => State::Queued,
             Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable => {
                 State::Suspended
             }
         };
-        self.insert(task, host, state);
+        let new = NewTask {
+            host: &asked.host,
+            state,
+            schedule: asked.schedule,
+            created_at: asked.created_at,
+            has_begun: asked.has_begun,
+            is_new,
+        };
+        self.insert(task, new);
         if self.is_cancelled {
             // It was registered just before all were cancelled.
             self.happened(task, Event::Want(Desired::Cancelled), context);

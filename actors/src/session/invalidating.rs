@@ -7,7 +7,7 @@ use longhaul_engine::session::Invalidation;
 use longhaul_engine::task::Desired;
 use longhaul_persistence::{Change, Effect, Refusal};
 
-use super::{PlaceHeld, SessionActor};
+use super::{Launch, SessionActor};
 use crate::fault;
 use crate::handle::CallError;
 use crate::registry::{Apply, NotStored};
@@ -89,7 +89,7 @@ impl SessionActor {
                 continue;
             }
             self.discarding += 1;
-            self.launch(task, Desired::Cancelled, PlaceHeld::Discarding, context);
+            self.launch(task, Launch::DISCARD, context);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The actor of one session: the life cycle of its tasks, its run queue, its children.
 
+mod adjusting;
 mod ahead;
 mod calls;
 mod challenge;
@@ -9,15 +10,17 @@ mod invalidating;
 mod logs;
 mod queries;
 mod resuming;
+mod scheduling;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use actix::{Actor, Context, SpawnHandle};
 use longhaul_engine::budget::RestartBudget;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::lifecycle::{self, Command, Event, State};
 use longhaul_engine::queue::RunQueue;
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome};
 use longhaul_engine::time::Timestamp;
@@ -27,15 +30,18 @@ use tokio::sync::oneshot;
 use crate::child::ChildGuard;
 use crate::fault;
 use crate::handle::CallError;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, Limits};
 use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
+use crate::scheduling::{Place, PlaceLine};
 use crate::slot::SlotRef;
 use crate::starting::Started;
+use crate::time::{Clock, ClockWatch};
 use crate::transfer::{Live, TransferActor};
 use crate::world::World;
 use logs::Logs;
 
+pub(crate) use adjusting::{Adjust, DecideBegin, SetRateLimit};
 use ahead::Ahead;
 pub(crate) use challenge::AnswerChallenge;
 pub(crate) use children::PlaceReleased;
@@ -53,7 +59,7 @@ const FINISHING_PER_PLACE: usize = 16;
 pub(crate) struct SessionParts {
     pub(crate) id: SessionId,
     pub(crate) rules: Arc<SessionRules>,
-    pub(crate) limiter: Option<Arc<Limiter>>,
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) world: World,
     pub(crate) registry: SlotRef<RegistryActor>,
     pub(crate) notifier: SlotRef<NotifierActor>,
@@ -71,6 +77,12 @@ pub(crate) struct SessionActor {
     /// Ended here, because they crashed too often, and not in the store yet.
     closing: BTreeSet<TaskId>,
     logs: Logs,
+    /// Tasks whose owner was asked whether they shall begin.
+    awaiting_begin: BTreeSet<TaskId>,
+    /// Somebody waits for the delegate to leave.
+    is_watching: bool,
+    clock_watch: ClockWatch,
+    line: PlaceLine,
     next_launch: u64,
     finishing: usize,
     ahead: Ahead,
@@ -95,6 +107,20 @@ struct Entry {
     budget: Option<Box<RestartBudget>>,
     /// It was made just now, and no transfer ever ran for it.
     is_new: bool,
+    schedule: Schedule,
+    created_at: Timestamp,
+    /// It has begun before, or its owner has said that it shall.
+    has_begun: bool,
+}
+
+/// A task that the session did not know.
+struct NewTask<'a> {
+    host: &'a str,
+    state: State,
+    schedule: Schedule,
+    created_at: Timestamp,
+    has_begun: bool,
+    is_new: bool,
 }
 
 /// A running transfer.
@@ -108,7 +134,36 @@ struct Child {
     /// be there.
     is_outdated: bool,
     place: PlaceHeld,
+    /// Its place of the engine's; `None` when it does not count there.
+    engine_place: Option<Place>,
+    limits: Limits,
+    /// The clock that it was given; its times are of this one.
+    clock: Clock,
     _guard: ChildGuard,
+}
+
+/// How a transfer is started.
+struct Launch {
+    desired: Desired,
+    place: PlaceHeld,
+    engine_place: Option<Place>,
+}
+
+impl Launch {
+    /// It only discards, and counts among those.
+    const DISCARD: Self = Self {
+        desired: Desired::Cancelled,
+        place: PlaceHeld::Discarding,
+        engine_place: None,
+    };
+
+    const fn run(engine_place: Option<Place>) -> Self {
+        Self {
+            desired: Desired::Running,
+            place: PlaceHeld::Running,
+            engine_place,
+        }
+    }
 }
 
 /// Whether a child counts in the run queue.
@@ -131,6 +186,8 @@ impl SessionActor {
         opened_with: &HashMap<TaskId, Started>,
     ) -> Self {
         let queue = RunQueue::new(parts.rules.tasks_max, parts.rules.tasks_per_host_max);
+        let clock_watch = ClockWatch::new(parts.world.clock);
+        let line = parts.world.scheduling.places.line(&parts.id);
         let mut session = Self {
             parts,
             tasks: BTreeMap::new(),
@@ -141,6 +198,10 @@ impl SessionActor {
             waiters: HashMap::new(),
             closing: BTreeSet::new(),
             logs: Logs::default(),
+            awaiting_begin: BTreeSet::new(),
+            is_watching: false,
+            clock_watch,
+            line,
             next_launch: 0,
             finishing: 0,
             ahead: Ahead::default(),
@@ -166,151 +227,147 @@ impl SessionActor {
             (false, Desired::Running, _) if task.awaiting_authorization => {
                 State::AwaitingAuthorization
             }
-            (false, Desired::Running, Some((at, _))) => State::Waiting(*at),
+            (false, Desired::Running, Some(retry)) => {
+                State::Waiting(retry.due(self.parts.world.clock.now()))
+            }
             (false, Desired::Running, None) => State::Queued,
         };
-        self.insert(task.id, &task.host, state);
-        if let Some(Started::New(task)) = started {
-            self.mark_new(task);
-        }
-    }
-
-    fn mark_new(&mut self, task: TaskId) {
-        if let Some(entry) = self.tasks.get_mut(&task) {
-            entry.is_new = true;
-        }
+        let new = NewTask {
+            host: &task.host,
+            state,
+            schedule: task.schedule,
+            created_at: task.created_at,
+            has_begun: task.has_begun,
+            is_new: matches!(started, Some(Started::New(_))),
+        };
+        self.insert(task.id, new);
     }
 
     fn host(&mut self, host: &str) -> Arc<str> {
         match self.hosts.get(host) {
             Some(known) => Arc::clone(known),
             None => {
-                let new: Arc<str> = Arc::from(host);
-                self.hosts.insert(host.to_owned(), Arc::clone(&new));
-                new
+                let host: Arc<str> = Arc::from(host);
+                self.hosts
+                    .insert(host.as_ref().to_owned(), Arc::clone(&host));
+                host
             }
         }
     }
 
-    fn insert(&mut self, task: TaskId, host: &str, state: State) {
-        let host = self.host(host);
-        match state {
-            State::Queued => self.queue.push(&host, task),
-            State::Waiting(at) => {
-                self.wakes.insert((at, task));
-            }
-            State::Running
-            | State::Stopping
-            | State::Cancelling
-            | State::AwaitingAuthorization
-            | State::Suspended
-            | State::Ended => {}
-        }
-        self.live += usize::from(state != State::Ended);
-        self.tasks.insert(
-            task,
-            Entry {
-                state,
-                host,
-                child: None,
-                budget: None,
-                is_new: false,
-            },
-        );
-    }
-
-    /// Something happened to a task: the one place where its life moves on.
-    fn happened(&mut self, task: TaskId, event: Event, context: &mut Context<Self>) {
-        fault::point("session.happened");
-        let Some(entry) = self.tasks.get_mut(&task) else {
-            return;
+    fn insert(&mut self, task: TaskId, new: NewTask<'_>) {
+        let host = self.host(new.host);
+        let entry = Entry {
+            state: new.state,
+            host,
+            child: None,
+            budget: None,
+            is_new: new.is_new,
+            schedule: new.schedule,
+            created_at: new.created_at,
+            has_begun: new.has_begun,
         };
-        let (next, command) = lifecycle::step(entry.state, event);
-        tracing::debug!(%task, from = ?entry.state, ?event, to = ?next, "task moved");
-        if let State::Waiting(at) = entry.state {
-            self.wakes.remove(&(at, task));
+        if let Some(at) = entry.wake_at(&self.parts.rules) {
+            self.wakes.insert((at, task));
         }
-        let before = std::mem::replace(&mut entry.state, next);
-        let host = Arc::clone(&entry.host);
-        self.may_call_app(before, next);
-        match command {
-            Command::None => {
-                if let State::Waiting(at) = next {
-                    self.wakes.insert((at, task));
-                }
-            }
-            Command::Enqueue => self.queue.push(&host, task),
-            Command::Dequeue => {
-                self.ahead.forget(task);
-                self.queue.remove(&host, task);
-            }
-            Command::DequeueAndDiscard => {
-                // What was read ahead does not say how it is cancelled.
-                self.ahead.forget(task);
-                self.queue.remove(&host, task);
-                self.discard(task);
-            }
-            Command::Launch => self.launch(task, Desired::Running, PlaceHeld::Running, context),
-            Command::Discard => self.discard(task),
-            Command::Tell(desired) => self.tell(task, desired),
-            Command::WakeAt(at) => {
-                self.wakes.insert((at, task));
-            }
-            Command::CloseAsCrashed => self.close_as_crashed(task, context),
+        self.tasks.insert(task, entry);
+        if new.state != State::Ended {
+            self.live += 1;
+            self.care_for(&new.schedule);
         }
+        if new.state == State::Queued {
+            self.enqueue(task);
+        }
+    }
+
+    /// Something happened to a task: what follows is done, and what must be true after it.
+    fn happened(&mut self, task: TaskId, event: Event, context: &mut Context<Self>) {
+        self.advance(task, event, context);
         self.maintain(context);
     }
 
-    /// What must be true after every message: free places are given out, and the timer is set for
-    /// the first task that waits for a time.
+    /// Something happened to a task, and more happens before the session is looked after.
+    fn advance(&mut self, task: TaskId, event: Event, context: &mut Context<Self>) {
+        fault::point("session.happened");
+        let Some(command) = self.step(task, event) else {
+            return;
+        };
+        match command {
+            // Timers follow the state.
+            Command::None | Command::WakeAt(_) => {}
+            Command::Enqueue => self.enqueue(task),
+            Command::Dequeue => self.dequeue(task),
+            Command::DequeueAndDiscard => {
+                self.dequeue(task);
+                self.discard(task);
+            }
+            Command::Launch => self.launch(task, Launch::run(None), context),
+            Command::Discard => self.discard(task),
+            Command::Tell(desired) => self.tell(task, desired),
+            Command::CloseAsCrashed => self.close_as_crashed(task, context),
+        }
+    }
+
+    /// The one place where a task's life moves on.
+    fn step(&mut self, task: TaskId, event: Event) -> Option<Command> {
+        let entry = self.tasks.get_mut(&task)?;
+        let wake_before = entry.wake_at(&self.parts.rules);
+        let (next, command) = lifecycle::step(entry.state, event);
+        tracing::debug!(%task, from = ?entry.state, ?event, to = ?next, "task moved");
+        let before = std::mem::replace(&mut entry.state, next);
+        let wake_after = entry.wake_at(&self.parts.rules);
+        if wake_before != wake_after {
+            if let Some(at) = wake_before {
+                self.wakes.remove(&(at, task));
+            }
+            if let Some(at) = wake_after {
+                self.wakes.insert((at, task));
+            }
+        }
+        if next == State::AwaitingBegin {
+            self.awaiting_begin.insert(task);
+        } else {
+            self.awaiting_begin.remove(&task);
+        }
+        self.may_call_app(before, next);
+        Some(command)
+    }
+
+    fn dequeue(&mut self, task: TaskId) {
+        // What was read ahead does not say how it goes on.
+        self.ahead.forget(task);
+        if let Some(entry) = self.tasks.get(&task) {
+            self.queue.remove(&entry.host, task);
+        }
+    }
+
+    /// What must be true after every message: free places are given out, and who waits for a time or
+    /// a word is woken when it comes.
     fn maintain(&mut self, context: &mut Context<Self>) {
         self.start_discards(context);
         let places = usize::try_from(self.parts.rules.tasks_max).unwrap_or(usize::MAX);
         let finishing_max = places.saturating_mul(FINISHING_PER_PLACE);
-        while self.quiesce.is_none() && self.finishing < finishing_max {
+        let is_open = |session: &Self| {
+            session.quiesce.is_none()
+                && session.finishing < finishing_max
+                && session.queue.is_ready()
+        };
+        while is_open(self) {
+            let Some(place) = self.line.take() else { break };
             let Some(task) = self.queue.pop() else { break };
-            let Some(entry) = self.tasks.get_mut(&task) else {
-                continue;
-            };
-            let (next, command) = lifecycle::step(entry.state, Event::PlaceFree);
-            entry.state = next;
-            if command == Command::Launch {
-                self.launch(task, Desired::Running, PlaceHeld::Running, context);
-            } else {
-                let host = Arc::clone(&entry.host);
-                self.queue.release(&host);
+            let may_run = self.admit_to_place(task);
+            if may_run && self.step(task, Event::PlaceFree) == Some(Command::Launch) {
+                self.launch(task, Launch::run(Some(place)), context);
+            } else if let Some(entry) = self.tasks.get(&task) {
+                self.queue.release(&entry.host);
             }
         }
+        if !is_open(self) {
+            self.line.leave();
+        }
+        self.watch_delegate(context);
         self.look_ahead(context);
         self.set_wake_timer(context);
-    }
-
-    fn set_wake_timer(&mut self, context: &mut Context<Self>) {
-        let first = self.wakes.first().map(|(at, _)| *at);
-        if self.wake_timer.as_ref().map(|(at, _)| *at) == first {
-            return;
-        }
-        if let Some((_, timer)) = self.wake_timer.take() {
-            context.cancel_future(timer);
-        }
-        if let Some(at) = first {
-            let delay = self.parts.world.clock.until(at);
-            let timer = context.run_later(delay, |session, context| session.wake(context));
-            self.wake_timer = Some((at, timer));
-        }
-    }
-
-    fn wake(&mut self, context: &mut Context<Self>) {
-        fault::point("session.wake");
-        self.wake_timer = None;
-        let now = self.parts.world.clock.now();
-        while let Some((at, task)) = self.wakes.first().copied() {
-            if at > now {
-                break;
-            }
-            self.happened(task, Event::TimerDue, context);
-        }
-        self.maintain(context);
     }
 }
 
@@ -327,6 +384,7 @@ impl Actor for SessionActor {
             .map(|(task, _)| *task)
             .collect();
         self.discards.extend(cancelled);
+        self.watch_surroundings(context);
         self.maintain(context);
     }
 }

@@ -3,12 +3,15 @@
 use std::ops::Bound;
 
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
-use longhaul_engine::checkpoint::{Checkpoint, Stage};
+use longhaul_engine::checkpoint::TaskCheckpoint;
+use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::State;
 use longhaul_engine::task::{Outcome, Phase, Progress, QueueReason, Task};
+use longhaul_engine::time::Timestamp;
 use tokio::sync::oneshot;
 
+use super::scheduling::held_phase;
 use super::{Entry, SessionActor};
 use crate::fault;
 use crate::handle::{CallError, TaskView};
@@ -124,7 +127,7 @@ impl Handler<ListViews> for SessionActor {
             }
         };
         Box::pin(read.into_actor(self).map(|found, session, _| {
-            let found: Vec<(Task, Option<Checkpoint>)> = found?;
+            let found: Vec<(Task, Option<TaskCheckpoint>)> = found?;
             Ok(found
                 .into_iter()
                 .map(|(t, c)| session.view(t, c.as_ref()))
@@ -157,19 +160,18 @@ impl Handler<NextLive> for SessionActor {
 
 impl SessionActor {
     /// Puts together what the store knows and what the actor knows better.
-    fn view(&self, task: Task, checkpoint: Option<&Checkpoint>) -> TaskView {
+    fn view(&self, task: Task, checkpoint: Option<&TaskCheckpoint>) -> TaskView {
         let entry = self.tasks.get(&task.id);
-        let recorded = Progress {
-            received_bytes: checkpoint.map_or(0, |known| {
-                known.spans.iter().map(|s| s.written - s.start).sum()
-            }),
-            total_bytes: checkpoint.and_then(|known| known.total),
-        };
+        let recorded = checkpoint.map(TaskCheckpoint::progress).unwrap_or_default();
         let child = entry.and_then(|entry| entry.child.as_ref());
         let (live_phase, live_progress) = child.map(|child| child.live.now()).unwrap_or_default();
+        let slowed_by = child.and_then(|child| child.limits.slowest());
         let phase = match entry.map(|entry| entry.state) {
-            Some(State::Queued) if self.queue.is_full() => Phase::Queued(QueueReason::SessionLimit),
-            Some(State::Queued) => Phase::Queued(QueueReason::HostLimit),
+            Some(State::Queued) => {
+                Phase::Queued(entry.map_or(QueueReason::SessionLimit, |it| self.queue_reason(it)))
+            }
+            Some(State::Held(hold)) => held_phase(hold),
+            Some(State::AwaitingBegin) => Phase::AwaitingBegin,
             Some(State::Running | State::Stopping | State::Cancelling) => {
                 live_phase.unwrap_or(Phase::Connecting)
             }
@@ -181,7 +183,13 @@ impl SessionActor {
         let progress = match &task.outcome {
             Some(Outcome::Finished(finished)) => Progress {
                 received_bytes: finished.bytes,
+                sent_bytes: 0,
                 total_bytes: Some(finished.bytes),
+            },
+            Some(Outcome::Uploaded(uploaded)) => Progress {
+                received_bytes: 0,
+                sent_bytes: uploaded.bytes,
+                total_bytes: Some(uploaded.bytes),
             },
             Some(_) | None => live_progress.unwrap_or(recorded),
         };
@@ -192,29 +200,23 @@ impl SessionActor {
             progress,
             spec: Box::new(task.spec),
             outcome: task.outcome,
+            slowed_by,
         }
     }
 }
 
-fn waiting(at: longhaul_engine::time::Timestamp, checkpoint: Option<&Checkpoint>) -> Phase {
+fn waiting(at: Timestamp, checkpoint: Option<&TaskCheckpoint>) -> Phase {
+    if let Some(retry) = checkpoint.and_then(TaskCheckpoint::retry) {
+        return Phase::WaitingToRetry {
+            at,
+            cause: retry.cause.clone(),
+        };
+    }
     match checkpoint {
-        Some(Checkpoint {
-            retry: Some((at, cause)),
-            ..
-        }) => Phase::WaitingToRetry {
-            at: *at,
-            cause: cause.clone(),
-        },
-        Some(Checkpoint {
-            stage: Stage::AwaitingAuthorization(_),
-            ..
-        }) => Phase::AwaitingAuthorization,
+        Some(known) if known.awaits_authorization() => Phase::AwaitingAuthorization,
         Some(_) | None => Phase::WaitingToRetry {
             at,
-            cause: longhaul_engine::failure::Failure::new(
-                longhaul_engine::failure::FailureKind::Disconnected,
-                "the transfer was interrupted",
-            ),
+            cause: Failure::new(FailureKind::Disconnected, "the transfer was interrupted"),
         },
     }
 }

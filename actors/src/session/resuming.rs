@@ -10,6 +10,7 @@ use longhaul_engine::session::host_key;
 use longhaul_engine::task::Desired;
 
 use super::SessionActor;
+use super::commands::Asked;
 use crate::fault;
 use crate::handle::{CallError, RefusedStart, ResumeOptions};
 use crate::registry::{Resume, Resumed};
@@ -46,17 +47,22 @@ impl Handler<ResumeTask> for SessionActor {
             };
             registry.call(make).await
         };
-        Box::pin(ask.into_actor(self).map(|answer, session, context| {
+        Box::pin(ask.into_actor(self).map(move |answer, session, context| {
             fault::point("session.resumed");
             let answer = answer.map_err(|_| CallError::Stopped { reason: None })?;
             let answer = answer.map_err(|error| CallError::Store(error.to_string()))?;
-            Ok(answer.map(|Resumed { task, url, is_new }| {
+            Ok(answer.map(|resumed| {
+                let Resumed { task, url, .. } = resumed;
                 // One that an earlier request made may be in the list that this actor began with.
                 if !session.tasks.contains_key(&task) {
-                    session.take_in_new(task, &host_key(&url), Desired::Running, context);
-                    if is_new {
-                        session.mark_new(task);
-                    }
+                    let asked = Asked {
+                        host: host_key(&url),
+                        desired: Desired::Running,
+                        schedule: resumed.schedule,
+                        created_at,
+                        has_begun: true,
+                    };
+                    session.take_in_new(task, &asked, resumed.is_new, context);
                     session.maintain(context);
                 }
                 (task, url)

@@ -13,7 +13,8 @@ use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
-    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, TaskOptions,
+    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, Spec, TaskOptions,
+    UploadSpec, Uploaded,
 };
 use longhaul_engine::time::Timestamp;
 use tokio::time::Instant;
@@ -21,8 +22,9 @@ use tokio::time::Instant;
 use super::server::Server;
 use crate::child::Place;
 use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
+use crate::scheduling::Scheduling;
 use crate::threads::start_here;
-use crate::time::Clock;
+use crate::time::{Clock, Shift};
 use crate::transfer::forget_clients;
 use crate::world::{World, WorldParts};
 
@@ -36,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(10);
 const BASE: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
 /// Runs a test on one thread under virtual time. One that hangs fails after [`DEADLINE`].
-pub(super) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -76,6 +78,8 @@ pub(super) fn content(bytes: usize, seed: usize) -> Arc<[u8]> {
 pub(super) struct Bench {
     directory: tempfile::TempDir,
     origin: Instant,
+    /// Sets the clock of all its engines.
+    pub(super) shift: &'static Shift,
     pub(super) server: Server,
 }
 
@@ -88,31 +92,53 @@ impl Bench {
             false => tempfile::tempdir(),
         };
         let directory = directory.expect("a directory");
-        for name in ["state", "files"] {
+        for name in ["state", "files", "sources"] {
             std::fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         Self {
             directory,
             origin: Instant::now(),
+            // A clock is copied everywhere; a test's is small.
+            shift: Box::leak(Box::default()),
             server: Server::default(),
         }
     }
 
     /// Starts an engine on this thread. The one before must have stopped.
     pub(super) async fn engine(&self) -> EngineHandle {
-        let clock = Clock::Runtime {
+        start_here(self.world()).await.expect("an engine")
+    }
+
+    /// The same, with at most so many tasks at once.
+    pub(super) async fn engine_with_places(&self, tasks_max: u32) -> EngineHandle {
+        let scheduling = Scheduling::new(Some(tasks_max), None);
+        let world = self.world().with_scheduling(scheduling);
+        start_here(world).await.expect("an engine")
+    }
+
+    /// What the engine's clock says.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    const fn clock(&self) -> Clock {
+        Clock::Runtime {
             base: BASE,
             origin: self.origin,
-        };
-        let world = World::new(WorldParts {
+            shift: self.shift,
+        }
+    }
+
+    fn world(&self) -> World {
+        let clock = self.clock();
+        World::new(WorldParts {
             clock,
             store_path: self.store_path(),
             parts_dir: self.directory.path().join("state/parts"),
             registry_place: Place::Here,
             worker_places: vec![Place::Here],
             make_dial: self.server.make_dial(),
-        });
-        start_here(world).await.expect("an engine")
+        })
     }
 
     pub(super) fn store_path(&self) -> PathBuf {
@@ -162,6 +188,37 @@ impl Bench {
             options: TaskOptions::default(),
             accept_error_status: false,
         }
+    }
+
+    /// Puts a file where uploads take theirs.
+    pub(super) fn put_source(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.directory.path().join("sources").join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    /// An upload of the file of the last part of `at` to `http://AT`.
+    pub(super) fn upload(&self, at: &str) -> UploadSpec {
+        let (_, name) = at.rsplit_once('/').expect("a path");
+        UploadSpec {
+            url: parse_http_url(&format!("http://{at}")).expect("a url").url,
+            source: self.directory.path().join("sources").join(name),
+            method: "PUT".to_owned(),
+            headers: Vec::new(),
+            credentials: None,
+            allow_downgrade: false,
+            request_id: 0,
+            options: TaskOptions::default(),
+        }
+    }
+
+    /// How an upload of `bytes` ends when all is well.
+    pub(super) fn uploaded(bytes: usize) -> Outcome {
+        Outcome::Uploaded(Uploaded {
+            status: 201,
+            bytes: u64::try_from(bytes).expect("a length"),
+            response: b"got!".to_vec(),
+        })
     }
 
     /// How a download of `bytes` to `name` ends when all is well.
@@ -218,18 +275,18 @@ pub(super) async fn session_with_requests(
     )
 }
 
-/// Requests for downloads, which all adopt or all do not.
-pub(super) fn requests(specs: Vec<DownloadSpec>, adopts: bool) -> Vec<StartRequest> {
-    let request = |spec: DownloadSpec| StartRequest {
-        spec: spec.into(),
+/// Requests for tasks, which all adopt or all do not.
+pub(super) fn requests(specs: Vec<impl Into<Spec>>, adopts: bool) -> Vec<StartRequest> {
+    let request = |spec| StartRequest {
+        spec,
         adopts,
         desired: Desired::Running,
     };
-    specs.into_iter().map(request).collect()
+    specs.into_iter().map(Into::into).map(request).collect()
 }
 
 /// Starts downloads that nothing speaks against.
-pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> Vec<TaskId> {
+pub(super) async fn start(session: &SessionHandle, specs: Vec<impl Into<Spec>>) -> Vec<TaskId> {
     let started = session
         .start(requests(specs, false))
         .await
@@ -241,7 +298,7 @@ pub(super) async fn start(session: &SessionHandle, specs: Vec<DownloadSpec>) -> 
 }
 
 /// Starts one.
-pub(super) async fn start_one(session: &SessionHandle, spec: DownloadSpec) -> TaskId {
+pub(super) async fn start_one(session: &SessionHandle, spec: impl Into<Spec>) -> TaskId {
     start(session, vec![spec]).await[0]
 }
 

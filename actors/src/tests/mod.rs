@@ -1,16 +1,20 @@
 //! Whole engines on one thread, under virtual time, against a server in memory.
 
-mod bench;
+pub(crate) mod bench;
 mod challenges;
 mod downloads;
 mod facts;
+mod inbox;
 mod limits;
 mod matrix;
 mod metrics;
 mod refresh;
 mod restarts;
 mod resuming;
+mod scheduling;
 mod server;
 mod sessions;
+mod sharing;
 mod taking_over;
+mod uploads;
 mod wishes;

@@ -154,12 +154,7 @@ fn the_store_is_closed_when_the_engine_says_that_it_has_stopped() {
             .task(session.id(), task)
             .expect("a store")
             .expect("the task");
-        let held: u64 = checkpoint
-            .expect("progress")
-            .spans
-            .iter()
-            .map(|span| span.written)
-            .sum();
+        let held = checkpoint.expect("progress").progress().received_bytes;
         assert_eq!(held, 100_000, "what had come is on record");
     });
 }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use super::inbox::{Arrival, Inbox};
 use crate::net::{Dial, Endpoint, NetFailure, Transport};
 use crate::world::MakeDial;
 
@@ -92,7 +93,7 @@ impl Level {
 
 /// The server; clones are the same one.
 #[derive(Clone, Default)]
-pub(super) struct Server(Arc<Mutex<State>>);
+pub(super) struct Server(Arc<Mutex<State>>, pub(super) Inbox);
 
 impl Server {
     /// Serves `body` at `http://HOST/PATH`, a chunk of [`CHUNK_BYTES`] after each `pause`.
@@ -173,6 +174,12 @@ impl Server {
             if request.at.starts_with("mute/") {
                 // Nothing is said until the other side has enough.
                 let _ = stream.read_u8().await;
+                return;
+            }
+            if let Some(arrival) = request.upload {
+                if self.1.meet(&mut stream, &request.at, arrival).await {
+                    continue;
+                }
                 return;
             }
             let Some(plan) = self.plan(&request) else {
@@ -361,6 +368,8 @@ struct Request {
     range: Option<(usize, Option<usize>)>,
     if_range: Option<String>,
     authorization: Option<String>,
+    /// It has a body, which follows.
+    upload: Option<Arrival>,
 }
 
 async fn read_request(stream: &mut DuplexStream) -> Option<Request> {
@@ -386,11 +395,20 @@ async fn read_request(stream: &mut DuplexStream) -> Option<Request> {
         (from.parse().expect("a number"), last.map(|last| last + 1))
     });
     let at = format!("{}{path}", field("host").expect("a host"));
+    let length = field("content-length").and_then(|length| length.parse().ok());
+    let upload = length.map(|declared| Arrival {
+        method: head.split(' ').next().unwrap_or_default().to_owned(),
+        declared,
+        bytes: Vec::new(),
+        status: None,
+        authorization: field("authorization"),
+    });
     Some(Request {
         at,
         range,
         if_range: field("if-range"),
         authorization: field("authorization"),
+        upload,
     })
 }
 

@@ -143,11 +143,10 @@ impl TransferActor {
         let Some(generation) = self.running.as_ref().map(|running| running.generation) else {
             return;
         };
-        let session = self.parts.session.id.clone();
         let change = Change::Record {
-            session,
+            session: self.parts.session.id.clone(),
             task: self.parts.task,
-            checkpoint,
+            checkpoint: Box::new((*checkpoint).into()),
         };
         self.write(generation, change, context, |actor, answer, context| {
             fault::point("transfer.recorded");

@@ -11,6 +11,8 @@ mod notice;
 mod pump;
 mod requests;
 mod sealing;
+mod starting;
+mod upload;
 mod worker;
 
 use std::collections::HashMap;
@@ -22,29 +24,28 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     SpawnHandle, WrapFuture,
 };
-use longhaul_engine::checkpoint::Checkpoint;
-use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News, Start};
-use longhaul_engine::failure::{Failure, FailureKind};
+use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News};
 use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::metrics::TransactionLog;
-use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome, Spec};
+use longhaul_engine::task::{Desired, Destination, NotificationTitles};
 use longhaul_engine::time::Timestamp;
+use longhaul_engine::upload::Input as UploadInput;
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::oneshot;
 
-use crate::desktop::Notice;
 use crate::fault;
 use crate::file::part::PartFile;
 use crate::intake::Write;
+use crate::limiter::Limits;
+use crate::net::Client;
 use crate::notifier::TaskNews;
 use crate::registry::{Begun, NotStored};
 use crate::session::{PlaceReleased, SessionActor, SessionParts};
-use crate::time::entropy;
 use crate::world::Worker;
 pub(crate) use live::Live;
 use metrics::Metrics;
 use requests::Line;
-use sealing::as_cancelled;
+use upload::Uploading;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
 
@@ -67,6 +68,7 @@ pub(crate) struct TransferParts {
     pub(crate) live: Arc<Live>,
     /// What earlier transfers of this process noted of their requests.
     pub(crate) log: TransactionLog,
+    pub(crate) limits: Limits,
     pub(crate) parent: Addr<SessionActor>,
 }
 
@@ -74,7 +76,12 @@ pub(crate) struct TransferParts {
 pub(crate) struct TransferActor {
     parts: TransferParts,
     desired: Desired,
+    /// Its download, from its beginning to its exit.
     running: Option<Running>,
+    /// Its upload, likewise; a task has one of the two.
+    uploading: Option<Box<Uploading>>,
+    /// What a person is told of the end, once the task was read from the store.
+    notice: Option<Box<(NotificationTitles, PathBuf)>>,
     /// What a copy to another device left, until the terminal fact is committed.
     leftover: Option<PartFile>,
 }
@@ -83,7 +90,7 @@ pub(crate) struct TransferActor {
 struct Running {
     machine: Download,
     generation: Generation,
-    client: crate::net::Client,
+    client: Client,
     lines: HashMap<ConnId, Line>,
     metrics: Metrics,
     part: Option<PartFile>,
@@ -92,8 +99,6 @@ struct Running {
     timer: Option<(Timestamp, SpawnHandle)>,
     /// What an earlier transfer may have left without a record.
     past: Option<Past>,
-    /// What a person is told of the end.
-    notice: Option<Box<(NotificationTitles, PathBuf)>>,
 }
 
 /// A task that was begun before: it may have a part file that no record names.
@@ -110,76 +115,10 @@ impl TransferActor {
             parts,
             desired,
             running: None,
+            uploading: None,
+            notice: None,
             leftover: None,
         }
-    }
-
-    fn run(
-        &mut self,
-        task: longhaul_engine::task::Task,
-        checkpoint: Option<Checkpoint>,
-        generation: Generation,
-        context: &mut Context<Self>,
-    ) {
-        let session = &self.parts.session;
-        let client = match worker::client(&session.rules, &session.world) {
-            Ok(client) => client,
-            Err(failure) => {
-                let failure = Failure::new(FailureKind::InvalidRequest, failure.to_string());
-                return self.close_at_once(generation, Outcome::Failed(failure), context);
-            }
-        };
-        let notice = Notice::wanted(&task.spec);
-        let spec = match task.spec {
-            Spec::Download(spec) => spec,
-            Spec::Upload(_) => {
-                let failure = Failure::new(FailureKind::InvalidRequest, "no uploads yet");
-                return self.close_at_once(generation, Outcome::Failed(failure), context);
-            }
-        };
-        let past = (!self.parts.is_first).then(|| Past {
-            destination: spec.destination.clone(),
-            has_part: checkpoint
-                .as_ref()
-                .is_some_and(|known| known.part.is_some()),
-        });
-        let start = Start {
-            spec,
-            rules: Arc::clone(&session.rules),
-            created_at: task.created_at,
-            checkpoint,
-            desired: as_cancelled(self.desired, task.desired),
-            seed: entropy(),
-        };
-        let clock = session.world.clock;
-        let machine = Download::new(start, clock.now());
-        let log = std::mem::take(&mut self.parts.log);
-        self.running = Some(Running {
-            machine,
-            generation,
-            client,
-            lines: HashMap::new(),
-            metrics: Metrics::new(log, task.created_at, clock),
-            part: None,
-            tails: HashMap::new(),
-            timer: None,
-            past,
-            notice,
-        });
-        self.perform_all(context);
-    }
-
-    fn close_at_once(&self, generation: Generation, outcome: Outcome, context: &mut Context<Self>) {
-        let change = self.close_change(outcome.clone());
-        self.write(
-            generation,
-            change,
-            context,
-            |actor, answer, context| match answer {
-                Ok(_) => actor.exit(Exit::Ended(outcome), context),
-                Err(error) => actor.not_stored(&error, context),
-            },
-        );
     }
 
     /// Feeds the machine and performs what it says.
@@ -292,6 +231,7 @@ impl TransferActor {
         self.parts.live.set_exit(exit, log);
         fault::point("transfer.exiting");
         self.running = None;
+        self.uploading = None;
         context.stop();
     }
 
@@ -344,5 +284,6 @@ impl Handler<Want> for TransferActor {
         fault::point("transfer.want");
         self.desired = desired;
         self.feed(Input::Want(desired), context);
+        self.feed_upload(UploadInput::Want(desired), context);
     }
 }

@@ -9,8 +9,7 @@ use crate::notifier::PostNotice;
 impl TransferActor {
     /// Tells a person that the task has ended, if its owner wishes it.
     pub(super) fn tell_person(&self, outcome: &Outcome) {
-        let running = self.running.as_ref();
-        let Some(wanted) = running.and_then(|running| running.notice.as_deref()) else {
+        let Some(wanted) = self.notice.as_deref() else {
             return;
         };
         let notice = Notice::of(&wanted.0, outcome, &wanted.1);

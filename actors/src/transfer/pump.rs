@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
@@ -22,7 +21,7 @@ use crate::file::discard::discard;
 use crate::file::part::{PartFile, tail_of};
 use crate::file::place::PartPlace;
 use crate::file::publish::{TargetCheck, check_target};
-use crate::limiter::{LIMITED_READ_BYTES, Limiter};
+use crate::limiter::{LIMITED_READ_BYTES, Limits};
 use crate::net::Body;
 
 /// How long a block waits to be filled: no longer than the shortest time between two records.
@@ -86,7 +85,7 @@ pub(super) struct Pump {
     pub(super) ends_with_body: bool,
     pub(super) control: Rc<Control>,
     pub(super) blocks: Blocks,
-    pub(super) limiter: Option<Arc<Limiter>>,
+    pub(super) limits: Limits,
     pub(super) report: Addr<TransferActor>,
 }
 
@@ -212,9 +211,9 @@ impl Pump {
     }
 
     fn block_size(&self, size: usize, room: Option<u64>) -> usize {
-        let size = match self.limiter {
-            Some(_) => LIMITED_READ_BYTES,
-            None => size,
+        let size = match self.limits.is_limited() {
+            true => size.min(LIMITED_READ_BYTES),
+            false => size,
         };
         let room = room.map_or(usize::MAX, |room| {
             usize::try_from(room).unwrap_or(usize::MAX)
@@ -234,9 +233,7 @@ impl Pump {
                 Either::Right((filled, _)) => filled.map_err(Stop::Net)?,
             }
         };
-        if let Some(limiter) = &self.limiter {
-            limiter.pay(filled).await;
-        }
+        self.limits.pay(filled).await;
         Ok(filled)
     }
 

@@ -1,7 +1,6 @@
 //! The network part of a transfer: requests, their answers, their bodies.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use longhaul_engine::download::{Ask, ConnId, Input, PartUse, Stream};
@@ -15,7 +14,7 @@ use crate::file::place::PartPlace;
 use crate::net::{Body, Method, NetFailure, Request, Response};
 
 /// Bytes of an error's or a redirect's body that are read for the sake of its connection.
-const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 
 /// One connection of the machine.
 pub(super) enum Line {
@@ -173,7 +172,7 @@ impl TransferActor {
             ends_with_body,
             control,
             blocks: self.parts.session.world.blocks.clone(),
-            limiter: self.parts.session.limiter.as_ref().map(Arc::clone),
+            limits: self.parts.limits.clone(),
             report: context.address(),
         };
         let conn = stream.conn;
@@ -304,7 +303,7 @@ fn no_part() -> Failure {
 }
 
 /// What a failure of the network means to the rules.
-fn from_net(failure: &NetFailure) -> Failure {
+pub(super) fn from_net(failure: &NetFailure) -> Failure {
     let kind = match failure {
         NetFailure::InvalidInput { .. } => FailureKind::InvalidRequest,
         NetFailure::Dns { .. } => FailureKind::Resolve,

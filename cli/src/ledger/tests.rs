@@ -32,6 +32,7 @@ fn phase(item: usize, phase: Phase) -> Event {
 fn progress(item: usize, received_bytes: u64) -> Event {
     let progress = Progress {
         received_bytes,
+        sent_bytes: 0,
         total_bytes: None,
     };
     Event::Progress {

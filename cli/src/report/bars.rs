@@ -222,6 +222,7 @@ mod tests {
         let request = DownloadRequest::new("http://h/a", "/d/b").unwrap();
         let progress = Progress {
             received_bytes: 5,
+            sent_bytes: 0,
             total_bytes: Some(9),
         };
         for (downloads, bars) in [(BARS_MAX, 1), (BARS_MAX + 1, 0)] {

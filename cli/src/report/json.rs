@@ -190,6 +190,8 @@ impl Json {
         for (task, progress) in std::mem::take(&mut self.moved).into_values() {
             let Progress {
                 received_bytes,
+                // The command's tasks are downloads.
+                sent_bytes: _,
                 total_bytes,
             } = progress;
             self.write(&Line::Progress {

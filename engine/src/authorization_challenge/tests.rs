@@ -22,6 +22,7 @@ fn spec() -> Spec {
         headers: fields.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
         credentials: Some(Credentials::bearer("hush")),
         allow_downgrade: false,
+        request_id: 0,
         options: TaskOptions::default(),
     })
 }

@@ -194,6 +194,7 @@ impl Download {
     pub(super) fn progress(&self) -> Progress {
         Progress {
             received_bytes: self.spans.written_bytes(),
+            sent_bytes: 0,
             total_bytes: self.total,
         }
     }

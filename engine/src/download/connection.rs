@@ -42,6 +42,10 @@ impl Download {
             self.tell_resumed();
             return self.finish();
         }
+        if self.is_overdue() {
+            // Nothing is asked any more; what must be true after every input ends it.
+            return;
+        }
         if self.spans.is_empty() {
             self.open(None);
         } else {

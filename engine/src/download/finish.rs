@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::checkpoint::{Checkpoint, Part, Stage, ValidityToken};
+use crate::checkpoint::{Checkpoint, Part, Retry, Stage, ValidityToken};
 use crate::download::{Action, Download, Exit, Leave, Step, VerifyOrder};
 use crate::failure::{Failure, FailureKind};
 use crate::resume;
@@ -307,7 +307,11 @@ impl Download {
         let delay = retry::delay(&self.rules, self.attempts_failed, None, &mut self.jitter);
         let at = self.now.after(delay);
         let attempts_failed = self.attempts_failed;
-        let retry = Some((at, failure.clone()));
+        let retry = Some(Retry {
+            at,
+            delay,
+            cause: failure.clone(),
+        });
         let checkpoint = Checkpoint {
             attempts_failed,
             retry,

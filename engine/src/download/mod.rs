@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::authorization_challenge::{Answers, Challenge as Asked};
-use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
+use crate::checkpoint::{Checkpoint, Part, Retry, SpanRecord, Stage};
 use crate::checksum::Digest;
 use crate::download::cadence::Cadence;
 use crate::download::connection::Connection;
@@ -39,6 +39,7 @@ use crate::limits::CONNECTIONS_MAX;
 use crate::metrics::Counts;
 use crate::resume;
 use crate::retry::Jitter;
+use crate::schedule::resource_deadline;
 use crate::session::SessionRules;
 use crate::span::Spans;
 use crate::task::{Desired, DownloadSpec, Finished, Outcome, Phase};
@@ -66,7 +67,7 @@ pub struct Start {
 pub struct Download {
     spec: DownloadSpec,
     rules: Arc<SessionRules>,
-    created_at: Timestamp,
+    deadline: Timestamp,
     desired: Desired,
     now: Timestamp,
     jitter: Jitter,
@@ -165,10 +166,12 @@ impl Download {
     #[must_use]
     pub fn new(start: Start, now: Timestamp) -> Self {
         let wanted = start.spec.connections.clamp(1, CONNECTIONS_MAX);
+        let begin = start.spec.options.earliest_begin;
+        let deadline = resource_deadline(start.created_at, begin, &start.rules);
         let mut machine = Self {
             spec: start.spec,
             rules: start.rules,
-            created_at: start.created_at,
+            deadline,
             desired: start.desired,
             now,
             jitter: Jitter::new(start.seed),
@@ -248,9 +251,8 @@ impl Download {
         }
         let dirty = self.unrecorded_bytes();
         let unsynced = self.spans.written_bytes() - self.spans.synced_bytes();
-        let deadline = self.created_at.after(self.rules.timeout_for_resource);
         [
-            Some(deadline),
+            Some(self.deadline),
             self.reopen_at,
             self.cadence.record_due(dirty),
             self.cadence.sync_due(unsynced),
@@ -299,7 +301,10 @@ impl Download {
 
     fn checkpoint(&self, leave: &Leave) -> Checkpoint {
         let (stage, retry) = match leave {
-            Leave::Retry(at, cause) => (Stage::Transferring, Some((*at, cause.clone()))),
+            Leave::Retry(at, cause) => {
+                let (at, delay, cause) = (*at, at.since(self.now), cause.clone());
+                (Stage::Transferring, Some(Retry { at, delay, cause }))
+            }
             Leave::Authorization(asked) => (Stage::AwaitingAuthorization(asked.clone()), None),
             Leave::Suspend
             | Leave::Fail(_)
@@ -349,7 +354,7 @@ impl Download {
     /// What must be true after every input, done in one place.
     fn maintain(&mut self) {
         if self.step == Step::Fetching {
-            if self.now >= self.created_at.after(self.rules.timeout_for_resource) {
+            if self.is_overdue() {
                 return self.fail(Failure::new(
                     FailureKind::ResourceTimedOut,
                     "the time for the whole resource ran out; start it again with a longer one",
@@ -382,6 +387,11 @@ impl Download {
             self.phase = phase.clone();
             self.act(Action::Tell(News::Phase(phase)));
         }
+    }
+
+    /// Whether the time for the whole resource is over.
+    fn is_overdue(&self) -> bool {
+        self.now >= self.deadline
     }
 
     fn finished(&self, path: PathBuf) -> Outcome {

@@ -44,6 +44,25 @@ impl Default for TaskOptions {
     }
 }
 
+/// A change of a task's options while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adjustment {
+    /// Its place among the waiting tasks.
+    Priority(Priority),
+    /// Bytes per second for it alone; `None` is without a limit.
+    RateLimit(Option<u64>),
+}
+
+impl TaskOptions {
+    /// Makes the change.
+    pub const fn adjust(&mut self, adjustment: Adjustment) {
+        match adjustment {
+            Adjustment::Priority(priority) => self.priority = priority,
+            Adjustment::RateLimit(bytes) => self.rate_limit_bytes = bytes,
+        }
+    }
+}
+
 /// The titles of a finish notification; its text is the name of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotificationTitles {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::TaskOptions;
 use crate::checksum::Digest;
+use crate::delayed_request::NewRequest;
 use crate::http::authorization::Credentials;
 use crate::safe_url::HttpUrl;
 
@@ -62,7 +63,8 @@ pub struct UploadSpec {
     pub url: HttpUrl,
     /// The file, an absolute path. It must stay as it is until the task has ended.
     pub source: PathBuf,
-    /// The method of the request, a token in capitals.
+    /// The method of the request, a token in capitals. Every attempt sends it again, POST too: a
+    /// server that must not act twice is told so by a header of the caller's (`Idempotency-Key`).
     pub method: String,
     /// Header fields sent to the origin of `url` only, beside the session's.
     pub headers: Vec<(String, String)>,
@@ -70,6 +72,9 @@ pub struct UploadSpec {
     pub credentials: Option<Credentials>,
     /// Follow a redirect from https to http.
     pub allow_downgrade: bool,
+    /// Names this one request to start it: the same asked again after a crash is the same task. Zero
+    /// until it is asked for.
+    pub request_id: u128,
     /// What any task may be given.
     pub options: TaskOptions,
 }
@@ -121,6 +126,28 @@ impl Spec {
             Self::Download(spec) => &spec.options,
             Self::Upload(spec) => &spec.options,
         }
+    }
+}
+
+impl Spec {
+    /// What any task may be given, to be changed.
+    #[must_use]
+    pub const fn options_mut(&mut self) -> &mut TaskOptions {
+        match self {
+            Self::Download(spec) => &mut spec.options,
+            Self::Upload(spec) => &mut spec.options,
+        }
+    }
+
+    /// Asks for something else, with other header fields.
+    pub fn replace_request(&mut self, request: NewRequest) {
+        let NewRequest { url, headers } = request;
+        let (old_url, old_headers) = match self {
+            Self::Download(spec) => (&mut spec.url, &mut spec.headers),
+            Self::Upload(spec) => (&mut spec.url, &mut spec.headers),
+        };
+        *old_url = url;
+        *old_headers = headers;
     }
 }
 

@@ -1,11 +1,12 @@
 //! A task that waits for an answer, and the answer.
 
 use longhaul_engine::authorization_challenge::{Answered, Challenge, Disposition};
-use longhaul_engine::checkpoint::{Checkpoint, Stage};
+use longhaul_engine::checkpoint::{Stage, TaskCheckpoint};
 use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Spec};
+use longhaul_engine::upload::UploadStage;
 
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
@@ -19,7 +20,7 @@ impl Batch<'_> {
         &mut self,
         session: &SessionId,
         task: TaskId,
-        checkpoint: &Checkpoint,
+        checkpoint: &TaskCheckpoint,
         challenge: &Challenge,
     ) -> Step {
         let known = self.checkpoint(session, task.get())?;
@@ -31,7 +32,7 @@ impl Batch<'_> {
         };
         let row = encoded(&FactV1::from(&fact))?;
         self.put_checkpoint(session, task, checkpoint)?;
-        if known.is_some_and(|known| is_asked(&known)) {
+        if known.is_some_and(|known| known.awaits_authorization()) {
             return Ok(Effect::Done);
         }
         self.use_number(counter, sequence);
@@ -49,8 +50,11 @@ impl Batch<'_> {
         let Some(mut checkpoint) = self.checkpoint(session, task.get())? else {
             return Ok(());
         };
-        if is_asked(&checkpoint) {
-            checkpoint.stage = Stage::Transferring;
+        if checkpoint.awaits_authorization() {
+            match &mut checkpoint {
+                TaskCheckpoint::Download(known) => known.stage = Stage::Transferring,
+                TaskCheckpoint::Upload(known) => known.stage = UploadStage::Transferring,
+            }
             self.put_checkpoint(session, task, &checkpoint)?;
         }
         Ok(())
@@ -65,6 +69,7 @@ impl Batch<'_> {
         let mut state = self.live_state(session, task)?;
         let mut checkpoint = self
             .checkpoint(session, task.get())?
+            .and_then(TaskCheckpoint::into_download)
             .ok_or(Refusal::NotAsked)?;
         let old = self.asked(session, task)?;
         let mut spec = old.clone();
@@ -91,7 +96,7 @@ impl Batch<'_> {
         })
     }
 
-    fn asked(&self, session: &SessionId, task: TaskId) -> Step<Spec> {
+    pub(super) fn asked(&self, session: &SessionId, task: TaskId) -> Step<Spec> {
         let unusable =
             |Unusable(what)| bad_row(TASKS, format!("{session}/{task}"), what.to_owned());
         let row: Option<TaskV1> = numbered(&self.tables.tasks, TASKS, session, task.get())?;
@@ -101,7 +106,7 @@ impl Batch<'_> {
 
     /// Another URL may mean another claim; a live task holds its own. Refused, with nothing written,
     /// when another live task holds the new one.
-    fn move_claim(
+    pub(super) fn move_claim(
         &mut self,
         session: &SessionId,
         task: TaskId,
@@ -124,8 +129,4 @@ impl Batch<'_> {
             .insert(new.as_slice(), target.as_slice())?;
         Ok(())
     }
-}
-
-fn is_asked(checkpoint: &Checkpoint) -> bool {
-    matches!(checkpoint.stage, Stage::AwaitingAuthorization(_))
 }

@@ -1,6 +1,6 @@
 //! The end of a task, and what is dropped when its owner has heard of it.
 
-use longhaul_engine::checkpoint::Part;
+use longhaul_engine::checkpoint::{Part, TaskCheckpoint};
 use longhaul_engine::event::Fact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::metrics::TaskMetrics;
@@ -135,6 +135,7 @@ impl Batch<'_> {
         let is_handed_over = state.as_ref().is_some_and(|it| it.resume_data().is_some());
         let part = self
             .checkpoint(session, task)?
+            .and_then(TaskCheckpoint::into_download)
             .and_then(|checkpoint| checkpoint.part)
             .filter(|_| !is_handed_over);
         let asked = numbered::<TaskV1>(&self.tables.tasks, TASKS, session, task)?;

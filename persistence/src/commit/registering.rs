@@ -1,7 +1,9 @@
 //! Making a task, or finding the one that does the same.
 
 use longhaul_engine::adoption::{self, Adoption};
+use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::{Desired, Outcome, Spec};
 use longhaul_engine::time::Timestamp;
@@ -89,6 +91,8 @@ impl Batch<'_> {
             desired: request.desired.into(),
             created_at_ms: request.created_at.as_unix_ms(),
             host: host_key(request.spec.url()),
+            schedule: Schedule::from(request.spec.options()).into(),
+            has_begun: false,
             ended: None,
             ticket: request.ticket.as_ref().map(TicketClaimV1::from),
         })?;
@@ -122,7 +126,10 @@ impl Batch<'_> {
             TicketLeft::Unused(ticket) => Some(ticket),
             TicketLeft::Used => return self.create(asked, request),
         };
-        let Some(progress) = self.checkpoint(&failed.session, failed.task.get())? else {
+        let progress = self
+            .checkpoint(&failed.session, failed.task.get())?
+            .and_then(TaskCheckpoint::into_download);
+        let Some(progress) = progress else {
             return self.create(asked, request);
         };
         let request = Registration { ticket, ..*request };
@@ -150,8 +157,11 @@ impl Batch<'_> {
         if !is_same {
             self.tables.tasks.insert(key, asked.as_slice())?;
         }
-        if state.desired != request.desired.into() {
+        let schedule = Schedule::from(request.spec.options()).into();
+        let is_current = state.desired == request.desired.into() && state.schedule == schedule;
+        if state.ended.is_none() && !is_current {
             state.desired = request.desired.into();
+            state.schedule = schedule;
             self.put_state(&session, task, &state)?;
         }
         if state.ended.is_none() && request.desired == Desired::Running {
@@ -220,5 +230,8 @@ impl Batch<'_> {
 /// A claim as an error may show it: without the URL, which may be signed.
 fn shown(claim: &[u8]) -> String {
     let path = claim.split(|byte| *byte == 0).next().unwrap_or(claim);
+    if path.is_empty() {
+        return "an upload".to_owned();
+    }
     String::from_utf8_lossy(path).into_owned()
 }

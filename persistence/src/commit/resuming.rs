@@ -47,7 +47,7 @@ impl Batch<'_> {
         let effect = self.create(asked, request)?;
         if let Effect::Registered(task) = &effect {
             let progress = progress.clone().for_successor();
-            self.record(request.session, *task, &progress)?;
+            self.record(request.session, *task, &progress.into())?;
         }
         Ok(effect)
     }

@@ -1,10 +1,12 @@
-//! How far a download is.
+//! How far a task is.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::authorization_challenge::Answers;
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, TaskCheckpoint, ValidityToken,
 };
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::limits::SPANS_MAX;
@@ -12,13 +14,25 @@ use longhaul_engine::metrics::Counts;
 use longhaul_engine::time::Timestamp;
 
 use super::event::ChallengeV1;
+use super::upload::UploadCheckpointV1;
 use super::{
     DigestV1, FailureV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
     path_to_record,
 };
 
+/// Both kinds lie in one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CheckpointV1 {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is short-lived"
+)]
+pub(crate) enum CheckpointV1 {
+    Download(DownloadCheckpointV1),
+    Upload(UploadCheckpointV1),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DownloadCheckpointV1 {
     stage: StageV1,
     total: Option<u64>,
     validator: ValidatorV1,
@@ -77,31 +91,65 @@ struct SpanV1 {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct RetryV1 {
+pub(super) struct RetryV1 {
     at_ms: u64,
+    delay_ms: u64,
     cause: FailureV1,
 }
 
-/// All spans of 69 bytes at most, two paths and an error text of 4 KiB each, an entity tag of 1
-/// KiB, digests, a challenge of less than 1 KiB and as much of rejected schemes.
+/// The larger kind, of a download: all spans of 69 bytes at most, two paths and an error text of 4 KiB
+/// each, an entity tag of 1 KiB, digests, a challenge of less than 1 KiB and as much of rejected
+/// schemes.
 pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 26 * 1024;
 
 first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
 
 impl CheckpointV1 {
     /// When the task tries again and why, while it waits.
-    pub(crate) fn retry(self) -> Option<(Timestamp, longhaul_engine::failure::Failure)> {
-        self.retry
-            .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into()))
+    pub(crate) fn retry(self) -> Option<Retry> {
+        let retry = match self {
+            Self::Download(known) => known.retry,
+            Self::Upload(known) => known.retry,
+        };
+        retry.map(Retry::from)
     }
 
     /// True while the task waits for credentials.
     pub(crate) const fn awaits_authorization(&self) -> bool {
-        matches!(self.stage, StageV1::AwaitingAuthorization(_))
+        match self {
+            Self::Download(known) => matches!(known.stage, StageV1::AwaitingAuthorization(_)),
+            Self::Upload(known) => known.awaits_authorization(),
+        }
+    }
+}
+
+impl From<&TaskCheckpoint> for CheckpointV1 {
+    fn from(checkpoint: &TaskCheckpoint) -> Self {
+        match checkpoint {
+            TaskCheckpoint::Download(known) => known.into(),
+            TaskCheckpoint::Upload(known) => Self::Upload(known.into()),
+        }
     }
 }
 
 impl From<&Checkpoint> for CheckpointV1 {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self::Download(checkpoint.into())
+    }
+}
+
+impl TryFrom<CheckpointV1> for TaskCheckpoint {
+    type Error = Unusable;
+
+    fn try_from(record: CheckpointV1) -> Result<Self, Unusable> {
+        Ok(match record {
+            CheckpointV1::Download(record) => Self::Download(record.try_into()?),
+            CheckpointV1::Upload(record) => Self::Upload(record.into()),
+        })
+    }
+}
+
+impl From<&Checkpoint> for DownloadCheckpointV1 {
     fn from(checkpoint: &Checkpoint) -> Self {
         Self {
             stage: (&checkpoint.stage).into(),
@@ -118,10 +166,7 @@ impl From<&Checkpoint> for CheckpointV1 {
             file_name: checkpoint.file_name.clone(),
             attempts_failed: checkpoint.attempts_failed,
             restarts: checkpoint.restarts,
-            retry: checkpoint.retry.as_ref().map(|(at, cause)| RetryV1 {
-                at_ms: at.as_unix_ms(),
-                cause: cause.into(),
-            }),
+            retry: checkpoint.retry.as_ref().map(RetryV1::from),
             length_unverified: checkpoint.length_unverified,
             answers: (&checkpoint.answers).into(),
             requests: checkpoint.counts.requests,
@@ -130,10 +175,10 @@ impl From<&Checkpoint> for CheckpointV1 {
     }
 }
 
-impl TryFrom<CheckpointV1> for Checkpoint {
+impl TryFrom<DownloadCheckpointV1> for Checkpoint {
     type Error = Unusable;
 
-    fn try_from(record: CheckpointV1) -> Result<Self, Unusable> {
+    fn try_from(record: DownloadCheckpointV1) -> Result<Self, Unusable> {
         if record.spans.len() > SPANS_MAX {
             return Err(Unusable("it has too many spans"));
         }
@@ -149,9 +194,7 @@ impl TryFrom<CheckpointV1> for Checkpoint {
             file_name: record.file_name,
             attempts_failed: record.attempts_failed,
             restarts: record.restarts,
-            retry: record
-                .retry
-                .map(|retry| (Timestamp::from_unix_ms(retry.at_ms), retry.cause.into())),
+            retry: record.retry.map(Retry::from),
             length_unverified: record.length_unverified,
             answers: record.answers.into(),
             counts: Counts {
@@ -159,6 +202,26 @@ impl TryFrom<CheckpointV1> for Checkpoint {
                 redirects: record.redirects,
             },
         })
+    }
+}
+
+impl From<&Retry> for RetryV1 {
+    fn from(retry: &Retry) -> Self {
+        Self {
+            at_ms: retry.at.as_unix_ms(),
+            delay_ms: u64::try_from(retry.delay.as_millis()).unwrap_or(u64::MAX),
+            cause: (&retry.cause).into(),
+        }
+    }
+}
+
+impl From<RetryV1> for Retry {
+    fn from(record: RetryV1) -> Self {
+        Self {
+            at: Timestamp::from_unix_ms(record.at_ms),
+            delay: Duration::from_millis(record.delay_ms),
+            cause: record.cause.into(),
+        }
     }
 }
 

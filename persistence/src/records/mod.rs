@@ -9,11 +9,13 @@ mod launch;
 mod meta;
 mod metrics;
 mod options;
+mod schedule;
 mod session;
 mod state;
 mod target;
 mod task;
 mod ticket;
+mod upload;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -155,6 +157,8 @@ enum FailureKindV1 {
     ResourceTimedOut,
     Crashed,
     Store,
+    SourceMissing,
+    SourceChanged,
 }
 
 impl From<&Failure> for FailureV1 {
@@ -203,5 +207,5 @@ macro_rules! failure_kinds {
 failure_kinds! {
     InvalidRequest, TargetExists, File, NoSpace, Resolve, Connect, Disconnected, TimedOut, Proxy,
     Tls, Authentication, Protocol, Encoded, Redirect, Unstable, Integrity, ResourceTimedOut,
-    Crashed, Store,
+    Crashed, Store, SourceMissing, SourceChanged,
 }

@@ -10,6 +10,7 @@ use longhaul_engine::limits::{
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::task::{Desired, Finished, Outcome, Uploaded};
 
+use super::schedule::ScheduleV1;
 use super::{FailureV1, PathV1, first_version, path_from_record, path_to_record, ticket_key};
 use crate::resume::{TicketClaim, TicketId};
 
@@ -19,6 +20,10 @@ pub(crate) struct StateV1 {
     pub(crate) desired: DesiredV1,
     pub(crate) created_at_ms: u64,
     pub(crate) host: String,
+    /// A copy of the options that decide when it runs.
+    pub(crate) schedule: ScheduleV1,
+    /// Its owner has decided that it begins.
+    pub(crate) has_begun: bool,
     pub(crate) ended: Option<EndedV1>,
     /// The ticket that the task was made of.
     pub(crate) ticket: Option<TicketClaimV1>,

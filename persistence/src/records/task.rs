@@ -30,6 +30,7 @@ pub(crate) struct UploadV1 {
     headers: Vec<(String, String)>,
     credentials: Option<CredentialsV1>,
     allow_downgrade: bool,
+    request_id: u128,
     options: OptionsV1,
 }
 
@@ -90,14 +91,19 @@ impl TaskV1 {
         }
     }
 
-    /// The key of what it claims for itself; an upload shares its file with whoever reads it.
+    /// The key of what it claims for itself: a download its destination, an upload the one request
+    /// that asked for it. Its file it shares with whoever reads it.
     pub(crate) fn claim(&self) -> Option<Vec<u8>> {
         match self {
             Self::Download(download) => {
                 let destination = download.destination.clone().into();
                 Some(target_key(&destination, &download.url))
             }
-            Self::Upload(_) => None,
+            // No path begins with a zero byte. An upload that nobody named claims nothing.
+            Self::Upload(upload) if upload.request_id == 0 => None,
+            Self::Upload(upload) => {
+                Some([b"\0upload/", upload.request_id.to_be_bytes().as_slice()].concat())
+            }
         }
     }
 }
@@ -131,6 +137,7 @@ impl From<&UploadSpec> for UploadV1 {
             headers: spec.headers.clone(),
             credentials: spec.credentials.as_ref().map(CredentialsV1::from),
             allow_downgrade: spec.allow_downgrade,
+            request_id: spec.request_id,
             options: (&spec.options).into(),
         }
     }
@@ -147,6 +154,7 @@ impl TryFrom<UploadV1> for UploadSpec {
             headers: record.headers,
             credentials: record.credentials.map(Credentials::from),
             allow_downgrade: record.allow_downgrade,
+            request_id: record.request_id,
             options: record.options.into(),
         })
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use longhaul_engine::limits::RESUME_DATA_BYTES_MAX;
 use longhaul_engine::task::{DownloadSpec, UploadSpec};
 
-use super::checkpoint::{CHECKPOINT_BYTES_MAX, CheckpointV1};
+use super::checkpoint::{CHECKPOINT_BYTES_MAX, DownloadCheckpointV1};
 use super::task::{DownloadV1, TASK_BYTES_MAX, UploadV1};
 use super::{PathV1, Unusable, first_version, path_from_record, path_to_record};
 use crate::resume::{RESUME_MAGIC, ResumeToken, Ticket, TicketId};
@@ -23,7 +23,7 @@ pub(crate) struct TokenV1 {
 pub(crate) enum TicketV1 {
     Download {
         asked: Box<DownloadV1>,
-        progress: Box<CheckpointV1>,
+        progress: Box<DownloadCheckpointV1>,
     },
     Upload {
         asked: Box<UploadV1>,

@@ -57,7 +57,11 @@ fn facts(store: &Store, session: &SessionId) -> Vec<NumberedFact> {
 
 fn known(store: &Store, session: &SessionId, task: TaskId) -> (Spec, Desired, Checkpoint) {
     let (task, checkpoint) = store.task(session, task).unwrap().unwrap();
-    (task.spec, task.desired, checkpoint.unwrap())
+    (
+        task.spec,
+        task.desired,
+        checkpoint.unwrap().into_download().unwrap(),
+    )
 }
 
 #[test]

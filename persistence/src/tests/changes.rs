@@ -5,6 +5,7 @@ use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::task::{Desired, Outcome};
 
 use super::samples::{
@@ -115,7 +116,10 @@ fn everything_is_there_after_reopening() {
         (task.id, task.desired, task.created_at),
         (live, Desired::Suspended, CREATED_AT)
     );
-    assert_eq!((task.outcome, checkpoint), (None, Some(full_checkpoint())));
+    assert_eq!(
+        (task.outcome, checkpoint),
+        (None, Some(full_checkpoint().into()))
+    );
     let (task, checkpoint) = store.task(&id, ended).unwrap().unwrap();
     assert_eq!(
         (task.outcome, checkpoint),
@@ -374,6 +378,8 @@ fn a_list_shows_what_the_queue_needs() {
         host: "h.example:8443".into(),
         created_at: CREATED_AT,
         retry: None,
+        schedule: Schedule::default(),
+        has_begun: false,
         ended: false,
         awaiting_authorization: false,
     };
@@ -384,10 +390,12 @@ fn a_list_shows_what_the_queue_needs() {
         },
         TaskSummary {
             retry: full_checkpoint().retry,
+            has_begun: true,
             ..plain(tasks[1])
         },
         TaskSummary {
             awaiting_authorization: true,
+            has_begun: true,
             ..plain(tasks[2])
         },
         TaskSummary {

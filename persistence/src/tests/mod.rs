@@ -10,5 +10,6 @@ mod registering;
 mod resuming;
 mod samples;
 mod scenario;
+mod scheduling;
 mod sessions;
 mod strategies;

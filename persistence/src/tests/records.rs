@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use longhaul_engine::checkpoint::{Checkpoint, SpanRecord};
+use longhaul_engine::checkpoint::{Checkpoint, SpanRecord, TaskCheckpoint};
 use longhaul_engine::event::Fact;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::validator::{EntityTag, Validator};
@@ -11,13 +11,15 @@ use longhaul_engine::id::TaskId;
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::limits::{ERROR_TEXT_BYTES_MAX, SPANS_MAX};
 use longhaul_engine::resume_data::ResumeData;
+use longhaul_engine::schedule::Schedule;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Finished, Outcome, Spec, Uploaded};
+use longhaul_engine::upload::UploadCheckpoint;
 use proptest::prelude::*;
 
 use super::samples::{
-    awaiting, full_challenge, full_checkpoint, full_metrics, full_rules, full_spec, full_token,
-    full_upload, launches,
+    awaiting, full_challenge, full_checkpoint, full_metrics, full_options, full_rules, full_spec,
+    full_token, full_upload, full_upload_checkpoint, launches,
 };
 use super::strategies::{self, KINDS};
 use crate::codec::{CodecError, Record, TooLarge, decode, encode};
@@ -69,6 +71,8 @@ fn state(outcome: Option<&Outcome>) -> StateV1 {
         desired: longhaul_engine::task::Desired::Suspended.into(),
         created_at_ms: 1_700_000_000_123,
         host: "example.com:8443".into(),
+        schedule: Schedule::from(&full_options()).into(),
+        has_begun: true,
         ended: outcome.map(|outcome| EndedV1 {
             sequence: 300,
             outcome: outcome.into(),
@@ -109,17 +113,25 @@ fn a_session_of_version_1_reads_as_it_was_written() {
 #[test]
 fn a_checkpoint_of_version_1_reads_as_it_was_written() {
     let record = assert_golden("checkpoint-1.bin", &CheckpointV1::from(&full_checkpoint()));
-    assert_eq!(Checkpoint::try_from(record), Ok(full_checkpoint()));
+    assert_eq!(checkpoint_of(record), Ok(full_checkpoint()));
     let asked = assert_golden(
         "checkpoint-awaiting-1.bin",
         &CheckpointV1::from(&awaiting()),
     );
-    assert_eq!(Checkpoint::try_from(asked), Ok(awaiting()));
+    assert_eq!(checkpoint_of(asked), Ok(awaiting()));
     let empty = assert_golden(
         "checkpoint-empty-1.bin",
         &CheckpointV1::from(&Checkpoint::default()),
     );
-    assert_eq!(Checkpoint::try_from(empty), Ok(Checkpoint::default()));
+    assert_eq!(checkpoint_of(empty), Ok(Checkpoint::default()));
+    for (name, checkpoint) in [
+        ("checkpoint-upload-1.bin", full_upload_checkpoint()),
+        ("checkpoint-upload-empty-1.bin", UploadCheckpoint::default()),
+    ] {
+        let known = TaskCheckpoint::from(checkpoint);
+        let record = assert_golden(name, &CheckpointV1::from(&known));
+        assert_eq!(TaskCheckpoint::try_from(record), Ok(known));
+    }
 }
 
 #[test]
@@ -298,10 +310,10 @@ fn what_the_engine_allows_at_most_fits_into_a_record() {
         Validator::Tag(EntityTag::parse(&format!("\"{}\"", "e".repeat(1024))).unwrap());
     checkpoint.spans = vec![span; SPANS_MAX];
     checkpoint.part.as_mut().unwrap().path = long.into();
-    checkpoint.retry.as_mut().unwrap().1 = failure;
+    checkpoint.retry.as_mut().unwrap().cause = failure;
     let bytes = encode(&CheckpointV1::from(&checkpoint)).unwrap();
     assert_eq!(
-        Checkpoint::try_from(decode::<CheckpointV1>(&bytes).unwrap()),
+        checkpoint_of(decode::<CheckpointV1>(&bytes).unwrap()),
         Ok(checkpoint)
     );
 
@@ -330,7 +342,7 @@ fn marks_out_of_order_are_not_believed() {
         let record = CheckpointV1::from(&checkpoint);
         let expected = Unusable("the marks of a span are out of order");
         assert_eq!(
-            Checkpoint::try_from(record),
+            checkpoint_of(record),
             Err(expected),
             "{synced} {written} {end}"
         );
@@ -354,7 +366,7 @@ proptest! {
     #[test]
     fn a_checkpoint_comes_back_equal(checkpoint in strategies::checkpoint()) {
         let bytes = encode(&CheckpointV1::from(&checkpoint)).unwrap();
-        let back = Checkpoint::try_from(decode::<CheckpointV1>(&bytes).unwrap());
+        let back = checkpoint_of(decode::<CheckpointV1>(&bytes).unwrap());
         prop_assert_eq!(back, Ok(checkpoint));
     }
 
@@ -382,12 +394,17 @@ proptest! {
         read_as::<TokenV1>(&bytes, version);
         read_as::<TicketV1>(&bytes, version);
         if let Ok(record) = decode::<CheckpointV1>(&envelope(CheckpointV1::KIND, 1, &bytes)) {
-            let _ = Checkpoint::try_from(record);
+            let _ = TaskCheckpoint::try_from(record);
         }
         if let Ok(record) = decode::<TaskV1>(&envelope(TaskV1::KIND, 1, &bytes)) {
             let _ = Spec::try_from(record);
         }
     }
+}
+
+/// The progress of a download in a record.
+fn checkpoint_of(record: CheckpointV1) -> Result<Checkpoint, Unusable> {
+    TaskCheckpoint::try_from(record).map(|known| known.into_download().expect("a download"))
 }
 
 /// Decodes `bytes` as they are, and as the payload of an envelope whose checksum fits.

@@ -6,12 +6,13 @@ use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::limits::REQUEST_HEADER_BYTES_MAX;
 use longhaul_engine::metrics::Counts;
-use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome};
+use longhaul_engine::task::{Desired, Destination, DownloadSpec, Outcome, UploadSpec};
 use longhaul_engine::time::Timestamp;
 
 use super::samples::{
-    CREATED_AT, acknowledge, adopt, close, finished, full_checkpoint, full_spec, one, put_session,
-    record, register, registered, session, spec, store_in,
+    CREATED_AT, acknowledge, adopt, close, finished, full_checkpoint, full_spec, full_upload,
+    full_upload_checkpoint, one, put_session, record, register, registered, session, spec,
+    store_in,
 };
 use super::scenario::{check, image};
 use crate::{Change, Effect, Forgotten, Refusal};
@@ -107,7 +108,7 @@ fn an_adopted_task_keeps_its_progress_and_takes_the_new_options() {
         (found.desired, found.created_at),
         (Desired::Suspended, CREATED_AT)
     );
-    assert_eq!(checkpoint, Some(full_checkpoint()));
+    assert_eq!(checkpoint, Some(full_checkpoint().into()));
     check(&store);
 }
 
@@ -186,7 +187,7 @@ fn what_a_failed_task_had_fetched_goes_to_the_next_one_of_the_same_url_and_place
         counts: Counts::default(),
         ..full_checkpoint()
     };
-    assert_eq!(checkpoint, Some(fresh));
+    assert_eq!(checkpoint, Some(fresh.into()));
     let (task, checkpoint) = store.task(&id, failed).unwrap().unwrap();
     assert_eq!(
         task.outcome,
@@ -302,4 +303,50 @@ fn an_unchanged_adoption_of_many_tasks_costs_no_new_rows() {
         })
     );
     assert!(image(&store) == before);
+}
+
+#[test]
+fn a_request_to_upload_that_is_repeated_is_the_same_task_however_it_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let request = |request_id, adopt| Change::Register {
+        session: id.clone(),
+        spec: Box::new(
+            UploadSpec {
+                request_id,
+                ..full_upload()
+            }
+            .into(),
+        ),
+        desired: Desired::Running,
+        created_at: CREATED_AT,
+        adopt,
+    };
+    let first = TaskId::new(1);
+    assert_eq!(
+        one(&mut store, request(5, false)),
+        Ok(Effect::Registered(first))
+    );
+    // Another request for the same file is another task, and one that nobody named too.
+    for (number, request_id) in [(2, 6), (3, 0), (4, 0)] {
+        let made = one(&mut store, request(request_id, false));
+        assert_eq!(made, Ok(Effect::Registered(TaskId::new(number))));
+    }
+    let same = Ok(Effect::Adopted {
+        task: first,
+        is_changed: false,
+    });
+    assert_eq!(one(&mut store, request(5, true)), same);
+    let known = full_upload_checkpoint();
+    one(&mut store, record(&id, first, known.clone())).unwrap();
+    let (_, progress) = store.task(&id, first).unwrap().unwrap();
+    assert_eq!(progress, Some(known.into()));
+    assert!(store.tasks(&id, None, 1).unwrap()[0].awaiting_authorization);
+    let failure = Failure::new(FailureKind::Status(404), "not found");
+    one(&mut store, close(&id, first, Outcome::Failed(failure))).unwrap();
+    assert_eq!(one(&mut store, request(5, true)), same);
+    // Its owner has heard of it: the name is free, and its claim is gone with it.
+    one(&mut store, acknowledge(&id, 1)).unwrap();
+    let made = one(&mut store, request(5, true));
+    assert_eq!(made, Ok(Effect::Registered(TaskId::new(5))));
 }

@@ -35,7 +35,8 @@ fn resume(session: &SessionId, spec: DownloadSpec, token: &ResumeToken) -> Chang
 }
 
 fn progress(store: &Store, session: &SessionId, task: u64) -> Option<Checkpoint> {
-    store.task(session, TaskId::new(task)).unwrap()?.1
+    let known = store.task(session, TaskId::new(task)).unwrap()?.1;
+    known.map(|known| known.into_download().unwrap())
 }
 
 /// A task that failed with bytes, which it left as this resume data too.

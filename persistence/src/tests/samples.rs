@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use longhaul_engine::authorization_challenge::{Answers, Challenge};
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, TaskCheckpoint, ValidityToken,
 };
 use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
@@ -23,6 +23,7 @@ use longhaul_engine::task::{
     TaskOptions, UploadSpec,
 };
 use longhaul_engine::time::Timestamp;
+use longhaul_engine::upload::{Source, UploadCheckpoint, UploadStage};
 
 use crate::resume::{ResumeToken, TicketId};
 use crate::{Change, Effect, Refusal, Store};
@@ -94,11 +95,15 @@ pub(super) fn close(session: &SessionId, task: TaskId, outcome: Outcome) -> Chan
     }
 }
 
-pub(super) fn record(session: &SessionId, task: TaskId, checkpoint: Checkpoint) -> Change {
+pub(super) fn record(
+    session: &SessionId,
+    task: TaskId,
+    checkpoint: impl Into<TaskCheckpoint>,
+) -> Change {
     Change::Record {
         session: session.clone(),
         task,
-        checkpoint: Box::new(checkpoint),
+        checkpoint: Box::new(checkpoint.into()),
     }
 }
 
@@ -197,7 +202,30 @@ pub(super) fn full_upload() -> UploadSpec {
         headers: vec![("Authorization".into(), "Bearer hush".into())],
         credentials: Some(Credentials::Bearer("hush".into())),
         allow_downgrade: false,
+        request_id: u128::MAX - 5,
         options: full_options(),
+    }
+}
+
+pub(super) fn full_upload_checkpoint() -> UploadCheckpoint {
+    UploadCheckpoint {
+        stage: UploadStage::AwaitingAuthorization,
+        source: Some(Source {
+            length: 5_000_000_000,
+            modified_s: -1,
+            modified_ns: 999_999_999,
+            identity: FileIdentity {
+                device: 2049,
+                inode: 1_234_567,
+            },
+            samples: [0x7e; 32],
+        }),
+        attempts_failed: 4,
+        retry: Some(Retry {
+            at: Timestamp::from_unix_ms(1_700_000_100_000),
+            delay: Duration::from_secs(30),
+            cause: Failure::new(FailureKind::SourceMissing, "the file is not there"),
+        }),
     }
 }
 
@@ -326,10 +354,11 @@ pub(super) fn full_checkpoint() -> Checkpoint {
         file_name: Some("r\u{e9}sum\u{e9}.pdf".into()),
         attempts_failed: 3,
         restarts: 1,
-        retry: Some((
-            Timestamp::from_unix_ms(1_700_000_100_000),
-            Failure::new(FailureKind::Status(503), "the server answered 503"),
-        )),
+        retry: Some(Retry {
+            at: Timestamp::from_unix_ms(1_700_000_100_000),
+            delay: Duration::from_secs(30),
+            cause: Failure::new(FailureKind::Status(503), "the server answered 503"),
+        }),
         length_unverified: true,
         answers: Answers {
             unproven: 2,

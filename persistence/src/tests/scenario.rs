@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_engine::authorization_challenge::{Disposition, Renewal};
 use longhaul_engine::checkpoint::Checkpoint;
+use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 use longhaul_engine::event::Fact;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::session::{Invalidation, SessionState};
-use longhaul_engine::task::{Desired, Destination, Outcome};
+use longhaul_engine::task::{Adjustment, Desired, Destination, Outcome, Priority};
 use redb::{ReadableDatabase, ReadableTable, TableHandle};
 
 use super::disk::{Disk, Random};
 use super::samples::{
     adopt, awaiting, close, finished, full_checkpoint, full_rules, put_session, record, register,
-    session, spec,
+    session, spec, url,
 };
 use crate::codec::decode;
 use crate::records::TargetV1;
@@ -53,10 +54,27 @@ fn change(random: &mut Random) -> Change {
                 _ => adopt(&session, spec, desired),
             }
         }
-        4 => Change::SetDesired {
-            session,
-            task,
-            desired,
+        4 => match random.below(3) {
+            0 => Change::Adjust {
+                session,
+                task,
+                adjustment: Adjustment::Priority(Priority::HIGH),
+            },
+            1 => {
+                let url = url(&format!("http://h.example/{}", random.below(3)));
+                let headers = Vec::new();
+                let decision = DelayedRequest::UseNewRequest(NewRequest { url, headers });
+                Change::DecideBegin {
+                    session,
+                    task,
+                    decision,
+                }
+            }
+            _ => Change::SetDesired {
+                session,
+                task,
+                desired,
+            },
         },
         5..8 => {
             // Long names make rows of several pages, so that the file grows.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use longhaul_engine::authorization_challenge::{Answers, Challenge};
 use longhaul_engine::checkpoint::{
-    Checkpoint, FileIdentity, Part, SpanRecord, Stage, ValidityToken,
+    Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, ValidityToken,
 };
 use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
@@ -28,7 +28,7 @@ use proptest::prelude::*;
 use super::samples::url;
 
 /// Every kind of failure.
-pub(super) const KINDS: [FailureKind; 20] = [
+pub(super) const KINDS: [FailureKind; 22] = [
     FailureKind::InvalidRequest,
     FailureKind::TargetExists,
     FailureKind::File,
@@ -49,6 +49,8 @@ pub(super) const KINDS: [FailureKind; 20] = [
     FailureKind::ResourceTimedOut,
     FailureKind::Crashed,
     FailureKind::Store,
+    FailureKind::SourceMissing,
+    FailureKind::SourceChanged,
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -313,7 +315,12 @@ pub(super) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         option::of(any::<u16>()),
     );
     let whole = (stage, validator, digests(), option::of(text()));
-    let retry = option::of((timestamp(), failure()));
+    let retry = (timestamp(), any::<u32>(), failure()).prop_map(|(at, delay_ms, cause)| Retry {
+        at,
+        delay: Duration::from_millis(delay_ms.into()),
+        cause,
+    });
+    let retry = option::of(retry);
     let asked = (answers(), any::<u32>(), any::<u32>());
     let parts = (option::of(part), vec(span(), 0..5));
     (whole, parts, numbers, retry, asked).prop_map(

@@ -7,6 +7,7 @@
 
 pub mod apache;
 pub mod auth;
+pub mod bus;
 pub mod certificates;
 pub mod content;
 pub mod date;

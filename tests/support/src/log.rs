@@ -1,7 +1,7 @@
 //! What the scripted server has seen and sent: the log that tests wait on and count bytes in.
 
 use std::fmt;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::locks::lock;
@@ -29,6 +29,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Bytes of the request body that were received.
     pub body_received: u64,
+    /// The request body as far as it was received.
+    pub body: Arc<Vec<u8>>,
     /// The final status sent; `None` until then, and for answers that are not HTTP.
     pub status: Option<u16>,
     /// Body bytes that the kernel has taken for sending, without framing. On loopback up to a few

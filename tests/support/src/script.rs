@@ -18,6 +18,8 @@ pub struct Reply {
     pub(crate) edits: Vec<Edit>,
     pub(crate) interim: Vec<u16>,
     pub(crate) head_gate: Option<Gate>,
+    /// Bytes of the request body that are read before the answer; all without it.
+    pub(crate) takes: Option<u64>,
     pub(crate) cuts: Vec<(u64, Cut)>,
     pub(crate) pace: Pace,
     pub(crate) surplus: Vec<u8>,
@@ -136,6 +138,7 @@ impl Reply {
             edits: Vec::new(),
             interim: Vec::new(),
             head_gate: None,
+            takes: None,
             cuts: Vec::new(),
             pace: Pace::Free,
             surplus: Vec::new(),
@@ -180,6 +183,13 @@ impl Reply {
     /// RST instead of a response, without a byte.
     pub fn reset() -> Self {
         Self::from_source(Source::Reset)
+    }
+
+    /// Answers when `bytes` of the request body have come, reads no more of it and ends the
+    /// connection.
+    pub fn taking(mut self, bytes: u64) -> Self {
+        self.takes = Some(bytes);
+        self
     }
 
     /// With this body instead of the one of [`Reply::status`]; other replies keep theirs.

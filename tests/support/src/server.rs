@@ -202,7 +202,7 @@ impl Shared {
     fn converse(&self, mut connection: Connection, number: u64) -> io::Result<()> {
         let mut position = 0;
         while let Some(received) = connection.read_request()? {
-            match self.answer(&connection, received, (number, position))? {
+            match self.answer(&mut connection, received, (number, position))? {
                 After::KeepAlive => position += 1,
                 After::Fin => return connection.finish(),
                 After::Reset => {
@@ -217,7 +217,7 @@ impl Shared {
     /// Logs a request, with its connection's number and its position there, and answers it.
     fn answer(
         &self,
-        connection: &Connection,
+        connection: &mut Connection,
         received: Received,
         (number, position): (u64, u64),
     ) -> io::Result<After> {
@@ -235,12 +235,23 @@ impl Shared {
             path,
             query,
             headers: received.headers,
-            body_received: received.body_received,
+            body_received: 0,
+            body: Arc::default(),
             status: None,
             body_sent: 0,
             is_finished: false,
         };
         let ticket = self.log.add(request.clone());
+        let length = received.body_length;
+        let taken = reply.takes.map_or(length, |takes| takes.min(length));
+        let mut body = Vec::new();
+        let read = connection.read_body(taken, &mut body);
+        self.log.update(ticket, |entry| {
+            entry.body_received = body.len() as u64;
+            entry.body = Arc::new(body);
+            entry.is_finished = read.is_err();
+        });
+        read?;
         let (log, stop, reply) = (&self.log, &self.stop, &*reply);
         let exchange = Exchange {
             connection,
@@ -252,7 +263,11 @@ impl Shared {
         };
         let after = exchange.perform(&request, &target, resource.as_ref());
         self.log.update(ticket, |entry| entry.is_finished = true);
-        after
+        match after {
+            // What follows would be taken for a request.
+            Ok(After::KeepAlive) if taken < length => Ok(After::Fin),
+            after => after,
+        }
     }
 }
 

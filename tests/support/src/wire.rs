@@ -19,13 +19,14 @@ pub(crate) struct Connection {
     is_byte_withheld: bool,
 }
 
-/// A request as it was read.
+/// The head of a request as it was read.
 pub(crate) struct Received {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) is_http10: bool,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body_received: u64,
+    /// The `Content-Length`; zero without one.
+    pub(crate) body_length: u64,
 }
 
 impl Connection {
@@ -37,20 +38,33 @@ impl Connection {
         }
     }
 
-    /// Reads the next request and drops its body; `None` when the client has closed.
+    /// Reads the head of the next request; `None` when the client has closed.
     pub(crate) fn read_request(&mut self) -> io::Result<Option<Received>> {
         self.take_withheld()?;
         let Some(head) = self.read_head()? else {
             return Ok(None);
         };
         let mut received = parse(&head).ok_or(ErrorKind::InvalidData)?;
-        if received.body_received > 0 {
-            self.take_withheld()?;
-            self.drain(received.body_received - 1)?;
-        }
-        self.is_byte_withheld = true;
         received.headers.shrink_to_fit();
         Ok(Some(received))
+    }
+
+    /// Reads `bytes` of the body that follows a head, all but the last byte of it, and adds them to
+    /// `body` as they come: what a client sends that goes away is there too.
+    pub(crate) fn read_body(&mut self, bytes: u64, body: &mut Vec<u8>) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.take_withheld()?;
+        let before = body.len() as u64;
+        (&*self.stream).take(bytes - 1).read_to_end(body)?;
+        let mut last = [0; 1];
+        if body.len() as u64 - before < bytes - 1 || self.stream.peek(&mut last)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        body.extend_from_slice(&last);
+        self.is_byte_withheld = true;
+        Ok(())
     }
 
     /// Writes all of `bytes`.
@@ -116,15 +130,6 @@ impl Connection {
             }
         }
     }
-
-    fn drain(&self, bytes: u64) -> io::Result<()> {
-        let drained = io::copy(&mut (&*self.stream).take(bytes), &mut io::sink())?;
-        if drained == bytes {
-            Ok(())
-        } else {
-            Err(ErrorKind::UnexpectedEof.into())
-        }
-    }
 }
 
 /// Parses a complete request head; `None` when it is none.
@@ -141,7 +146,7 @@ fn parse(head: &[u8]) -> Option<Received> {
     let length = headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let body_received = match length {
+    let body_length = match length {
         Some((_, value)) => value.parse().ok()?,
         None => 0,
     };
@@ -150,7 +155,7 @@ fn parse(head: &[u8]) -> Option<Received> {
         target: target.to_owned(),
         is_http10: version == "HTTP/1.0",
         headers,
-        body_received,
+        body_length,
     })
 }
 
@@ -168,7 +173,7 @@ mod tests {
         );
         assert!(received.is_http10);
         assert_eq!(received.headers[0], ("Host".to_owned(), "x".to_owned()));
-        assert_eq!(received.body_received, 12);
+        assert_eq!(received.body_length, 12);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod framing;
 mod heads;
 mod proxies;
 mod reuse;
+mod sending;
 mod sockets;
 mod tls;
 

@@ -5,6 +5,8 @@ mod budgets;
 mod ends;
 mod oracle;
 mod scenarios;
+mod scheduled;
+mod uploads;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,6 +64,24 @@ fn a_restart_of_the_engine_survives_a_crash_at_every_point() {
 }
 
 #[test]
+fn uploads_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "uploads",
+        play: || Box::pin(uploads::uploads()),
+    });
+}
+
+#[test]
+fn uploads_survive_a_crash_at_every_point_while_the_disk_is_slow() {
+    pretend_slow(true);
+    explore(&Scenario {
+        name: "uploads, slow disk",
+        play: || Box::pin(uploads::uploads()),
+    });
+    pretend_slow(false);
+}
+
+#[test]
 fn careful_finishes_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "careful finishes",
@@ -98,6 +118,14 @@ fn answers_to_challenges_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "challenges",
         play: || Box::pin(scenarios::challenges()),
+    });
+}
+
+#[test]
+fn holds_and_delayed_begins_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "scheduled",
+        play: || Box::pin(scheduled::scheduled()),
     });
 }
 

@@ -67,13 +67,37 @@ pub(super) fn judge(story: &Story, crashes: usize) {
 }
 
 fn judge_task(story: &Story, told: &Told, crashes: usize) {
-    let Told {
-        task,
-        at,
-        name,
-        body,
-        ..
-    } = told;
+    let Told { at, name, body, .. } = told;
+    judge_bytes(story, told);
+    judge_challenges(story, told, crashes);
+    judge_ending(story, told);
+    if story.bench.server.1.is_open(at) {
+        return;
+    }
+    let open_max = story.bench.server.open_max(at);
+    assert!(
+        open_max <= told.connections,
+        "{open_max} requests at once for {name}"
+    );
+    let twice = story.bench.server.sent_bytes(at).saturating_sub(body.len());
+    let allowed = TWICE_BYTES_MAX * crashes + TWICE_BYTES_MAX / 8;
+    assert!(
+        twice <= allowed,
+        "{twice} bytes of {name} came twice, allowed are {allowed}"
+    );
+}
+
+/// What the one who wanted the bytes has.
+fn judge_bytes(story: &Story, told: &Told) {
+    let Told { at, name, body, .. } = told;
+    if let Outcome::Uploaded(_) = &told.outcome {
+        let arrivals = story.bench.server.1.arrivals(at);
+        let mut whole = arrivals.iter().filter(|arrival| arrival.bytes == **body);
+        assert!(
+            whole.any(|arrival| arrival.status == Some(201)),
+            "the server has not said that it has {name}"
+        );
+    }
     match (&told.outcome, story.bench.file(name)) {
         (Outcome::Finished(_), file) => {
             assert!(
@@ -83,7 +107,12 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
         }
         (_, file) => assert!(file.is_none(), "{name} exists"),
     }
-    let (facts, asked) = split(all_facts(story));
+}
+
+/// How often its owner was asked.
+fn judge_challenges(story: &Story, told: &Told, crashes: usize) {
+    let Told { task, name, .. } = told;
+    let (_, asked) = split(all_facts(story));
     let asked: BTreeSet<_> = asked
         .iter()
         .filter(|fact| fact.fact.task() == Some(*task))
@@ -94,6 +123,12 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
         "{name} asked {} times",
         asked.len()
     );
+}
+
+/// That it has ended once, and that everybody heard the same.
+fn judge_ending(story: &Story, told: &Told) {
+    let Told { task, name, .. } = told;
+    let (facts, _) = split(all_facts(story));
     let of_task: Vec<_> = facts
         .iter()
         .filter(|fact| fact.fact.task() == Some(*task))
@@ -110,17 +145,6 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
         .map(|fact| fact.sequence)
         .collect();
     assert_eq!(numbers.len(), 1, "{name} has one terminal fact");
-    let open_max = story.bench.server.open_max(at);
-    assert!(
-        open_max <= told.connections,
-        "{open_max} requests at once for {name}"
-    );
-    let twice = story.bench.server.sent_bytes(at).saturating_sub(body.len());
-    let allowed = TWICE_BYTES_MAX * crashes + TWICE_BYTES_MAX / 8;
-    assert!(
-        twice <= allowed,
-        "{twice} bytes of {name} came twice, allowed are {allowed}"
-    );
 }
 
 fn all_facts(story: &Story) -> Vec<NumberedFact> {

@@ -398,12 +398,15 @@ pub(super) fn finishes(
     }
 }
 
-async fn outcomes_of(session: &SessionHandle, tasks: &[TaskId]) -> Vec<(TaskId, Outcome)> {
+pub(super) async fn outcomes_of(
+    session: &SessionHandle,
+    tasks: &[TaskId],
+) -> Vec<(TaskId, Outcome)> {
     let ask = async |task: TaskId| (task, session.outcome(task).await.expect("an outcome"));
     futures_util::future::join_all(tasks.iter().map(|task| ask(*task))).await
 }
 
-async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
+pub(super) async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
     session.view(task).await.expect("a view").phase
 }
 

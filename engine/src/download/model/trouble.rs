@@ -146,9 +146,8 @@ impl World {
             (None, Desired::Cancelled | Desired::CancelledResumable) => State::Cancelling,
             (None, Desired::Running) => match &self.store.checkpoint {
                 Some(Checkpoint {
-                    retry: Some((at, _)),
-                    ..
-                }) => State::Waiting(*at),
+                    retry: Some(retry), ..
+                }) => State::Waiting(retry.at),
                 Some(Checkpoint {
                     stage: Stage::AwaitingAuthorization(_),
                     ..

@@ -255,6 +255,8 @@ impl World {
             | State::Stopping
             | State::Cancelling
             | State::Waiting(_)
+            | State::Held(_)
+            | State::AwaitingBegin
             | State::AwaitingAuthorization
             | State::Suspended
             | State::Ended => {}
@@ -289,6 +291,9 @@ impl World {
             }
             (State::Running | State::Stopping | State::Cancelling, _) => {
                 panic!("the machine waits for nothing: {:?}", self.life);
+            }
+            (State::Held(_) | State::AwaitingBegin, _) => {
+                panic!("no task here asks for a time or a condition")
             }
             (State::Queued | State::Suspended | State::Ended, _) => {}
         }

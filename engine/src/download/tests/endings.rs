@@ -245,7 +245,7 @@ fn a_short_body_is_retried_and_a_whole_one_that_broke_at_its_end_is_whole() {
     driver.wrote(conn, 999);
     let saved = record(&driver.ended(conn));
     assert_eq!(
-        saved.retry.expect("it waits").1.kind(),
+        saved.retry.expect("it waits").cause.kind(),
         FailureKind::Disconnected
     );
 

@@ -1,6 +1,7 @@
 //! What is asked, of whom, and what the answers lead to.
 
 use super::*;
+use crate::checkpoint::Retry;
 use crate::http::authorization::Credentials;
 
 #[test]
@@ -139,7 +140,7 @@ fn a_busy_server_is_asked_again_when_it_says() {
     ] {
         let (mut driver, ask) = Driver::fresh(spec());
         let saved = record(&driver.head(ask.conn, status, &fields));
-        let (at, cause) = saved.retry.expect("it waits");
+        let Retry { at, cause, .. } = saved.retry.expect("it waits");
         let delay = at.as_unix_ms() - START_MS;
         assert!(
             (least_ms..=most_ms).contains(&delay),

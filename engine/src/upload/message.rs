@@ -1,0 +1,105 @@
+//! The words between an upload machine and its caller.
+
+use std::path::PathBuf;
+
+use crate::download::{Exit, News};
+use crate::failure::Failure;
+use crate::http::head::ResponseHead;
+use crate::safe_url::HttpUrl;
+use crate::task::{Desired, Outcome};
+use crate::upload::{Source, UploadCheckpoint};
+
+/// Names a request for its life; never used twice in one machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u32);
+
+/// What happened in the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The owner wants something else.
+    Want(Desired),
+    /// The answer to [`Action::Inspect`].
+    Inspected(Result<Source, Failure>),
+    /// The answer to [`Action::Record`], after the commit.
+    Recorded(Result<(), Failure>),
+    /// So many bytes of the body of a request were given to the network; the number only grows.
+    Sent {
+        /// Which request.
+        request: RequestId,
+        /// All bytes of it so far.
+        bytes: u64,
+    },
+    /// The head of the final answer. The body is not sent on.
+    Head {
+        /// Which request.
+        request: RequestId,
+        /// The head; interim ones (1xx) are not told.
+        head: ResponseHead,
+        /// All bytes of the body that were given to the network.
+        sent: u64,
+    },
+    /// No answer came, or the file could not be read or had changed.
+    AskFailed {
+        /// Which request.
+        request: RequestId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The answer to [`Action::Receive`]: the beginning of the answer's body, as far as it came.
+    Received(Vec<u8>),
+    /// The answer to [`Action::Close`], after the commit: the outcome that stands in the store.
+    Closed(Outcome),
+    /// Time passed.
+    Tick,
+}
+
+/// What must be done in the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open this file, keep it open, and say what it is.
+    Inspect(PathBuf),
+    /// Commit a checkpoint.
+    Record(Box<UploadCheckpoint>),
+    /// Send a request, and the open file as its body if it has one. A block of the file is sent only
+    /// when the file is still the one that was inspected after the block was read.
+    Ask(Ask),
+    /// End a request, whatever it has sent or received; it answers nothing more.
+    Stop(RequestId),
+    /// Read the rest of a small answer so that the connection can be used again.
+    Drain(RequestId),
+    /// Read the beginning of the answer's body, at most
+    /// [`RESPONSE_BODY_BYTES_MAX`](crate::limits::RESPONSE_BODY_BYTES_MAX).
+    Receive(RequestId),
+    /// Commit the terminal fact.
+    Close(Outcome),
+    /// The network is not needed any more: another task may have the place.
+    ReleasePlace,
+    /// Tell whoever listens.
+    Tell(News),
+    /// The machine is done.
+    Exit(Exit),
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Its name.
+    pub request: RequestId,
+    /// Its method.
+    pub method: String,
+    /// Whom to ask; without fragment and userinfo.
+    pub url: HttpUrl,
+    /// All header fields but those of the connection and of the body's length.
+    pub headers: Vec<(String, String)>,
+    /// What is sent with it; a request that follows a 303 has none.
+    pub body: Option<RequestBody>,
+}
+
+/// The body of a request: the whole file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestBody {
+    /// Its length in bytes.
+    pub length: u64,
+    /// Whether it waits for the server's word before it flows (`Expect: 100-continue`).
+    pub expects_continue: bool,
+}

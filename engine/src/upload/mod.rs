@@ -1,0 +1,304 @@
+//! The upload machine: what happens is an input, what must be done is an action.
+//!
+//! One machine lives as long as one transfer, as [`Download`](crate::download::Download) does. It
+//! sends a file as the body of one request (the plain protocol): what a server has of a body that was
+//! cut is of no use to the next attempt, which begins at the first byte.
+//!
+//! An upload is done when the server has answered 2xx to a request whose every byte was sent. Until
+//! then it is tried again, whatever its method, as Foundation's background sessions do: a server may
+//! see a POST twice when its answer was lost.
+
+mod answer;
+mod asking;
+mod leave;
+mod message;
+#[cfg(test)]
+mod model;
+pub mod source;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::download::News;
+use crate::failure::{Failure, FailureKind};
+use crate::http::challenge::Challenge;
+use crate::retry::Jitter;
+use crate::safe_url::HttpUrl;
+use crate::session::SessionRules;
+use crate::task::{Desired, Outcome, Phase, Progress, UploadSpec};
+use crate::time::Timestamp;
+pub use message::{Action, Ask, Input, RequestBody, RequestId};
+pub use source::{Source, UploadCheckpoint, UploadStage};
+
+/// News of one task are told at most this often.
+const NEWS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What a machine starts from.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// What was asked.
+    pub spec: UploadSpec,
+    /// The session's configuration.
+    pub rules: Arc<SessionRules>,
+    /// When the task was made.
+    pub created_at: Timestamp,
+    /// What the store knows of its progress.
+    pub checkpoint: Option<UploadCheckpoint>,
+    /// What its owner wants.
+    pub desired: Desired,
+    /// The seed of jitter and of the client nonces of Digest authentication: take real entropy.
+    pub seed: u64,
+}
+
+/// The machine; see the module's text.
+#[derive(Debug)]
+pub struct Upload {
+    spec: UploadSpec,
+    rules: Arc<SessionRules>,
+    created_at: Timestamp,
+    now: Timestamp,
+    jitter: Jitter,
+    step: Step,
+    phase: Phase,
+    told_at: Timestamp,
+    /// The file as it is on record.
+    source: Option<Source>,
+    attempts_failed: u32,
+    sent: u64,
+    hop: Hop,
+    next_request: u32,
+    challenges: Vec<Challenge>,
+    nonce_count: u32,
+    client_nonce: String,
+    actions: VecDeque<Action>,
+}
+
+/// Where a machine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// The file is looked at.
+    Inspecting,
+    /// The record that says what the file is is being written.
+    Announcing,
+    /// A request is under way.
+    Asking(RequestId),
+    /// The server has acknowledged every byte with this status; its answer is read.
+    Receiving(u16),
+    /// The last record is being written.
+    Recording(Leave),
+    /// The terminal fact is being committed.
+    Closing,
+    /// The last action was given out.
+    Gone,
+}
+
+/// Why a machine leaves before the task has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Leave {
+    /// Its owner suspended it.
+    Suspend,
+    /// It tries again later.
+    Retry(Timestamp, Failure),
+    /// The server wants credentials.
+    Authorization,
+}
+
+/// Where the next request goes, and what goes along.
+#[derive(Clone, Debug)]
+struct Hop {
+    url: HttpUrl,
+    method: String,
+    redirects: u32,
+    /// Every hop so far had the origin that the caller named.
+    is_same_origin: bool,
+    /// The file goes along; not after a 303.
+    has_body: bool,
+    /// Requests that the credentials went with.
+    answers: u32,
+    /// The server does not understand expectations (417).
+    refuses_expectations: bool,
+}
+
+impl Upload {
+    /// A machine that has not done anything; its first actions are ready to be polled.
+    #[must_use]
+    pub fn new(start: Start, now: Timestamp) -> Self {
+        let known = start.checkpoint.unwrap_or_default();
+        let hop = Hop {
+            url: start.spec.url.clone(),
+            method: start.spec.method.clone(),
+            redirects: 0,
+            is_same_origin: true,
+            has_body: true,
+            answers: 0,
+            refuses_expectations: false,
+        };
+        let mut machine = Self {
+            spec: start.spec,
+            rules: start.rules,
+            created_at: start.created_at,
+            now,
+            jitter: Jitter::new(start.seed),
+            step: Step::Inspecting,
+            phase: Phase::Connecting,
+            told_at: now,
+            source: known.source,
+            attempts_failed: known.attempts_failed,
+            sent: 0,
+            hop,
+            next_request: 0,
+            challenges: Vec::new(),
+            nonce_count: 0,
+            client_nonce: String::new(),
+            actions: VecDeque::new(),
+        };
+        match start.desired {
+            Desired::Running | Desired::Suspended => {
+                let path = machine.spec.source.clone();
+                machine.act(Action::Inspect(path));
+            }
+            Desired::Cancelled | Desired::CancelledResumable => machine.close(Outcome::Cancelled),
+        }
+        machine.maintain();
+        machine
+    }
+
+    /// Takes in what happened. Inputs of requests that are gone change nothing.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.now = now;
+        match input {
+            Input::Want(desired) => self.want(desired),
+            Input::Inspected(result) => self.inspected(result),
+            Input::Recorded(result) => self.recorded(result),
+            Input::Sent { request, bytes } => self.was_sent(request, bytes),
+            Input::Head {
+                request,
+                head,
+                sent,
+            } => {
+                if self.step == Step::Asking(request) {
+                    self.sent = self.sent.max(sent);
+                    self.answered(request, &head);
+                }
+            }
+            Input::AskFailed { request, failure } => {
+                if self.step == Step::Asking(request) {
+                    self.lose(failure, None);
+                }
+            }
+            Input::Received(response) => self.received(response),
+            Input::Closed(outcome) => self.closed(outcome),
+            Input::Tick => {}
+        }
+        self.maintain();
+    }
+
+    /// The next thing to do; `None` when nothing is to be done before the next input.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Upload::handle`] with [`Input::Tick`] at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.is_limited_in_time()
+            .then(|| self.created_at.after(self.rules.timeout_for_resource))
+    }
+
+    fn inspected(&mut self, result: Result<Source, Failure>) {
+        if self.step != Step::Inspecting {
+            return;
+        }
+        match (result, self.source) {
+            (Err(failure), _) => self.fail(failure),
+            (Ok(found), Some(known)) if found.is_same(&known) => self.ask(),
+            (Ok(_), Some(_)) => self.fail(Failure::new(
+                FailureKind::SourceChanged,
+                format!(
+                    "{} has changed since its upload began; start it again with the new file",
+                    self.spec.source.display()
+                ),
+            )),
+            (Ok(found), None) => {
+                self.source = Some(found);
+                self.step = Step::Announcing;
+                let checkpoint = self.checkpoint(&Leave::Suspend);
+                self.act(Action::Record(Box::new(checkpoint)));
+            }
+        }
+    }
+
+    fn was_sent(&mut self, request: RequestId, bytes: u64) {
+        if self.step == Step::Asking(request) && bytes > self.sent {
+            self.sent = bytes;
+            if self.may_tell() {
+                let progress = self.progress();
+                self.act(Action::Tell(News::Progress(progress)));
+            }
+        }
+    }
+
+    /// What must be true after every input, done in one place.
+    fn maintain(&mut self) {
+        let deadline = self.created_at.after(self.rules.timeout_for_resource);
+        if self.is_limited_in_time() && self.now >= deadline {
+            return self.fail(Failure::new(
+                FailureKind::ResourceTimedOut,
+                "the time for the whole upload ran out; start it again with a longer one",
+            ));
+        }
+        let phase = match &self.step {
+            Step::Inspecting | Step::Announcing => Phase::Connecting,
+            Step::Asking(_) if self.sent == 0 => Phase::Connecting,
+            Step::Asking(_) if self.is_all_sent() => Phase::Finishing,
+            Step::Asking(_) => Phase::Transferring,
+            Step::Receiving(_) => Phase::Finishing,
+            Step::Recording(_) | Step::Closing | Step::Gone => return,
+        };
+        if phase != self.phase && self.may_tell() {
+            self.phase = phase.clone();
+            self.act(Action::Tell(News::Phase(phase)));
+        }
+    }
+
+    /// Whether the time for the whole resource counts in this step.
+    const fn is_limited_in_time(&self) -> bool {
+        match self.step {
+            Step::Inspecting | Step::Announcing | Step::Asking(_) => true,
+            Step::Receiving(_) | Step::Recording(_) | Step::Closing | Step::Gone => false,
+        }
+    }
+
+    /// Whether news are due; a transfer that is over sooner has none but its end.
+    fn may_tell(&mut self) -> bool {
+        let is_due = self.now.since(self.told_at) >= NEWS_INTERVAL;
+        if is_due {
+            self.told_at = self.now;
+        }
+        is_due
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            received_bytes: 0,
+            sent_bytes: self.sent,
+            total_bytes: self.source.map(|source| source.length),
+        }
+    }
+
+    /// The length of the file; it is on record before any request.
+    fn length(&self) -> u64 {
+        self.source.map_or(0, |source| source.length)
+    }
+
+    fn is_all_sent(&self) -> bool {
+        self.sent >= self.length()
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+}

@@ -1,0 +1,191 @@
+//! Single rules of the machine, each driven by hand.
+
+mod answers;
+mod endings;
+mod requests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Action, Ask, Input, RequestId, Source, Start, Upload, UploadCheckpoint};
+use crate::checkpoint::FileIdentity;
+use crate::download::Exit;
+use crate::failure::{Failure, FailureKind};
+use crate::http::head::{HttpVersion, ResponseHead};
+use crate::safe_url::parse_http_url;
+use crate::session::SessionRules;
+use crate::task::{Desired, Outcome, TaskOptions, UploadSpec};
+use crate::time::Timestamp;
+
+const START_MS: u64 = 1_800_000_000_000;
+const LENGTH: u64 = 1000;
+
+fn spec() -> UploadSpec {
+    UploadSpec {
+        url: parse_http_url("https://origin.example/f")
+            .expect("a URL")
+            .url,
+        source: PathBuf::from("/d/f"),
+        method: "PUT".to_owned(),
+        headers: Vec::new(),
+        credentials: None,
+        allow_downgrade: false,
+        request_id: 7,
+        options: TaskOptions::default(),
+    }
+}
+
+const fn source(length: u64) -> Source {
+    Source {
+        length,
+        modified_s: 1_700_000_000,
+        modified_ns: 5,
+        identity: FileIdentity {
+            device: 1,
+            inode: 2,
+        },
+        samples: [3; 32],
+    }
+}
+
+fn failure(kind: FailureKind) -> Failure {
+    Failure::new(kind, "as the test says")
+}
+
+fn head(status: u16, fields: &[(&str, &str)]) -> ResponseHead {
+    let headers = fields.iter().copied().collect();
+    ResponseHead {
+        version: HttpVersion::Http11,
+        status,
+        headers,
+    }
+}
+
+/// A machine and its caller's hands.
+struct Driver {
+    machine: Upload,
+    now_ms: u64,
+}
+
+impl Driver {
+    fn start_with(
+        spec: UploadSpec,
+        rules: SessionRules,
+        checkpoint: Option<UploadCheckpoint>,
+        desired: Desired,
+    ) -> (Self, Vec<Action>) {
+        let now = Timestamp::from_unix_ms(START_MS);
+        let start = Start {
+            spec,
+            rules: Arc::new(rules),
+            created_at: now,
+            checkpoint,
+            desired,
+            seed: 11,
+        };
+        let mut driver = Self {
+            machine: Upload::new(start, now),
+            now_ms: START_MS,
+        };
+        let actions = driver.drain();
+        (driver, actions)
+    }
+
+    fn start(spec: UploadSpec) -> (Self, Vec<Action>) {
+        Self::start_with(spec, SessionRules::default(), None, Desired::Running)
+    }
+
+    /// A machine at its first request, for a file of this length.
+    fn asking(spec: UploadSpec, length: u64) -> (Self, Ask) {
+        Self::asking_with(spec, SessionRules::default(), length)
+    }
+
+    fn asking_with(spec: UploadSpec, rules: SessionRules, length: u64) -> (Self, Ask) {
+        let (mut driver, actions) = Self::start_with(spec, rules, None, Desired::Running);
+        assert_eq!(actions, [Action::Inspect(PathBuf::from("/d/f"))]);
+        let actions = driver.feed(Input::Inspected(Ok(source(length))));
+        assert_eq!(kinds(&actions), ["record"]);
+        let actions = driver.feed(Input::Recorded(Ok(())));
+        (driver, sole_ask(&actions))
+    }
+
+    fn feed(&mut self, input: Input) -> Vec<Action> {
+        self.now_ms += 1;
+        let now = Timestamp::from_unix_ms(self.now_ms);
+        self.machine.handle(now, input);
+        self.drain()
+    }
+
+    /// Every byte was sent, and this answer comes.
+    fn answer(&mut self, request: RequestId, head: ResponseHead) -> Vec<Action> {
+        self.answer_after(request, head, LENGTH)
+    }
+
+    fn answer_after(&mut self, request: RequestId, head: ResponseHead, sent: u64) -> Vec<Action> {
+        self.feed(Input::Head {
+            request,
+            head,
+            sent,
+        })
+    }
+
+    fn drain(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.machine.poll()).collect()
+    }
+}
+
+fn kinds(actions: &[Action]) -> Vec<&'static str> {
+    let kind = |action: &Action| match action {
+        Action::Inspect(_) => "inspect",
+        Action::Record(_) => "record",
+        Action::Ask(_) => "ask",
+        Action::Stop(_) => "stop",
+        Action::Drain(_) => "drain",
+        Action::Receive(_) => "receive",
+        Action::Close(_) => "close",
+        Action::ReleasePlace => "release",
+        Action::Tell(_) => "tell",
+        Action::Exit(_) => "exit",
+    };
+    actions.iter().map(kind).collect()
+}
+
+fn sole_ask(actions: &[Action]) -> Ask {
+    let mut asks = actions.iter().filter_map(|action| match action {
+        Action::Ask(ask) => Some(ask.clone()),
+        _ => None,
+    });
+    let ask = asks.next().unwrap_or_else(|| panic!("{actions:?}"));
+    assert!(asks.next().is_none(), "{actions:?}");
+    ask
+}
+
+fn record(actions: &[Action]) -> UploadCheckpoint {
+    let found = actions.iter().find_map(|action| match action {
+        Action::Record(checkpoint) => Some((**checkpoint).clone()),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{actions:?}"))
+}
+
+fn outcome(actions: &[Action]) -> Outcome {
+    let found = actions.iter().find_map(|action| match action {
+        Action::Close(outcome) => Some(outcome.clone()),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{actions:?}"))
+}
+
+fn failed_kind(actions: &[Action]) -> FailureKind {
+    match outcome(actions) {
+        Outcome::Failed(failure) => failure.kind(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn exit(actions: &[Action]) -> Exit {
+    match actions.last() {
+        Some(Action::Exit(exit)) => exit.clone(),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,94 @@
+//! How far an upload is.
+
+use serde::{Deserialize, Serialize};
+
+use longhaul_engine::checkpoint::{FileIdentity, Retry};
+use longhaul_engine::upload::{Source, UploadCheckpoint, UploadStage};
+
+use super::checkpoint::RetryV1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadCheckpointV1 {
+    stage: UploadStageV1,
+    source: Option<SourceV1>,
+    attempts_failed: u32,
+    pub(super) retry: Option<RetryV1>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum UploadStageV1 {
+    Transferring,
+    AwaitingAuthorization,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SourceV1 {
+    length: u64,
+    modified_s: i64,
+    modified_ns: u32,
+    device: u64,
+    inode: u64,
+    samples: [u8; 32],
+}
+
+impl UploadCheckpointV1 {
+    pub(super) const fn awaits_authorization(&self) -> bool {
+        matches!(self.stage, UploadStageV1::AwaitingAuthorization)
+    }
+}
+
+impl From<&UploadCheckpoint> for UploadCheckpointV1 {
+    fn from(checkpoint: &UploadCheckpoint) -> Self {
+        Self {
+            stage: match checkpoint.stage {
+                UploadStage::Transferring => UploadStageV1::Transferring,
+                UploadStage::AwaitingAuthorization => UploadStageV1::AwaitingAuthorization,
+            },
+            source: checkpoint.source.as_ref().map(SourceV1::from),
+            attempts_failed: checkpoint.attempts_failed,
+            retry: checkpoint.retry.as_ref().map(RetryV1::from),
+        }
+    }
+}
+
+impl From<UploadCheckpointV1> for UploadCheckpoint {
+    fn from(record: UploadCheckpointV1) -> Self {
+        Self {
+            stage: match record.stage {
+                UploadStageV1::Transferring => UploadStage::Transferring,
+                UploadStageV1::AwaitingAuthorization => UploadStage::AwaitingAuthorization,
+            },
+            source: record.source.map(Source::from),
+            attempts_failed: record.attempts_failed,
+            retry: record.retry.map(Retry::from),
+        }
+    }
+}
+
+impl From<&Source> for SourceV1 {
+    fn from(source: &Source) -> Self {
+        Self {
+            length: source.length,
+            modified_s: source.modified_s,
+            modified_ns: source.modified_ns,
+            device: source.identity.device,
+            inode: source.identity.inode,
+            samples: source.samples,
+        }
+    }
+}
+
+impl From<SourceV1> for Source {
+    fn from(record: SourceV1) -> Self {
+        Self {
+            length: record.length,
+            modified_s: record.modified_s,
+            modified_ns: record.modified_ns,
+            identity: FileIdentity {
+                device: record.device,
+                inode: record.inode,
+            },
+            samples: record.samples,
+        }
+    }
+}

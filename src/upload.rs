@@ -1,0 +1,8 @@
+//! Uploads: how they are asked for, and their handles.
+
+mod options;
+mod request;
+mod task;
+
+pub use request::UploadRequest;
+pub use task::{UploadSnapshot, UploadTask};

@@ -1,0 +1,213 @@
+//! One upload as its caller asks for it, checked field by field.
+
+use std::path::{Path, PathBuf};
+
+use longhaul_actors::handle::StartRequest;
+use longhaul_engine::http::authorization::Credentials;
+use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
+use longhaul_engine::task::{Desired, TaskOptions, UploadSpec};
+
+use crate::{Error, header};
+
+/// The method of a request that names none, as the contracts have it that this library follows.
+const DEFAULT_METHOD: &str = "POST";
+
+/// Methods that carry no file: their bodies mean nothing, or they are the connection's.
+const WITHOUT_BODY: [&str; 6] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "TRACE"];
+
+/// The longest method: registered ones have up to 17 letters (`BASELINE-CONTROL` is among them).
+const METHOD_BYTES_MAX: usize = 32;
+
+/// An upload to be started: which file, where to, and how.
+///
+/// The file is sent as the body of one request, byte for byte. It is looked at when the task gets
+/// its place for the first time, and from then on it must stay as it is: a task whose file changed
+/// fails with [`FailureKind::SourceChanged`](crate::FailureKind::SourceChanged) and sends nothing of
+/// the new one. What a connection that broke had taken is sent again from the first byte.
+///
+/// **A request may reach the server twice**, whatever its method: an upload is tried again until its
+/// answer has come, as Foundation's background sessions do it. Where that matters, give a header by
+/// which the server knows it again (`Idempotency-Key`).
+///
+/// `Debug` shows no secret.
+///
+/// ```
+/// use longhaul::UploadRequest;
+///
+/// # fn main() -> Result<(), longhaul::Error> {
+/// let request = UploadRequest::new("https://example.com/inbox/photo.jpg", "photo.jpg")?
+///     .method("PUT")?
+///     .header("Content-Type", "image/jpeg")?;
+/// # let _ = request;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct UploadRequest {
+    pub(crate) spec: UploadSpec,
+}
+
+impl UploadRequest {
+    /// Sends the file at `source` to `url`, with `POST` unless [`UploadRequest::method`] says
+    /// otherwise. A relative path counts from the current directory of the process, now; whether a
+    /// file is there is seen when the task begins. A user name and password in the URL become
+    /// credentials.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the URL is not `http` or `https` or the path names no file,
+    /// [`Error::State`] when the current directory is gone.
+    pub fn new(url: &str, source: impl AsRef<Path>) -> Result<Self, Error> {
+        let parsed = parse_http_url(url)?;
+        let spec = UploadSpec {
+            url: parsed.url,
+            source: absolute(source.as_ref())?,
+            method: DEFAULT_METHOD.to_owned(),
+            headers: Vec::new(),
+            credentials: parsed.credentials,
+            allow_downgrade: false,
+            request_id: 0,
+            options: TaskOptions::default(),
+        };
+        Ok(Self { spec })
+    }
+
+    /// The method of the request; letters become capitals.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is no token, or one that carries no file (`GET`, `DELETE`, …).
+    pub fn method(mut self, method: &str) -> Result<Self, Error> {
+        let method = method.to_ascii_uppercase();
+        let is_token = !method.is_empty() && method.bytes().all(header::is_token);
+        if !is_token || method.len() > METHOD_BYTES_MAX || WITHOUT_BODY.contains(&method.as_str()) {
+            return Err(Error::Invalid(
+                "a file can not be sent with that method; give PUT, POST or PATCH".to_owned(),
+            ));
+        }
+        self.spec.method = method;
+        Ok(self)
+    }
+
+    /// Adds a header field, sent to the origin of the URL only; those that describe the body
+    /// (`Content-Type`, …) go where the body goes, `Accept*` and `User-Agent` everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is no field, is one that the engine sets itself (`Host`,
+    /// `Content-Length`, …), or when there are too many.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        header::push(&mut self.spec.headers, name, value)?;
+        Ok(self)
+    }
+
+    /// Answers a challenge of the URL's origin (Basic or Digest, the stronger first). The file is
+    /// then sent again, because the server took none of it.
+    #[must_use]
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        let (username, password) = (user.into(), password.into());
+        self.spec.credentials = Some(Credentials::Login { username, password });
+        self
+    }
+
+    /// Sends this token to the URL's origin (`Authorization: Bearer`).
+    #[must_use]
+    pub fn bearer_token(mut self, token: impl Into<String>) -> Self {
+        self.spec.credentials = Some(Credentials::Bearer(token.into()));
+        self
+    }
+
+    /// Follows a redirect from https to http.
+    #[must_use]
+    pub const fn allow_downgrade(mut self) -> Self {
+        self.spec.allow_downgrade = true;
+        self
+    }
+
+    /// Where the file is sent. Its `Display` shows no secret, [`HttpUrl::as_str`] does.
+    #[must_use]
+    pub const fn url(&self) -> &HttpUrl {
+        &self.spec.url
+    }
+
+    /// The file; always absolute.
+    #[must_use]
+    pub fn source(&self) -> &Path {
+        &self.spec.source
+    }
+}
+
+impl From<UploadRequest> for StartRequest {
+    fn from(request: UploadRequest) -> Self {
+        Self {
+            spec: request.spec.into(),
+            adopts: false,
+            desired: Desired::Running,
+        }
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    let names_a_file =
+        path.file_name().is_some() && !path.as_os_str().as_encoded_bytes().contains(&0);
+    if !names_a_file {
+        return Err(Error::Invalid(format!(
+            "the path {path:?} names no file; give the path of the file to send"
+        )));
+    }
+    std::path::absolute(path).map_err(|error| {
+        Error::State(format!(
+            "the current directory can not be read: {error}; give absolute paths"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://example.com/a";
+
+    #[test]
+    fn a_request_posts_unless_told_otherwise_and_its_path_is_absolute_now() {
+        let here = std::env::current_dir().unwrap();
+        let request = UploadRequest::new(URL, "x/a").unwrap();
+        assert_eq!(request.source(), here.join("x/a"));
+        assert_eq!(request.spec.method, "POST");
+        for (given, method) in [("put", "PUT"), ("Patch", "PATCH"), ("X-SEND", "X-SEND")] {
+            let request = request.clone().method(given).unwrap();
+            assert_eq!(request.spec.method, method);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_sent_is_refused_with_the_next_step() {
+        let request = || UploadRequest::new(URL, "a").unwrap();
+        let table = [
+            UploadRequest::new("example.com/a", "a"),
+            UploadRequest::new(URL, ""),
+            UploadRequest::new(URL, "/"),
+            UploadRequest::new(URL, ".."),
+            UploadRequest::new(URL, "a\0b"),
+            request().method("get"),
+            request().method("CONNECT"),
+            request().method(""),
+            request().method("PUT / HTTP/1.1\r\nA: b"),
+            request().method(&"A".repeat(METHOD_BYTES_MAX + 1)),
+            request().header("Content-Length", "5"),
+            request().header("Expect", "100-continue"),
+        ];
+        for (index, result) in table.into_iter().enumerate() {
+            let error = result.map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(';'), "{index}: {error} names no next step");
+        }
+    }
+
+    #[test]
+    fn userinfo_becomes_credentials_and_nothing_of_them_is_shown() {
+        let request = UploadRequest::new("https://u:hush@example.com/a?key=hush", "a").unwrap();
+        assert!(request.spec.credentials.is_some());
+        let request = request
+            .header("Authorization", "hush")
+            .unwrap()
+            .bearer_token("hush");
+        assert!(!format!("{request:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,218 @@
+//! The handle of one upload, and what it looked like at a moment.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use longhaul_actors::handle::TaskView;
+use longhaul_engine::id::TaskId;
+use longhaul_engine::resume_data::ResumeData;
+use longhaul_engine::safe_url::HttpUrl;
+use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
+
+use crate::link::SessionLink;
+use crate::{Error, Events};
+
+/// The handle of one upload. Dropping it changes nothing: the task goes on, and
+/// [`Session::get_upload_tasks`](crate::Session::get_upload_tasks) finds it again.
+///
+/// A handle can be awaited, which is [`UploadTask::finished`].
+#[derive(Clone, Debug)]
+pub struct UploadTask {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    session: SessionLink,
+    id: TaskId,
+    url: HttpUrl,
+    source: PathBuf,
+}
+
+/// An upload as it was at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UploadSnapshot {
+    /// Its handle.
+    pub task: UploadTask,
+    /// Its state in Foundation's words.
+    pub state: TaskState,
+    /// What it did or waited for.
+    pub phase: Phase,
+    /// How far it was.
+    pub progress: Progress,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+impl UploadTask {
+    pub(crate) fn new(session: SessionLink, id: TaskId, url: HttpUrl, source: PathBuf) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                session,
+                id,
+                url,
+                source,
+            }),
+        }
+    }
+
+    /// Its number: stable for its life, and never used twice in one state directory.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.inner.id
+    }
+
+    /// Where it is sent. Its `Display` shows no secret, [`HttpUrl::as_str`] does.
+    #[must_use]
+    pub fn url(&self) -> &HttpUrl {
+        &self.inner.url
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn source(&self) -> &Path {
+        &self.inner.source
+    }
+
+    /// The task as it is now.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] once its end was acknowledged, [`Error::Stopped`] or [`Error::Store`].
+    pub async fn snapshot(&self) -> Result<UploadSnapshot, Error> {
+        let view = self.inner.session.view(self.inner.id).await?;
+        Ok(UploadSnapshot::of(self.clone(), view))
+    }
+
+    /// Its state in Foundation's words.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn state(&self) -> Result<TaskState, Error> {
+        Ok(self.snapshot().await?.state)
+    }
+
+    /// What it does or waits for, beneath its state.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn phase(&self) -> Result<Phase, Error> {
+        Ok(self.snapshot().await?.phase)
+    }
+
+    /// How far it is: [`Progress::sent_bytes`] were given to the network. Only its end says that the
+    /// server has them.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn progress(&self) -> Result<Progress, Error> {
+        Ok(self.snapshot().await?.progress)
+    }
+
+    /// Stops it; it begins again from its first byte when it is resumed. The wish is recorded when
+    /// this answers and survives a restart; doing it twice, or to a task that has ended, changes
+    /// nothing. One whose every byte the server has acknowledged ends all the same.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn suspend(&self) -> Result<(), Error> {
+        self.want(Desired::Suspended).await
+    }
+
+    /// Lets it go on, as soon as there is a place for it. Recorded and repeatable as
+    /// [`UploadTask::suspend`].
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn resume(&self) -> Result<(), Error> {
+        self.want(Desired::Running).await
+    }
+
+    /// Ends it; [`Outcome::Cancelled`] follows. What the server has of the file is the server's.
+    /// Recorded and repeatable as [`UploadTask::suspend`].
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn cancel(&self) -> Result<(), Error> {
+        self.want(Desired::Cancelled).await
+    }
+
+    /// Ends it as [`UploadTask::cancel`] does. The answer is `None`: a server that takes a file in
+    /// one request has nothing to go on with, as Foundation has it too.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn cancel_by_producing_resume_data(&self) -> Result<Option<ResumeData>, Error> {
+        self.want(Desired::CancelledResumable).await?;
+        match self.finished().await? {
+            Outcome::CancelledResumable(data) => Ok(Some(data)),
+            Outcome::Cancelled
+            | Outcome::Uploaded(_)
+            | Outcome::Failed(_)
+            | Outcome::Finished(_)
+            | Outcome::Skipped(_) => Ok(None),
+        }
+    }
+
+    async fn want(&self, desired: Desired) -> Result<(), Error> {
+        Ok(self.inner.session.want(self.inner.id, desired).await?)
+    }
+
+    /// The events of this task; the stream ends after its terminal fact.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn events(&self) -> Result<Events, Error> {
+        Ok(Events::new(
+            self.inner.session.subscribe(Some(self.inner.id)).await?,
+        ))
+    }
+
+    /// Waits until it has ended, and says how; at once when it has. A transfer that failed is
+    /// [`Outcome::Failed`], not an error of this call.
+    ///
+    /// # Errors
+    /// As [`UploadTask::snapshot`].
+    pub async fn finished(&self) -> Result<Outcome, Error> {
+        Ok(self.inner.session.outcome(self.inner.id).await?)
+    }
+}
+
+impl IntoFuture for UploadTask {
+    type Output = Result<Outcome, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.finished().await })
+    }
+}
+
+impl UploadSnapshot {
+    /// The snapshot of an upload; `None` when the view is of a download.
+    pub(crate) fn of_upload(session: &SessionLink, view: TaskView) -> Option<Self> {
+        let (url, source) = match &*view.spec {
+            Spec::Upload(spec) => (spec.url.clone(), spec.source.clone()),
+            Spec::Download(_) => return None,
+        };
+        let task = UploadTask::new(session.clone(), view.id, url, source);
+        Some(Self::of(task, view))
+    }
+
+    fn of(task: UploadTask, view: TaskView) -> Self {
+        let TaskView {
+            state,
+            phase,
+            progress,
+            outcome,
+            ..
+        } = view;
+        Self {
+            task,
+            state,
+            phase,
+            progress,
+            outcome,
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use longhaul::{
     DownloadRequest, Error, NotificationTitles, ResumeData, ResumeRequest, TaskId, TaskState,
+    UploadRequest,
 };
 use rquickjs::{Ctx, Exception, FromJs, Function, Object, Result, TypedArray, Value};
 
@@ -36,6 +37,16 @@ struct Download {
     url: String,
     destination: String,
     headers: Vec<(String, String)>,
+    notify: Option<NotificationTitles>,
+}
+
+/// What `startUpload` is given.
+struct Upload {
+    file_path: String,
+    to_url: String,
+    method: Option<String>,
+    headers: Vec<(String, String)>,
+    notify: Option<NotificationTitles>,
 }
 
 /// What `resumeDownload` is given.
@@ -63,39 +74,42 @@ pub(crate) fn host<'js>(ctx: &Ctx<'js>, host: &Shared) -> Result<Object<'js>> {
 }
 
 fn add_starts<'js>(ctx: &Ctx<'js>, object: &Object<'js>, host: &Shared) -> Result<()> {
-    let shared = Rc::clone(host);
-    let start = move |ctx: Ctx<'js>, asked: Download| {
-        let request = asked.request();
-        thrown(
-            &ctx,
-            request
-                .and_then(|it| shared.borrow_mut().tasks.start_download(it))
-                .map(number),
-        )
-    };
-    object.set("startDownload", Function::new(ctx.clone(), start)?)?;
+    let start = |asked: Download, tasks: &mut Tasks| tasks.start_download(asked.request()?);
+    object.set("startDownload", starting(ctx, host, start)?)?;
+    let resume = |asked: Resumption, tasks: &mut Tasks| tasks.resume_download(asked.request()?);
+    object.set("resumeDownload", starting(ctx, host, resume)?)?;
+    let start = |asked: Upload, tasks: &mut Tasks| tasks.start_upload(asked.request()?);
+    object.set("startUpload", starting(ctx, host, start)?)?;
+    object.set("downloadTasks", finding(ctx, host, Tasks::download_tasks)?)?;
+    object.set("uploadTasks", finding(ctx, host, Tasks::upload_tasks)?)
+}
 
+/// A function that starts a task as it is asked.
+fn starting<'js, A: FromJs<'js> + 'js>(
+    ctx: &Ctx<'js>,
+    host: &Shared,
+    start: fn(A, &mut Tasks) -> Answer<TaskId>,
+) -> Result<Function<'js>> {
     let shared = Rc::clone(host);
-    let resume = move |ctx: Ctx<'js>, asked: Resumption| {
-        let request = asked.request();
-        thrown(
-            &ctx,
-            request
-                .and_then(|it| shared.borrow_mut().tasks.resume_download(it))
-                .map(number),
-        )
+    let call = move |ctx: Ctx<'js>, asked: A| {
+        let started = start(asked, &mut shared.borrow_mut().tasks);
+        thrown(&ctx, started).map(TaskId::get)
     };
-    object.set("resumeDownload", Function::new(ctx.clone(), resume)?)?;
+    Function::new(ctx.clone(), call)
+}
 
+/// A function that finds tasks.
+fn finding<'js>(
+    ctx: &Ctx<'js>,
+    host: &Shared,
+    find: fn(&mut Tasks) -> Answer<Vec<TaskId>>,
+) -> Result<Function<'js>> {
     let shared = Rc::clone(host);
-    let tasks = move |ctx: Ctx<'js>| {
-        let found = shared.borrow_mut().tasks.download_tasks();
-        thrown(
-            &ctx,
-            found.map(|ids| ids.into_iter().map(number).collect::<Vec<_>>()),
-        )
+    let call = move |ctx: Ctx<'js>| {
+        let found = thrown(&ctx, find(&mut shared.borrow_mut().tasks))?;
+        Ok::<_, rquickjs::Error>(found.into_iter().map(TaskId::get).collect::<Vec<_>>())
     };
-    object.set("downloadTasks", Function::new(ctx.clone(), tasks)?)
+    Function::new(ctx.clone(), call)
 }
 
 fn add_tasks<'js>(ctx: &Ctx<'js>, object: &Object<'js>, host: &Shared) -> Result<()> {
@@ -175,7 +189,26 @@ impl Download {
         for (name, value) in &self.headers {
             request = request.header(name, value)?;
         }
-        Ok(request)
+        match self.notify {
+            Some(titles) => request.notify_on_finished(titles.success, titles.failure),
+            None => Ok(request),
+        }
+    }
+}
+
+impl Upload {
+    fn request(self) -> Answer<UploadRequest> {
+        let mut request = UploadRequest::new(&self.to_url, self.file_path)?;
+        if let Some(method) = self.method {
+            request = request.method(&method)?;
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value)?;
+        }
+        match self.notify {
+            Some(titles) => request.notify_on_finished(titles),
+            None => Ok(request),
+        }
     }
 }
 
@@ -196,6 +229,20 @@ impl<'js> FromJs<'js> for Download {
             url: options.get("url")?,
             destination: options.get("destination")?,
             headers: headers(&options)?,
+            notify: titles(&options)?,
+        })
+    }
+}
+
+impl<'js> FromJs<'js> for Upload {
+    fn from_js(_: &Ctx<'js>, value: Value<'js>) -> Result<Self> {
+        let options: Object<'js> = value.get()?;
+        Ok(Self {
+            file_path: options.get("filePath")?,
+            to_url: options.get("toURL")?,
+            method: options.get("method")?,
+            headers: headers(&options)?,
+            notify: titles(&options)?,
         })
     }
 }
@@ -256,8 +303,4 @@ const fn state_name(state: TaskState) -> &'static str {
         TaskState::Canceling => "canceling",
         TaskState::Completed => "completed",
     }
-}
-
-const fn number(id: TaskId) -> u64 {
-    id.get()
 }

@@ -98,6 +98,8 @@
     }
   }
 
+  class URLSessionUploadTask extends URLSessionTask {}
+
   // Sets a callback, or unsets it with null. One for the end is called once, and once more when it
   // is set again.
   function listen(id, name, call) {
@@ -127,13 +129,16 @@
         throw new TypeError(`${caller} needs the string "${name}"`);
       }
     }
-    const { notifyOnFinished: notify, headers } = options;
+    const { notifyOnFinished: notify, headers, method } = options;
     const hasTitles = typeof notify?.success === "string" && typeof notify?.failure === "string";
     if (notify != null && typeof notify !== "boolean" && !hasTitles) {
       throw new TypeError(`${caller} needs "notifyOnFinished" as { success, failure } or true`);
     }
     if (headers != null && Object.values(headers).some((value) => typeof value !== "string")) {
       throw new TypeError(`${caller} needs strings as "headers"`);
+    }
+    if (method != null && typeof method !== "string") {
+      throw new TypeError(`${caller} needs a string as "method"`);
     }
     return options;
   }
@@ -159,6 +164,23 @@
 
     async getDownloadTasks() {
       return host.downloadTasks().map((id) => taskOf(id, URLSessionDownloadTask));
+    },
+
+    startUpload(options) {
+      checked(options, "startUpload", ["filePath", "toURL"]);
+      return taskOf(host.startUpload(options), URLSessionUploadTask);
+    },
+
+    // A server that takes a file in one request has nothing to go on with, so no upload of this host
+    // leaves resume data, and there is none that could be given.
+    resumeUpload(options) {
+      checked(options, "resumeUpload", []);
+      resumeDataOf(options, "resumeUpload");
+      throw new Error("this is no resume data of an upload; start the upload anew");
+    },
+
+    async getUploadTasks() {
+      return host.uploadTasks().map((id) => taskOf(id, URLSessionUploadTask));
     },
   });
 

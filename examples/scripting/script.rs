@@ -171,10 +171,15 @@ fn failure(outcome: &Outcome) -> (Option<String>, Option<&ResumeData>) {
 
 /// Between 0 and 1; 0 as long as the length is not known.
 fn fraction(progress: Progress) -> f64 {
+    // One of the two is 0: a task moves in one direction.
+    let moved = progress.received_bytes.max(progress.sent_bytes);
+    let total = progress.total_bytes.unwrap_or(0);
+    if total == 0 {
+        return 0.0;
+    }
     #[allow(clippy::cast_precision_loss, reason = "it is shown to a person")]
-    let [moved, total] =
-        [progress.received_bytes, progress.total_bytes.unwrap_or(0)].map(|n| n as f64);
-    if total > 0.0 { moved / total } else { 0.0 }
+    let fraction = moved as f64 / total as f64;
+    fraction
 }
 
 /// Remembers rejected promises until somebody takes them up.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use longhaul::{
-    Disposition, DownloadRequest, Engine, Error, Event, Events, Fact, NumberedFact, Outcome,
+    Disposition, DownloadRequest, Engine, Error, Event, Events, Fact, NumberedFact, Outcome, Phase,
     Progress, ResumeData, ResumeRequest, Sequence, Session, SessionConfiguration, TaskId,
-    TaskSnapshot, TaskState,
+    TaskSnapshot, TaskState, UploadRequest, UploadSnapshot,
 };
 use tokio::runtime::Runtime;
 use tokio::time::timeout_at;
@@ -106,11 +106,25 @@ impl Tasks {
         Ok(self.started(Handle::Download(task)))
     }
 
+    /// `startUpload`
+    pub(crate) fn start_upload(&mut self, request: UploadRequest) -> Result<TaskId, Error> {
+        let task = self.runtime.block_on(self.session.start_upload(request))?;
+        Ok(self.started(Handle::Upload(task)))
+    }
+
     /// `getDownloadTasks`
     pub(crate) fn download_tasks(&mut self) -> Result<Vec<TaskId>, Error> {
         let found = self.runtime.block_on(self.session.snapshot())?;
         let take =
             |it: TaskSnapshot| self.take_back(Handle::Download(it.task), it.state, it.outcome);
+        Ok(found.into_iter().map(take).collect())
+    }
+
+    /// `getUploadTasks`
+    pub(crate) fn upload_tasks(&mut self) -> Result<Vec<TaskId>, Error> {
+        let found = self.runtime.block_on(self.session.upload_snapshots())?;
+        let take =
+            |it: UploadSnapshot| self.take_back(Handle::Upload(it.task), it.state, it.outcome);
         Ok(found.into_iter().map(take).collect())
     }
 
@@ -247,7 +261,11 @@ impl Tasks {
         match event {
             Event::Progress { task, progress } => Ok(Some(News::Progressed(task, progress))),
             Event::Fact(NumberedFact { sequence, fact }) => self.take_fact(sequence, fact),
-            // Phases and offsets are no part of the document.
+            Event::PhaseChanged {
+                task,
+                phase: Phase::AwaitingAuthorization,
+            } => self.give_up(task),
+            // Other phases, and offsets, are no part of the document.
             _ => Ok(None),
         }
     }
@@ -288,6 +306,19 @@ impl Tasks {
             self.runtime.block_on(task.answer_challenge(disposition)),
             (),
         )
+    }
+
+    /// Ends an upload that a server wants other credentials for. Unlike a download it raises no
+    /// challenge, so this is how it is known.
+    fn give_up(&self, id: TaskId) -> Result<Option<News>, Error> {
+        let found = self.runtime.block_on(self.session.get_upload_tasks())?;
+        let Some(task) = found.into_iter().find(|task| task.id() == id) else {
+            return Ok(None);
+        };
+        or_ended(self.runtime.block_on(task.cancel()), ())?;
+        Ok(Some(News::Warning(format!(
+            "upload {id} is cancelled: the server wants other credentials than those that it was given"
+        ))))
     }
 
     fn take_late(&mut self) -> Option<(TaskId, Outcome)> {

@@ -128,7 +128,7 @@ fn a_killed_download_is_taken_back_and_goes_on_where_it_was() {
 fn an_end_that_a_killed_script_had_not_taken_care_of_is_told_to_the_next() {
     // The script is killed within the callback for the end.
     let server = server([]);
-    server.script("/mark", [Reply::normal().body("x").stall_at(0)]);
+    server.script("/mark", [Reply::status(200).body("x").stall_at(0)]);
     let bench = Bench::new();
     let arguments = [server.url("/file"), bench.text("file"), server.url("/mark")];
     let script = bench.script(

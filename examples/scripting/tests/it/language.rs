@@ -91,6 +91,23 @@ fn what_a_script_does_not_catch_is_told_and_is_a_failure() {
             "BackgroundURLSession.resumeDownload({ destination: 'a', resumeData: Data.fromBase64String('AA==') })",
             "resume data",
         ),
+        (
+            "BackgroundURLSession.startUpload({ filePath: 'a' })",
+            "needs the string \"toURL\"",
+        ),
+        (
+            "BackgroundURLSession.startUpload({ filePath: 'a', toURL: 'http://x/', method: 'GET' })",
+            "method",
+        ),
+        (
+            "BackgroundURLSession.startUpload({ filePath: 'a', toURL: 'http://x/', method: 5 })",
+            "\"method\"",
+        ),
+        ("BackgroundURLSession.resumeUpload({})", "needs the Data"),
+        (
+            "BackgroundURLSession.resumeUpload({ resumeData: Data.fromBase64String('AA==') })",
+            "resume data",
+        ),
     ];
     let bench = Bench::new();
     for (script, expected) in table {

@@ -9,3 +9,4 @@
 mod bench;
 mod downloads;
 mod language;
+mod uploads;

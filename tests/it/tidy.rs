@@ -40,7 +40,7 @@ const PURE: [&str; 12] = [
 ];
 
 /// Crates that only one crate of ours may depend on.
-const OWNED: [(&str, &str); 14] = [
+const OWNED: [(&str, &str); 15] = [
     ("redb", "longhaul-persistence"),
     ("bincode", "longhaul-persistence"),
     ("actix", "longhaul-actors"),

@@ -19,4 +19,5 @@ mod resume_data;
 mod scheduling;
 mod sessions;
 mod tidy;
+mod upload_owners;
 mod uploads;

@@ -187,7 +187,7 @@ fn an_upload_is_found_again_after_a_restart_and_goes_on() {
 }
 
 #[test]
-fn suspend_cancel_and_resume_data_follow_the_contract() {
+fn suspend_and_cancel_follow_the_contract() {
     block_on(async {
         let bench = Bench::new();
         let (engine, session) = open(&bench.state()).await;
@@ -204,12 +204,14 @@ fn suspend_cancel_and_resume_data_follow_the_contract() {
         }
         task.resume().await.unwrap();
         server.wait_for(|requests| requests.len() == 2);
-        assert_eq!(task.cancel_by_producing_resume_data().await, Ok(None));
-        assert_eq!(task.finished().await, Ok(Outcome::Cancelled));
+        task.cancel().await.unwrap();
+        assert_eq!(task.await, Ok(Outcome::Cancelled));
 
-        let other = session.start_upload(request).await.unwrap();
-        other.cancel().await.unwrap();
-        assert_eq!(other.await, Ok(Outcome::Cancelled));
+        let made = session.upload_task(request).await.unwrap();
+        assert_eq!(made.state().await, Ok(TaskState::Suspended));
+        made.cancel().await.unwrap();
+        assert_eq!(made.await, Ok(Outcome::Cancelled));
+        assert_eq!(server.requests().len(), 2);
         engine.shutdown().await;
     });
 }

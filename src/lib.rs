@@ -38,7 +38,8 @@
 //!
 //! [`Session::start_upload`] sends a file in one request and gives an [`UploadTask`]. It has ended well
 //! ([`Outcome::Uploaded`]) when the server answered with a success after every byte of it; until
-//! then it begins again from the first byte, also when a `POST` may have arrived already.
+//! then it begins again from the first byte, also when a `POST` may have arrived already. What is said
+//! below of tasks is true of both kinds.
 //!
 //! A session has one owner at a time, and lives on without any. It ends when its owner says so:
 //! [`Session::finish_tasks_and_invalidate`] or [`Session::invalidate_and_cancel`], then
@@ -57,8 +58,10 @@
 //!
 //! When a server wants credentials that a task does not have, or other ones in the middle of it, the
 //! task keeps its bytes and waits, over restarts too, and [`Fact::Challenged`] tells so once.
-//! [`DownloadTask::answer_challenge`] takes one of four [`Disposition`]s; a [`Renewal`] brings new
-//! credentials, header fields or a URL that was signed anew, and the task goes on where it stopped.
+//! [`DownloadTask::answer_challenge`] and [`UploadTask::answer_challenge`] take one of four
+//! [`Disposition`]s; a [`Renewal`] brings new credentials, header fields or a URL that was signed anew.
+//! A download goes on where it stopped then, and an upload sends its file.
+//!
 //! # When a task runs
 //!
 //! At once, as far as the limits of its session and of the engine allow; by priority. A request may
@@ -82,6 +85,9 @@
 //! The bytes stay in the part file until then; [`Session::discard_resume_data`] removes them. A
 //! failure carries resume data when the session asks for it
 //! ([`SessionConfiguration::resume_data_on_failure`]).
+//!
+//! That of an upload ([`Session::resume_upload`]) holds no bytes: it is the request and which file it
+//! was, sealed beside the file, and is refused when the file has changed.
 //!
 //! # What is not promised
 //!

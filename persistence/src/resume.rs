@@ -31,10 +31,6 @@ pub struct TicketId(pub [u8; 16]);
 
 /// What lies sealed beside a part file, or the file of an upload: all that a task needs to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and it is short-lived"
-)]
 pub enum Ticket {
     /// What was asked, and how far it is.
     Download(DownloadSpec, Checkpoint),

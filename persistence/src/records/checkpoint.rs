@@ -22,10 +22,6 @@ use super::{
 
 /// Both kinds lie in one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and it is short-lived"
-)]
 pub(crate) enum CheckpointV1 {
     Download(DownloadCheckpointV1),
     Upload(UploadCheckpointV1),

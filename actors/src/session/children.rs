@@ -135,7 +135,7 @@ impl SessionActor {
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
-            Some(PlaceHeld::Discarding) => self.discarding -= 1,
+            Some(PlaceHeld::Discarding) => self.discards.transfer_ended(),
             None => {}
         }
         if self.quiesce.is_some() {
@@ -230,7 +230,7 @@ impl SessionActor {
                     .is_none_or(|progress| progress.part.is_none())
                 && let Some(destination) = known.spec.destination().cloned()
             {
-                let sweep = move || discard_unrecorded(&destination, task, &parts_dir);
+                let sweep = move || discard_unrecorded(&[(task, destination)], &parts_dir);
                 // A part file that stays does not hinder the end.
                 if let Ok(Err(error)) = tokio::task::spawn_blocking(sweep).await {
                     tracing::warn!(%error, "a part file was left behind");
@@ -267,7 +267,8 @@ impl SessionActor {
     }
 
     pub(super) fn answer_quiesce(&mut self) {
-        if self.tasks.values().any(|entry| entry.child.is_some()) {
+        let is_busy = self.tasks.values().any(|entry| entry.child.is_some());
+        if is_busy || self.discards.is_sweeping() {
             return;
         }
         for reply in self

@@ -189,7 +189,7 @@ impl TransferActor {
             reply,
         };
         let session = &self.parts.session;
-        session.world.intake.put(write, &session.registry);
+        session.world.intake.put([write], &session.registry);
         let write = async move {
             let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
             let answer = answer.await.map_err(gone)?;

@@ -50,7 +50,9 @@ impl UploadRequest {
         self
     }
 
-    /// Tells a person of its end, under these titles.
+    /// Tells a person of its end, under these titles with the name of the file, by the rules of
+    /// [`DownloadRequest::notify_on_finished`](crate::DownloadRequest::notify_on_finished). A click
+    /// opens nothing.
     ///
     /// # Errors
     /// [`Error::Invalid`] when a title is longer than 512 bytes.

@@ -43,6 +43,8 @@ pub struct EngineBuilder {
     recreate_damaged_store: bool,
     tasks_max: Option<u32>,
     conditions: Option<Box<dyn ConditionSource>>,
+    #[cfg(feature = "test-util")]
+    pub(crate) clock: Option<crate::VirtualClock>,
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -79,6 +81,8 @@ impl Engine {
             recreate_damaged_store: false,
             tasks_max: None,
             conditions: None,
+            #[cfg(feature = "test-util")]
+            clock: None,
         }
     }
 
@@ -193,6 +197,8 @@ impl EngineBuilder {
             recreate_damaged_store: self.recreate_damaged_store,
             tasks_max: self.tasks_max,
             conditions: self.conditions,
+            #[cfg(feature = "test-util")]
+            clock: self.clock.map(|clock| clock.inner),
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

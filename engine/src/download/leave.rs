@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::Stage;
+use crate::checkpoint::{Checkpoint, Retry, Stage};
 use crate::download::cadence::Marks;
 use crate::download::{Action, Download, Exit, Leave, Step};
 use crate::failure::{Failure, FailureKind};
@@ -224,6 +224,26 @@ impl Download {
             FailureKind::Unstable,
             "the resource changed with every attempt to go on; try again when it is stable",
         )));
+    }
+
+    pub(super) fn checkpoint(&self, leave: &Leave) -> Checkpoint {
+        let (stage, retry) = match leave {
+            Leave::Retry(at, cause) => {
+                let (at, delay, cause) = (*at, at.since(self.now), cause.clone());
+                (Stage::Transferring, Some(Retry { at, delay, cause }))
+            }
+            Leave::Authorization(asked) => (Stage::AwaitingAuthorization(asked.clone()), None),
+            Leave::Suspend
+            | Leave::Fail(_)
+            | Leave::FailAndDiscard(_)
+            | Leave::Cancel
+            | Leave::CancelResumable => (Stage::Transferring, None),
+        };
+        Checkpoint {
+            stage,
+            retry,
+            ..self.progress_checkpoint()
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::authorization_challenge::{Answers, Challenge as Asked};
-use crate::checkpoint::{Checkpoint, Part, Retry, SpanRecord, Stage};
+use crate::checkpoint::{Checkpoint, Part, SpanRecord, Stage};
 use crate::checksum::Digest;
 use crate::download::cadence::Cadence;
 use crate::download::connection::Connection;
@@ -297,26 +297,6 @@ impl Download {
             },
         }
         self.maintain();
-    }
-
-    fn checkpoint(&self, leave: &Leave) -> Checkpoint {
-        let (stage, retry) = match leave {
-            Leave::Retry(at, cause) => {
-                let (at, delay, cause) = (*at, at.since(self.now), cause.clone());
-                (Stage::Transferring, Some(Retry { at, delay, cause }))
-            }
-            Leave::Authorization(asked) => (Stage::AwaitingAuthorization(asked.clone()), None),
-            Leave::Suspend
-            | Leave::Fail(_)
-            | Leave::FailAndDiscard(_)
-            | Leave::Cancel
-            | Leave::CancelResumable => (Stage::Transferring, None),
-        };
-        Checkpoint {
-            stage,
-            retry,
-            ..self.progress_checkpoint()
-        }
     }
 
     /// The claims that can be made now. The tails are filled in by who can read the file.

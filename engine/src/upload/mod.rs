@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::download::News;
+use crate::download::{Exit, News};
 use crate::failure::{Failure, FailureKind};
 use crate::http::challenge::Challenge;
 use crate::retry::Jitter;
@@ -156,9 +156,14 @@ impl Upload {
             actions: VecDeque::new(),
         };
         match start.desired {
-            Desired::Running | Desired::Suspended => {
+            Desired::Running => {
                 let path = machine.spec.source.clone();
                 machine.act(Action::Inspect(path));
+            }
+            // It was told to stop before it began.
+            Desired::Suspended => {
+                machine.step = Step::Gone;
+                machine.act(Action::Exit(Exit::Stopped));
             }
             Desired::Cancelled | Desired::CancelledResumable => machine.close(Outcome::Cancelled),
         }

@@ -273,7 +273,7 @@ impl Bench {
 }
 
 /// A person is told of the end.
-fn told() -> TaskOptions {
+pub(super) fn told() -> TaskOptions {
     TaskOptions {
         notify_on_finished: Some(NotificationTitles {
             success: SUCCESS.to_owned(),

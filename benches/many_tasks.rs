@@ -1,4 +1,5 @@
-//! What 100,000 queued tasks cost: `cargo bench --bench many_tasks`.
+//! What 100,000 tasks cost that wait: `cargo bench --bench many_tasks` for their turn, and
+//! `cargo bench --bench many_tasks -- delayed` for a time that is not the same for any two of them.
 //!
 //! They are made in one call while one task runs against a server that never answers, found again by a
 //! new engine, listed, and cancelled with one word. Memory is what the kernel says of this process,
@@ -12,7 +13,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use longhaul::{DownloadRequest, Engine, Event, Fact, Session, SessionConfiguration};
 use longhaul_support::gate::Gate;
@@ -20,6 +21,12 @@ use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
 const TASKS: usize = 100_000;
+
+/// Until the first delayed task begins: no run of this takes as long.
+const FIRST_DELAY: Duration = Duration::from_secs(3600);
+
+/// Between two delayed tasks.
+const DELAY_STEP: Duration = Duration::from_millis(10);
 
 /// The names of the tasks' URLs and files are about as long as real ones.
 const NAME: &str = "an-ordinary-name-of-a-file-to-be-downloaded";
@@ -46,7 +53,8 @@ async fn main() -> Result<()> {
     server.wait_for(|requests| requests.len() == 1);
     let idle = resident_kib()?;
 
-    let requests = requests(&server, directory.path())?;
+    let is_delayed = std::env::args().any(|argument| argument == "delayed");
+    let requests = requests(&server, directory.path(), is_delayed)?;
     let started = Instant::now();
     let results = session.start_downloads(requests).await?;
     let enqueue_ms = started.elapsed().as_millis();
@@ -84,7 +92,7 @@ async fn main() -> Result<()> {
     session.acknowledge(last.sequence).await?;
     let peak = status_kib("VmHWM")?;
     println!(
-        "{{\"tasks\":{TASKS},\"enqueue_ms\":{enqueue_ms},\"reopen_ms\":{reopen_ms},\
+        "{{\"tasks\":{TASKS},\"delayed\":{is_delayed},\"enqueue_ms\":{enqueue_ms},\"reopen_ms\":{reopen_ms},\
          \"list_ms\":{list_ms},\"cancel_answer_ms\":{cancel_answer_ms},\"cancel_ms\":{cancel_ms},\
          \"store_bytes\":{store_bytes},\"idle_kib\":{idle},\"queued_kib\":{queued},\
          \"reopened_kib\":{reopened},\"peak_kib\":{peak}}}"
@@ -100,13 +108,20 @@ async fn open(state: &Path) -> Result<(Engine, Session)> {
     Ok((engine, session))
 }
 
-fn requests(server: &Server, directory: &Path) -> Result<Vec<DownloadRequest>> {
-    let request = |number| {
+fn requests(server: &Server, directory: &Path, is_delayed: bool) -> Result<Vec<DownloadRequest>> {
+    let mut begin = SystemTime::now() + FIRST_DELAY;
+    let mut requests = Vec::with_capacity(TASKS);
+    for number in 0..TASKS {
         let name = format!("{NAME}-{number}.bin");
         let url = server.url(&format!("/downloads/{name}"));
-        Ok(DownloadRequest::new(&url, directory.join(name))?)
-    };
-    (0..TASKS).map(request).collect()
+        let mut request = DownloadRequest::new(&url, directory.join(name))?;
+        if is_delayed {
+            begin += DELAY_STEP;
+            request = request.earliest_begin_date(begin);
+        }
+        requests.push(request);
+    }
+    Ok(requests)
 }
 
 fn resident_kib() -> Result<u64> {

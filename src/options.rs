@@ -64,7 +64,16 @@ macro_rules! task_options {
                 Ok(self)
             }
 
-            /// A person is told of its end under one of these titles, with the name of the file.
+            /// A person is told of its end under one of these titles, with the name of the file, by
+            /// the desktop (`org.freedesktop.Notifications`). A click opens a file that was
+            /// downloaded, for as long as the engine runs.
+            ///
+            /// This never changes how or when a task ends: the end is on record first, and nothing
+            /// waits for the desktop. So an end is told at most once: a crash between the two, a
+            /// desktop that is missing or does not answer, and more ends at once than a person reads
+            /// lose it. That nobody takes notifications is in the log once. An engine that is shut
+            /// down gives the desktop half a second for the last ones. Nobody is told of a cancelled
+            /// task: its owner cancelled it.
             ///
             /// # Errors
             /// [`Error::Invalid`](crate::Error::Invalid) when one is empty, longer than 512 bytes or
@@ -79,7 +88,7 @@ macro_rules! task_options {
                 Ok(self)
             }
 
-            /// A person is told of its end under a title of this library.
+            /// A person is told of its end under a title of this library; the rules are the same.
             #[must_use]
             pub fn notify_on_finished_default(mut self) -> Self {
                 self.spec.options.notify_on_finished =

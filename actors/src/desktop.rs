@@ -1,17 +1,23 @@
 //! Notifications to the person at the desktop (`org.freedesktop.Notifications`): best effort, beside
 //! everything else.
+//!
+//! A task's end is committed before anything here happens, and nothing waits for it: a crash between
+//! the two loses the notification, so it comes at most once.
+
+mod notice;
+mod open;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use longhaul_engine::task::{Destination, DownloadSpec, NotificationTitles, Outcome, Spec};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use zbus::Connection;
 use zbus::Variant;
+
+pub(crate) use notice::Notice;
 
 /// Notices that wait for the desktop: more than this at once no person reads.
 const WAITING_MAX: usize = 64;
@@ -24,6 +30,10 @@ const SHOWN_MAX: usize = 256;
 
 /// The action that a click on the notification itself is.
 const OPEN: &str = "default";
+
+/// The hint that says what a notification is about (Desktop Notifications Specification,
+/// "Categories").
+const CATEGORY: &str = "category";
 
 #[zbus::proxy(
     interface = "org.freedesktop.Notifications",
@@ -53,97 +63,91 @@ trait Notifications {
     fn notification_closed(&self, id: u32, reason: u32) -> zbus::Result<()>;
 }
 
-/// What a person is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Notice {
-    /// The title.
-    pub(crate) title: String,
-    /// The file's name.
-    pub(crate) body: String,
-    /// What a click opens.
-    pub(crate) target: Option<PathBuf>,
-}
-
-impl Notice {
-    /// The titles that the owner of a task gave, and the file that it is about as it was asked for;
-    /// `None` when nobody is to be told.
-    pub(crate) fn wanted(spec: &Spec) -> Option<Box<(NotificationTitles, PathBuf)>> {
-        let titles = spec.options().notify_on_finished.clone()?;
-        let file = match spec {
-            Spec::Download(DownloadSpec {
-                destination: Destination::File(path),
-                ..
-            }) => path.clone(),
-            // The name is not known before the file is there; a failure shows the URL's.
-            Spec::Download(DownloadSpec { url, .. }) => url.as_url().path().into(),
-            Spec::Upload(spec) => spec.source.clone(),
-        };
-        Some(Box::new((titles, file)))
-    }
-
-    /// The notice of a task that ended so; `None` when a person need not know: its owner cancelled
-    /// it. `file` is what was asked for, in case nothing came of it.
-    pub(crate) fn of(titles: &NotificationTitles, outcome: &Outcome, file: &Path) -> Option<Self> {
-        let (title, path, target) = match outcome {
-            Outcome::Finished(finished) => (
-                &titles.success,
-                &*finished.path,
-                Some(finished.path.clone()),
-            ),
-            Outcome::Skipped(path) => (&titles.success, &**path, Some(path.clone())),
-            Outcome::Uploaded(_) => (&titles.success, file, None),
-            Outcome::Failed(_) => (&titles.failure, file, None),
-            Outcome::Cancelled | Outcome::CancelledResumable(_) => return None,
-        };
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        Some(Self {
-            title: title.clone(),
-            body: name.to_string_lossy().into_owned(),
-            target,
-        })
-    }
-}
-
 /// The way to the desktop. It connects when the first notice comes, and never when none does.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Desktop(Arc<Mutex<Option<mpsc::Sender<Notice>>>>);
+pub(crate) struct Desktop(Arc<Mutex<Option<mpsc::Sender<Post>>>>);
+
+/// What is on its way to the desktop.
+#[derive(Debug)]
+pub(crate) enum Post {
+    Show(Notice),
+    /// Everything before this was shown or given up.
+    Done(oneshot::Sender<()>),
+}
 
 impl Desktop {
+    /// Notices go into this channel instead.
+    #[cfg(test)]
+    pub(crate) fn into_channel(sender: mpsc::Sender<Post>) -> Self {
+        Self(Arc::new(Mutex::new(Some(sender))))
+    }
+
     /// Shows a notice, soon, or drops it: a desktop that does not answer delays nobody.
     pub(crate) fn post(&self, notice: Notice) {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = self.lock();
         let is_open = sender.as_ref().is_some_and(|sender| !sender.is_closed());
         if !is_open {
-            let (opened, notices) = mpsc::channel(WAITING_MAX);
+            let (opened, posts) = mpsc::channel(WAITING_MAX);
             *sender = Some(opened);
-            actix_rt::spawn(show_all(notices));
+            actix_rt::spawn(show_all(posts));
         }
         if let Some(sender) = sender.as_ref()
-            && let Err(error) = sender.try_send(notice)
+            && let Err(error) = sender.try_send(Post::Show(notice))
         {
             tracing::debug!(%error, "a notification was dropped");
         }
     }
+
+    /// Waits until all that was posted was shown or given up.
+    pub(crate) async fn finish(&self) {
+        let sender = self.lock().clone();
+        let (done, is_done) = oneshot::channel();
+        if let Some(sender) = sender
+            && sender.send(Post::Done(done)).await.is_ok()
+        {
+            // When nobody answers, nobody shows anything any more.
+            let _ = is_done.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<Post>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Shows every notice. What goes wrong is logged once and forgotten: nobody waits for it.
-async fn show_all(mut notices: mpsc::Receiver<Notice>) {
-    let mut has_complained = false;
-    let mut complain = move |error: &dyn std::fmt::Display| {
-        if !std::mem::replace(&mut has_complained, true) {
+/// Says in the log that notifications do not arrive: once, for nobody waits for them.
+#[derive(Debug, Default)]
+struct Complaint {
+    was_made: bool,
+}
+
+impl Complaint {
+    fn make(&mut self, error: &zbus::Error) {
+        if !std::mem::replace(&mut self.was_made, true) {
             tracing::info!(%error, "no desktop takes notifications; they are not shown");
         }
-    };
-    while let Some(first) = notices.recv().await {
-        match connect().await {
-            Ok(desktop) => {
-                let ended = serve(&desktop, first, &mut notices).await;
-                match ended {
-                    Ok(()) => return,
-                    Err(error) => complain(&error),
-                }
+    }
+}
+
+/// Shows every notice, over a connection that is made for the first one and again when it broke.
+async fn show_all(mut posts: mpsc::Receiver<Post>) {
+    let mut complaint = Complaint::default();
+    while let Some(post) = posts.recv().await {
+        let notice = match post {
+            Post::Show(notice) => notice,
+            Post::Done(done) => {
+                // Who waited may have given up.
+                let _ = done.send(());
+                continue;
             }
-            Err(error) => complain(&error),
+        };
+        let shown = match connect().await {
+            Ok(desktop) => serve(&desktop, notice, &mut posts, &mut complaint).await,
+            Err(error) => Err(error),
+        };
+        match shown {
+            Ok(()) => return,
+            Err(error) => complaint.make(&error),
         }
     }
 }
@@ -180,34 +184,55 @@ async fn in_time<T>(answer: impl Future<Output = zbus::Result<T>>) -> zbus::Resu
 async fn serve(
     desktop: &Connected,
     first: Notice,
-    notices: &mut mpsc::Receiver<Notice>,
+    posts: &mut mpsc::Receiver<Post>,
+    complaint: &mut Complaint,
 ) -> zbus::Result<()> {
+    let is_gone = || zbus::Error::Failure("the bus is gone".to_owned());
     let mut clicks = desktop.proxy.receive_action_invoked().await?;
     let mut closings = desktop.proxy.receive_notification_closed().await?;
     let mut targets: HashMap<u32, PathBuf> = HashMap::new();
-    show(desktop, first, &mut targets).await?;
+    let mut next = Some(Post::Show(first));
     loop {
+        if let Some(post) = next.take() {
+            match take(desktop, post, &mut targets).await {
+                // The bus lives, and the desktop may take the next one.
+                Err(error @ zbus::Error::MethodError(..)) => complaint.make(&error),
+                taken => taken?,
+            }
+        }
         tokio::select! {
-            notice = notices.recv() => match notice {
-                Some(notice) => show(desktop, notice, &mut targets).await?,
+            post = posts.recv() => match post {
+                Some(post) => next = Some(post),
                 None => return Ok(()),
             },
-            click = clicks.next() => match click {
-                Some(click) => {
-                    let click = click.args()?;
-                    if let Some(target) = targets.get(&click.id)
-                        && click.action_key == OPEN
-                    {
-                        open(target);
-                    }
-                }
-                None => return Err(zbus::Error::Failure("the bus is gone".to_owned())),
-            },
-            closing = closings.next() => {
-                if let Some(closing) = closing {
-                    targets.remove(&closing.args()?.id);
+            click = clicks.next() => {
+                let click = click.ok_or_else(is_gone)?;
+                let click = click.args()?;
+                if let Some(target) = targets.get(&click.id)
+                    && click.action_key == OPEN
+                {
+                    open::open(target.clone());
                 }
             }
+            closing = closings.next() => {
+                let closing = closing.ok_or_else(is_gone)?;
+                targets.remove(&closing.args()?.id);
+            }
+        }
+    }
+}
+
+async fn take(
+    desktop: &Connected,
+    post: Post,
+    targets: &mut HashMap<u32, PathBuf>,
+) -> zbus::Result<()> {
+    match post {
+        Post::Show(notice) => show(desktop, notice, targets).await,
+        Post::Done(done) => {
+            // Who waited may have given up.
+            let _ = done.send(());
+            Ok(())
         }
     }
 }
@@ -225,6 +250,10 @@ async fn show(
         Some(_) if desktop.takes_actions => &[OPEN, "Open"],
         Some(_) | None => &[],
     };
+    let category = match notice.is_success {
+        true => "transfer.complete",
+        false => "transfer.error",
+    };
     let shown = desktop.proxy.notify(
         "longhaul",
         0,
@@ -232,7 +261,7 @@ async fn show(
         &notice.title,
         &body,
         actions,
-        HashMap::new(),
+        HashMap::from([(CATEGORY, category.into())]),
         -1,
     );
     let id = in_time(shown).await?;
@@ -259,64 +288,9 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Opens a file with the program that the person has chosen for its kind.
-fn open(target: &Path) {
-    let started = Command::new("xdg-open")
-        .arg(target)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    match started {
-        Ok(mut child) => {
-            // It ends when the program has taken the file; somebody must collect it.
-            tokio::task::spawn_blocking(move || child.wait());
-        }
-        Err(error) => tracing::info!(%error, "xdg-open could not be started"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use longhaul_engine::failure::{Failure, FailureKind};
-    use longhaul_engine::task::Finished;
-
     use super::*;
-
-    fn titles() -> NotificationTitles {
-        NotificationTitles {
-            success: "\u{4e0b}\u{8f7d}\u{6210}\u{529f}".to_owned(),
-            failure: "\u{4e0b}\u{8f7d}\u{5931}\u{8d25}".to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_person_reads_the_title_of_the_outcome_and_the_name_of_the_file() {
-        let finished = Outcome::Finished(Finished {
-            path: "/home/me/file.1.zip".into(),
-            bytes: 1,
-            length_unverified: false,
-            status: 200,
-        });
-        let asked = Path::new("/home/me/file.zip");
-        let notice = Notice::of(&titles(), &finished, asked).expect("a notice");
-        assert_eq!(notice.title, titles().success);
-        assert_eq!(notice.body, "file.1.zip");
-        assert_eq!(
-            notice.target.as_deref(),
-            Some(Path::new("/home/me/file.1.zip"))
-        );
-
-        let failed = Outcome::Failed(Failure::new(FailureKind::NoSpace, "no space"));
-        let notice = Notice::of(&titles(), &failed, asked).expect("a notice");
-        assert_eq!(
-            (notice.title, notice.body),
-            (titles().failure, "file.zip".to_owned())
-        );
-        assert_eq!(notice.target, None);
-
-        assert_eq!(Notice::of(&titles(), &Outcome::Cancelled, asked), None);
-    }
 
     #[test]
     fn a_name_is_no_markup() {

@@ -34,12 +34,17 @@ pub(crate) struct Write {
 pub(crate) struct Intake(Arc<Mutex<Vec<Write>>>);
 
 impl Intake {
-    /// Puts a write in, and wakes the registry when nothing waited before.
-    pub(crate) fn put(&self, write: Write, registry: &SlotRef<RegistryActor>) {
+    /// Puts writes in, and wakes the registry when nothing waited before.
+    pub(crate) fn put(
+        &self,
+        writes: impl IntoIterator<Item = Write>,
+        registry: &SlotRef<RegistryActor>,
+    ) {
         let is_first = {
             let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push(write);
-            waiting.len() == 1
+            let was_empty = waiting.is_empty();
+            waiting.extend(writes);
+            was_empty && !waiting.is_empty()
         };
         // A registry that is being restarted looks by itself when it starts.
         if is_first && let Some(registry) = registry.current() {

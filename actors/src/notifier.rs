@@ -1,7 +1,8 @@
-//! The actor that tells: it hands committed facts and news to those who listen, and calls the app of
-//! a session that nobody listens to.
+//! The actor that tells: it hands committed facts and news to those who listen, calls the app of a
+//! session that nobody listens to, and has a person told.
 
 mod calls;
+mod notices;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,7 +18,8 @@ use crate::registry::{ReadFacts, RegistryActor};
 use crate::slot::SlotRef;
 use crate::world::World;
 
-pub(crate) use calls::{CallApp, CompleteRefresh, PostNotice, Reschedule};
+pub(crate) use calls::{CallApp, CompleteRefresh, Reschedule};
+pub(crate) use notices::{FinishNotices, tell_person};
 
 /// Who listens to which session. It outlives the actor, so that a new one finds its subscribers.
 #[derive(Clone, Debug, Default)]

@@ -13,11 +13,12 @@ use longhaul_engine::id::SessionId;
 use longhaul_engine::session::SessionRules;
 use longhaul_persistence::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::attachment::Attachments;
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::{CallError, StartError};
-use crate::notifier::{NotifierActor, Subscribers};
+use crate::notifier::{FinishNotices, NotifierActor, Subscribers};
 use crate::ownership::{Owner, Owners};
 use crate::refresh::Refresh;
 use crate::registry::RegistryActor;
@@ -30,6 +31,10 @@ use sessions::OpenSession;
 
 /// Time that transfers get to record their progress when the engine stops.
 const QUIESCE_TIME_MAX: Duration = Duration::from_millis(1500);
+
+/// Of that time, what the desktop gets to show the last notifications: one that is alive takes
+/// milliseconds.
+const NOTICES_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Time that the store gets to close its file.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(400);
@@ -176,6 +181,7 @@ impl Root {
 
     /// Lets every transfer record its progress, then closes everything.
     pub(crate) async fn stop(mut self) {
+        let deadline = Instant::now() + QUIESCE_TIME_MAX;
         let slots: Vec<_> = self
             .sessions
             .values()
@@ -183,13 +189,11 @@ impl Root {
             .collect();
         let quiesce =
             futures_util::future::join_all(slots.iter().map(|slot| slot.call(|| Quiesce)));
-        if tokio::time::timeout(QUIESCE_TIME_MAX, quiesce)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout_at(deadline, quiesce).await.is_err() {
             tracing::warn!("not every transfer recorded its progress in time");
         }
         self.sessions.clear();
+        self.finish_notices(deadline).await;
         self.notifier_child = None;
         let registry = self
             .registry_child
@@ -207,6 +211,20 @@ impl Root {
         }
         self.subscribers.end();
         self.world.refresh.end();
+    }
+
+    /// Lets a person hear of what ended last.
+    async fn finish_notices(&self, deadline: Instant) {
+        let Some(notifier) = self.notifier.reference().current() else {
+            return;
+        };
+        let finish = notifier.send(FinishNotices);
+        let deadline = deadline.min(Instant::now() + NOTICES_TIME_MAX);
+        match tokio::time::timeout_at(deadline, finish).await {
+            // It crashed with what it had: a person hears of an end at most once.
+            Ok(Ok(()) | Err(_)) => {}
+            Err(_) => tracing::info!("the desktop did not show every notification in time"),
+        }
     }
 
     async fn child_ended(&mut self, report: Report) -> Result<(), GaveUp> {

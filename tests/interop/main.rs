@@ -14,6 +14,7 @@
 mod bench;
 mod conditions;
 mod credentials;
+mod notifications;
 mod relay;
 mod resumption;
 mod servers;

@@ -47,8 +47,14 @@ impl Services {
     /// is at its usual place.
     ///
     /// # Errors
-    /// When there is no bus. That a service is missing is no error.
+    /// When there is no bus, or none that answers. That a service is missing is no error.
     pub(super) async fn connect(address: Option<&str>) -> zbus::Result<Self> {
+        let is_silent = |_| zbus::Error::Failure("the bus did not answer in time".to_owned());
+        let connecting = tokio::time::timeout(ANSWER_TIME_MAX, Self::connect_to(address));
+        connecting.await.map_err(is_silent)?
+    }
+
+    async fn connect_to(address: Option<&str>) -> zbus::Result<Self> {
         let connection = match address {
             Some(address) => Builder::address(address).build().await?,
             None => Connection::system().await?,

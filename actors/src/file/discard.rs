@@ -1,5 +1,6 @@
 //! Removing a part file, and never a file that is not ours.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -11,7 +12,7 @@ use longhaul_engine::task::Destination;
 
 use super::disk::{identity_of, look};
 use super::error::failure;
-use super::place::{PartPlace, part_end};
+use super::place::{PartPlace, part_end, part_end_of};
 
 /// What was found when a part was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,44 +50,53 @@ pub fn discard(path: &Path, identity: FileIdentity) -> Result<Discarded, Failure
     }
 }
 
-/// Removes what a crash left of `task` between the making of a part file and its record: whatever
-/// has the name of a part of this task, beside its target or in `fallback`. Only for a task that
-/// ends and keeps nothing. A directory as the destination is searched, for the target's name may not
-/// be known.
+/// Removes what a crash left of these tasks between the making of a part file and its record:
+/// whatever has the name of a part of such a task, beside its target or in `fallback`. Only for tasks
+/// that end and keep nothing. A directory as the destination is searched, once for all of them, for
+/// the targets' names may not be known.
 ///
 /// # Errors
-/// `File` when the system refuses.
-pub fn discard_unrecorded(
-    destination: &Destination,
-    task: TaskId,
-    fallback: &Path,
-) -> Result<(), Failure> {
-    match destination {
-        Destination::File(target) => {
-            let place = PartPlace::new(target, task, fallback)?;
-            remove(&place.beside())?;
-            remove(&place.fallback())
-        }
-        Destination::Directory(directory) => {
-            let end = part_end(task, fallback);
-            for directory in [directory.as_path(), fallback] {
-                let entries = match fs::read_dir(directory) {
-                    Ok(entries) => entries,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(failure("look into", directory, &error)),
-                };
-                for entry in entries {
-                    let entry = entry.map_err(|error| failure("look into", directory, &error))?;
-                    let name = entry.file_name();
-                    let name = name.as_encoded_bytes();
-                    if name.starts_with(b".") && name.ends_with(end.as_bytes()) {
-                        remove(&entry.path())?;
-                    }
+/// `File` when the system refuses; the others are removed all the same.
+pub fn discard_unrecorded(tasks: &[(TaskId, Destination)], fallback: &Path) -> Result<(), Failure> {
+    let mut result = Ok(());
+    let mut directories: BTreeMap<&Path, HashSet<String>> = BTreeMap::new();
+    for (task, destination) in tasks {
+        match destination {
+            Destination::File(target) => {
+                let removed = PartPlace::new(target, *task, fallback).and_then(|place| {
+                    remove(&place.beside())?;
+                    remove(&place.fallback())
+                });
+                result = result.and(removed);
+            }
+            Destination::Directory(directory) => {
+                for directory in [directory.as_path(), fallback] {
+                    let ends = directories.entry(directory).or_default();
+                    ends.insert(part_end(*task, fallback));
                 }
             }
-            Ok(())
         }
     }
+    for (directory, ends) in directories {
+        result = result.and(remove_ending(directory, &ends));
+    }
+    result
+}
+
+/// Removes the part files of a directory whose names end like one of these.
+fn remove_ending(directory: &Path, ends: &HashSet<String>) -> Result<(), Failure> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failure("look into", directory, &error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| failure("look into", directory, &error))?;
+        if part_end_of(&entry.file_name()).is_some_and(|end| ends.contains(end)) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
@@ -143,11 +153,12 @@ mod tests {
             {
                 fs::write(path, "x").unwrap();
             }
-            discard_unrecorded(&destination, ours, &parts).unwrap();
+            let left = [(ours, destination)];
+            discard_unrecorded(&left, &parts).unwrap();
             assert!(paths(ours).iter().all(|path| !path.exists()));
             assert!(paths(theirs).iter().all(|path| path.exists()) && files.join("a").exists());
             fs::remove_dir_all(&parts).unwrap();
-            discard_unrecorded(&destination, ours, &parts).unwrap();
+            discard_unrecorded(&left, &parts).unwrap();
         }
     }
 

@@ -16,7 +16,7 @@ pub const PART_NAME_BYTES_MAX: usize = 143;
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// How the mark of a task begins in the names of its files.
-const PART_MARK: &[u8] = b".longhaul-";
+const MARK: &str = ".longhaul-";
 
 /// How the names of tickets end.
 const RESUME_SUFFIX: &str = ".resume";
@@ -103,9 +103,7 @@ pub(super) fn numbered(wanted: &Path, n: u32) -> PathBuf {
 #[must_use]
 pub fn ticket_path(part: &Path, task: TaskId, fallback: &Path) -> PathBuf {
     let name = part.file_name().unwrap_or_default().as_bytes();
-    let mark = name
-        .windows(PART_MARK.len())
-        .rposition(|window| window == PART_MARK);
+    let mark = mark_at(name);
     let end = format!("{}{RESUME_SUFFIX}", owner_mark(task, fallback));
     let stem = OsStr::from_bytes(&name[..mark.unwrap_or(name.len())]);
     let mut ticket = cut(stem, PART_NAME_BYTES_MAX - end.len()).to_vec();
@@ -140,9 +138,23 @@ pub(super) fn part_end(task: TaskId, fallback: &Path) -> String {
     format!("{}.part", owner_mark(task, fallback))
 }
 
+/// The end of the name of a part file that says whose it is, as [`part_end`] makes it; `None` for
+/// another file.
+pub(super) fn part_end_of(name: &OsStr) -> Option<&str> {
+    let name = name.as_bytes();
+    let end = str::from_utf8(&name[mark_at(name)?..]).ok()?;
+    name.starts_with(b".").then_some(end)
+}
+
+/// Where the last mark in a name begins: the target's own name may hold one.
+fn mark_at(name: &[u8]) -> Option<usize> {
+    name.windows(MARK.len())
+        .rposition(|window| window == MARK.as_bytes())
+}
+
 /// What the names of all files of `task` have in common.
 fn owner_mark(task: TaskId, fallback: &Path) -> String {
-    format!(".longhaul-{task}-{}", store_digits(fallback))
+    format!("{MARK}{task}-{}", store_digits(fallback))
 }
 
 /// Eight hexadecimal digits that tell stores apart; the same for one path in every version.

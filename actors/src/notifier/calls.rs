@@ -1,4 +1,4 @@
-//! Calling the app of a session that nobody listens to, within its budget; and telling a person.
+//! Calling the app of a session that nobody listens to, within its budget.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use longhaul_engine::launch::LaunchReason;
 use longhaul_persistence::Change;
 
 use super::NotifierActor;
-use crate::desktop::Notice;
 use crate::fault;
 use crate::handle::CallError;
 use crate::refresh::{Call, Calls};
@@ -130,20 +129,6 @@ impl Handler<Reschedule> for NotifierActor {
     fn handle(&mut self, _: Reschedule, context: &mut Self::Context) {
         fault::point("notifier.reschedule");
         self.set_call_timer(context);
-    }
-}
-
-/// A task with titles has ended: a person is told. A hint, which never delays anything.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct PostNotice(pub(crate) Notice);
-
-impl Handler<PostNotice> for NotifierActor {
-    type Result = ();
-
-    fn handle(&mut self, PostNotice(notice): PostNotice, _: &mut Self::Context) {
-        fault::point("notifier.post_notice");
-        self.world.desktop.post(notice);
     }
 }
 

@@ -34,6 +34,11 @@ impl Ahead {
         self.begun.remove(&task)
     }
 
+    /// Keeps what was read of a task whose transfer starts soon.
+    pub(super) fn put(&mut self, task: TaskId, begun: Option<Begun>) {
+        self.begun.extend(begun.map(|begun| (task, begun)));
+    }
+
     /// What was read of the task does not hold any more, or it does not run next.
     pub(super) fn forget(&mut self, task: TaskId) {
         self.begun.remove(&task);

@@ -13,10 +13,11 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::{Child, Launch, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
+use crate::desktop::Notice;
 use crate::fault;
 use crate::file::discard::discard_unrecorded;
 use crate::limiter::{Limiter, Limits};
-use crate::notifier::TaskNews;
+use crate::notifier::{TaskNews, tell_person};
 use crate::registry::{Apply, NotStored, ReadTask};
 use crate::transfer::{Live, TransferActor, TransferParts, Want};
 
@@ -135,7 +136,7 @@ impl SessionActor {
         match child.map(|child| child.place) {
             Some(PlaceHeld::Running) => self.queue.release(&host),
             Some(PlaceHeld::Finishing) => self.finishing -= 1,
-            Some(PlaceHeld::Discarding) => self.discarding -= 1,
+            Some(PlaceHeld::Discarding) => self.discards.transfer_ended(),
             None => {}
         }
         if self.quiesce.is_some() {
@@ -216,6 +217,7 @@ impl SessionActor {
         );
         let session = self.parts.id.clone();
         let registry = self.parts.registry.clone();
+        let notifier = self.parts.notifier.clone();
         let parts_dir = self.parts.world.parts_dir.clone();
         self.closing.insert(task);
         let close = async move {
@@ -224,13 +226,14 @@ impl SessionActor {
                 session: session.clone(),
                 task,
             };
-            if let Ok(Ok(Some((known, progress)))) = registry.call(read).await
-                && progress
-                    .and_then(TaskCheckpoint::into_download)
-                    .is_none_or(|progress| progress.part.is_none())
+            let (known, progress) = registry.call(read).await.ok()?.ok()??;
+            let wanted = Notice::wanted(&known.spec);
+            if progress
+                .and_then(TaskCheckpoint::into_download)
+                .is_none_or(|progress| progress.part.is_none())
                 && let Some(destination) = known.spec.destination().cloned()
             {
-                let sweep = move || discard_unrecorded(&destination, task, &parts_dir);
+                let sweep = move || discard_unrecorded(&[(task, destination)], &parts_dir);
                 // A part file that stays does not hinder the end.
                 if let Ok(Err(error)) = tokio::task::spawn_blocking(sweep).await {
                     tracing::warn!(%error, "a part file was left behind");
@@ -245,7 +248,10 @@ impl SessionActor {
             };
             let answers = registry.call(|| Apply(vec![change.clone()])).await.ok()?;
             match answers.into_iter().next()? {
-                Ok(Effect::Closed(_)) => Some(outcome),
+                Ok(Effect::Closed(_)) => {
+                    tell_person(&notifier, wanted.as_deref(), &outcome);
+                    Some(outcome)
+                }
                 Err(NotStored::Refused(Refusal::Ended(outcome))) => Some(*outcome),
                 Ok(_) | Err(_) => None,
             }
@@ -267,7 +273,8 @@ impl SessionActor {
     }
 
     pub(super) fn answer_quiesce(&mut self) {
-        if self.tasks.values().any(|entry| entry.child.is_some()) {
+        let is_busy = self.tasks.values().any(|entry| entry.child.is_some());
+        if is_busy || self.discards.is_sweeping() {
             return;
         }
         for reply in self

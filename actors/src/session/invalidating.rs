@@ -1,4 +1,4 @@
-//! The end of a session, and the discarding of what its cancelled tasks hold.
+//! The end of a session.
 
 use actix::{ActorFutureExt, Context, Handler, Message, ResponseActFuture, WrapFuture};
 use longhaul_engine::id::TaskId;
@@ -7,14 +7,10 @@ use longhaul_engine::session::Invalidation;
 use longhaul_engine::task::Desired;
 use longhaul_persistence::{Change, Effect, Refusal};
 
-use super::{Launch, SessionActor};
+use super::{Entry, SessionActor};
 use crate::fault;
 use crate::handle::CallError;
 use crate::registry::{Apply, NotStored};
-
-/// Transfers that only discard what a cancelled task holds, at once: each takes some kilobytes and
-/// a commit, and a session may cancel 100,000 tasks with one word.
-const DISCARDING_MAX: usize = 64;
 
 /// Lets the session take no new tasks and end with its last; answered after the commit.
 #[derive(Debug, Message)]
@@ -58,38 +54,20 @@ impl Handler<Invalidate> for SessionActor {
 }
 
 impl SessionActor {
-    /// Cancels every task, as the store has it already. Those that wait come first, so that none of
-    /// them gets the place of one that ran.
+    /// Cancels every task, as the store has it already. Places are given out when all of them have
+    /// heard it, so that none that waits gets the place of one that ran.
     fn cancel_all(&mut self, context: &mut Context<Self>) {
         self.is_cancelled = true;
-        let mut live: Vec<(bool, TaskId)> = self
+        let is_live = |(_, entry): &(&TaskId, &Entry)| entry.state != State::Ended;
+        let live: Vec<TaskId> = self
             .tasks
             .iter()
-            .filter(|(_, entry)| entry.state != State::Ended)
-            .map(|(task, entry)| (entry.child.is_some(), *task))
+            .filter(is_live)
+            .map(|(id, _)| *id)
             .collect();
-        live.sort_unstable();
-        for (_, task) in live {
-            self.happened(task, Event::Want(Desired::Cancelled), context);
+        for task in live {
+            self.advance(task, Event::Want(Desired::Cancelled), context);
         }
-    }
-
-    /// Lets a transfer discard what a cancelled task holds, as soon as there is a place for it.
-    pub(super) fn discard(&mut self, task: TaskId) {
-        self.discards.push_back(task);
-    }
-
-    /// Starts the transfers that discard, as many as there are places for.
-    pub(super) fn start_discards(&mut self, context: &Context<Self>) {
-        while self.quiesce.is_none() && self.discarding < DISCARDING_MAX {
-            let Some(task) = self.discards.pop_front() else {
-                return;
-            };
-            if !self.tasks.contains_key(&task) {
-                continue;
-            }
-            self.discarding += 1;
-            self.launch(task, Launch::DISCARD, context);
-        }
+        self.maintain(context);
     }
 }

@@ -6,13 +6,14 @@ mod calls;
 mod challenge;
 mod children;
 mod commands;
+mod discarding;
 mod invalidating;
 mod logs;
 mod queries;
 mod resuming;
 mod scheduling;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use actix::{Actor, Context, SpawnHandle};
@@ -46,6 +47,7 @@ use ahead::Ahead;
 pub(crate) use challenge::AnswerChallenge;
 pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
+use discarding::Discards;
 pub(crate) use invalidating::Invalidate;
 pub(crate) use queries::{GetOutcome, GetView, ListViews, NextLive};
 pub(crate) use resuming::ResumeTask;
@@ -88,9 +90,7 @@ pub(crate) struct SessionActor {
     ahead: Ahead,
     /// Tasks that have not ended.
     live: usize,
-    /// Cancelled tasks whose transfers that discard wait for a place.
-    discards: VecDeque<TaskId>,
-    discarding: usize,
+    discards: Discards,
     /// All tasks were cancelled for good: one that turns up is too.
     is_cancelled: bool,
     quiesce: Option<Vec<oneshot::Sender<()>>>,
@@ -206,8 +206,7 @@ impl SessionActor {
             finishing: 0,
             ahead: Ahead::default(),
             live: 0,
-            discards: VecDeque::new(),
-            discarding: 0,
+            discards: Discards::default(),
             is_cancelled: false,
             quiesce: None,
         };
@@ -383,7 +382,9 @@ impl Actor for SessionActor {
             .filter(|(_, entry)| entry.state == State::Cancelling)
             .map(|(task, _)| *task)
             .collect();
-        self.discards.extend(cancelled);
+        for task in cancelled {
+            self.discard(task);
+        }
         self.watch_surroundings(context);
         self.maintain(context);
     }

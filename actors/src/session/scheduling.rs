@@ -131,7 +131,9 @@ impl SessionActor {
 
     /// Hears of conditions and of free places of the engine for as long as it lives.
     pub(super) fn watch_surroundings(&self, context: &mut Context<Self>) {
-        let changes = self.parts.world.scheduling.surroundings.changes();
+        let mut changes = self.parts.world.scheduling.surroundings.changes();
+        // They may have changed since the tasks were let in.
+        changes.mark_changed();
         self.await_conditions(changes, context);
         self.await_bell(context);
     }

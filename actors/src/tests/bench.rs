@@ -13,14 +13,16 @@ use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
-    Collision, Desired, Destination, DownloadSpec, Finished, Outcome, Spec, TaskOptions,
-    UploadSpec, Uploaded,
+    Collision, Desired, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Spec,
+    TaskOptions, UploadSpec, Uploaded,
 };
 use longhaul_engine::time::Timestamp;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::server::Server;
 use crate::child::Place;
+use crate::desktop::{Desktop, Notice, Post};
 use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
 use crate::scheduling::Scheduling;
 use crate::threads::start_here;
@@ -36,6 +38,13 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// What the engine's clock says when a test begins.
 const BASE: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+
+/// Notices that no test exceeds.
+const NOTICES_MAX: usize = 1024;
+
+/// The titles of every task.
+pub(super) const SUCCESS: &str = "\u{4e0b}\u{8f7d}\u{6210}\u{529f}";
+pub(super) const FAILURE: &str = "\u{4e0b}\u{8f7d}\u{5931}\u{8d25}";
 
 /// Runs a test on one thread under virtual time. One that hangs fails after [`DEADLINE`].
 pub(crate) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
@@ -81,6 +90,8 @@ pub(super) struct Bench {
     /// Sets the clock of all its engines.
     pub(super) shift: &'static Shift,
     pub(super) server: Server,
+    desktop: Desktop,
+    notices: Rc<RefCell<Vec<Notice>>>,
 }
 
 impl Bench {
@@ -95,7 +106,12 @@ impl Bench {
         for name in ["state", "files", "sources"] {
             std::fs::create_dir(directory.path().join(name)).expect("a directory");
         }
+        let (sender, posts) = mpsc::channel(NOTICES_MAX);
+        let notices = Rc::default();
+        actix_rt::spawn(take_posts(posts, Rc::clone(&notices)));
         Self {
+            desktop: Desktop::into_channel(sender),
+            notices,
             directory,
             origin: Instant::now(),
             // A clock is copied everywhere; a test's is small.
@@ -131,14 +147,28 @@ impl Bench {
 
     fn world(&self) -> World {
         let clock = self.clock();
-        World::new(WorldParts {
+        let mut world = World::new(WorldParts {
             clock,
             store_path: self.store_path(),
             parts_dir: self.directory.path().join("state/parts"),
             registry_place: Place::Here,
             worker_places: vec![Place::Here],
             make_dial: self.server.make_dial(),
-        })
+        });
+        world.desktop = self.desktop.clone();
+        world
+    }
+
+    /// What a person was told.
+    pub(super) fn notices(&self) -> Vec<Notice> {
+        self.notices.borrow().clone()
+    }
+
+    /// The desktop takes no notification and says nothing.
+    pub(super) fn hang_desktop(&mut self) -> mpsc::Receiver<Post> {
+        let (sender, posts) = mpsc::channel(1);
+        self.desktop = Desktop::into_channel(sender);
+        posts
     }
 
     pub(super) fn store_path(&self) -> PathBuf {
@@ -173,7 +203,7 @@ impl Bench {
             allow_unvalidated_resume: false,
             allow_encoded: false,
             allow_downgrade: false,
-            options: TaskOptions::default(),
+            options: told(),
             accept_error_status: false,
         }
     }
@@ -201,7 +231,7 @@ impl Bench {
             credentials: None,
             allow_downgrade: false,
             request_id: 0,
-            options: TaskOptions::default(),
+            options: told(),
         }
     }
 
@@ -247,6 +277,30 @@ fn names_in(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(name).collect();
     names.sort();
     names
+}
+
+/// A person is told of the end.
+pub(super) fn told() -> TaskOptions {
+    TaskOptions {
+        notify_on_finished: Some(NotificationTitles {
+            success: SUCCESS.to_owned(),
+            failure: FAILURE.to_owned(),
+        }),
+        ..TaskOptions::default()
+    }
+}
+
+/// A desktop that shows everything at once.
+async fn take_posts(mut posts: mpsc::Receiver<Post>, notices: Rc<RefCell<Vec<Notice>>>) {
+    while let Some(post) = posts.recv().await {
+        match post {
+            Post::Show(notice) => notices.borrow_mut().push(notice),
+            Post::Done(done) => {
+                // Who waited may have given up.
+                let _ = done.send(());
+            }
+        }
+    }
 }
 
 /// A session of this name, made or found.

@@ -8,6 +8,7 @@ mod inbox;
 mod limits;
 mod matrix;
 mod metrics;
+mod notices;
 mod refresh;
 mod restarts;
 mod resuming;

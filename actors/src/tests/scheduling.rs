@@ -9,7 +9,7 @@ use longhaul_engine::id::TaskId;
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
-    Constraint, Desired, DownloadSpec, Outcome, Phase, QueueReason, TaskOptions,
+    Constraint, Desired, DownloadSpec, Outcome, Phase, QueueReason, Spec, TaskOptions, UploadSpec,
 };
 use longhaul_engine::time::Timestamp;
 
@@ -94,6 +94,51 @@ fn a_task_whose_condition_breaks_stops_and_goes_on_with_its_bytes_when_it_is_met
         let sent = bench.server.sent_bytes("a/f");
         assert!(sent < 2_000_000 + 2 * 400_000, "{sent} bytes were sent");
     });
+}
+
+#[test]
+fn a_condition_that_breaks_at_any_moment_of_the_beginning_stops_the_tasks() {
+    // The engine runs on this thread, and so many tasks take many turns to begin.
+    const TASKS: usize = 60;
+    for turns in 0..16 {
+        virtual_time(async {
+            let bench = Bench::new();
+            let rules = SessionRules {
+                tasks_max: 1000,
+                tasks_per_host_max: 1000,
+                ..SessionRules::default()
+            };
+            let engine = bench.engine().await;
+            let session = session_with(&engine, "s", rules).await;
+            let mut specs = Vec::new();
+            for number in 0..TASKS {
+                let (down, up) = (format!("a/{number}"), format!("b/{number}"));
+                bench.server.put(&down, &content(500_000, 1), PAUSE, &[]);
+                bench.put_source(&number.to_string(), &content(500_000, 2));
+                bench.server.1.open(&up, PAUSE, &[]);
+                specs.push(Spec::Download(with(bench.spec(&down), discretionary())));
+                specs.push(Spec::Upload(UploadSpec {
+                    options: discretionary(),
+                    ..bench.upload(&up)
+                }));
+            }
+            // The next commit waits for nothing.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let change = async {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                engine.set_conditions(METERED);
+            };
+            let (tasks, ()) = tokio::join!(start(&session, specs), change);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let held = Phase::Queued(QueueReason::Unmet(Constraint::Unmetered));
+            for view in session.tasks().await.expect("the tasks") {
+                assert_eq!(view.phase, held, "{:?} after {turns} turns", view.id);
+            }
+            assert_eq!(tasks.len(), 2 * TASKS);
+        });
+    }
 }
 
 #[test]

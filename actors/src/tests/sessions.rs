@@ -10,6 +10,7 @@ use super::bench::{
     Bench, Heard, content, requests, session, session_with, start, start_one, until, virtual_time,
 };
 use super::server::Answer;
+use crate::fault::{self, Plan};
 use crate::handle::{CallError, RefusedStart, SessionHandle};
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -98,10 +99,10 @@ fn a_suspended_task_keeps_a_session_that_finishes_alive_until_it_has_ended() {
 
 #[test]
 fn many_tasks_are_cancelled_with_one_word_and_none_is_begun() {
-    const TASKS: usize = 500;
+    const TASKS: usize = 2500;
     virtual_time(async {
         let bench = Bench::new();
-        let at = |number: usize| format!("a/{number:03}");
+        let at = |number: usize| format!("a/{number:04}");
         for number in 0..TASKS {
             let script = [Answer::Stall(10)];
             bench
@@ -117,6 +118,7 @@ fn many_tasks_are_cancelled_with_one_word_and_none_is_begun() {
         let specs = (0..TASKS).map(|number| bench.spec(&at(number))).collect();
         let tasks = start(&session, specs).await;
         until(async || !bench.server.seen(&at(1)).is_empty()).await;
+        fault::arm(Plan::default());
         // What is on its way while all is cancelled is cancelled too, or refused.
         let late = session.start(requests(vec![bench.spec("a/late")], false));
         let (cancelled, late) = tokio::join!(session.invalidate(Invalidation::CancelTasks), late);
@@ -132,6 +134,12 @@ fn many_tasks_are_cancelled_with_one_word_and_none_is_begun() {
         }
         let begun = (0..TASKS).filter(|number| !bench.server.seen(&at(*number)).is_empty());
         assert_eq!(begun.count(), 2, "only those that ran");
+        let hits = fault::hits();
+        fault::disarm();
+        let count = |name| hits.iter().filter(|hit| **hit == name).count();
+        assert_eq!(count("session.launch"), 0, "they hold nothing");
+        // One more for the late one, which may come when the others are on their way.
+        assert!((3..=4).contains(&count("session.sweeping")));
         assert_eq!(bench.files(), [""; 0]);
     });
 }

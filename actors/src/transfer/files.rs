@@ -272,7 +272,7 @@ impl TransferActor {
         let parts_dir = self.parts.session.world.parts_dir.clone();
         self.on_pool(
             context,
-            move || discard_unrecorded(&destination, task, &parts_dir),
+            move || discard_unrecorded(&[(task, destination)], &parts_dir),
             |actor, discarded, context| {
                 if let Err(error) = discarded {
                     tracing::warn!(%error, "a part file was left behind");

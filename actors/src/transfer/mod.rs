@@ -7,7 +7,6 @@ mod files;
 mod live;
 mod metrics;
 mod names;
-mod notice;
 mod pump;
 mod requests;
 mod sealing;
@@ -27,7 +26,7 @@ use actix::{
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News};
 use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::metrics::TransactionLog;
-use longhaul_engine::task::{Desired, Destination, NotificationTitles};
+use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome};
 use longhaul_engine::time::Timestamp;
 use longhaul_engine::upload::Input as UploadInput;
 use longhaul_persistence::{Change, Effect};
@@ -38,7 +37,7 @@ use crate::file::part::PartFile;
 use crate::intake::Write;
 use crate::limiter::Limits;
 use crate::net::Client;
-use crate::notifier::TaskNews;
+use crate::notifier::{TaskNews, tell_person};
 use crate::registry::{Begun, NotStored};
 use crate::session::{PlaceReleased, SessionActor, SessionParts};
 use crate::world::Worker;
@@ -189,7 +188,7 @@ impl TransferActor {
             reply,
         };
         let session = &self.parts.session;
-        session.world.intake.put(write, &session.registry);
+        session.world.intake.put([write], &session.registry);
         let write = async move {
             let gone = |_| NotStored::Failed("the store is being opened again".to_owned());
             let answer = answer.await.map_err(gone)?;
@@ -221,6 +220,12 @@ impl TransferActor {
                 news,
             });
         }
+    }
+
+    /// Tells a person that the task has ended, if its owner wishes it.
+    fn tell_person(&self, outcome: &Outcome) {
+        let notifier = &self.parts.session.notifier;
+        tell_person(notifier, self.notice.as_deref(), outcome);
     }
 
     fn exit(&mut self, exit: Exit, context: &mut Context<Self>) {

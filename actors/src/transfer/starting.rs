@@ -27,6 +27,7 @@ impl TransferActor {
         generation: Generation,
         context: &mut Context<Self>,
     ) {
+        self.notice = Notice::wanted(&task.spec);
         let session = &self.parts.session;
         let client = match worker::client(&session.rules, &session.world) {
             Ok(client) => client,
@@ -35,7 +36,6 @@ impl TransferActor {
                 return self.close_at_once(generation, Outcome::Failed(failure), context);
             }
         };
-        self.notice = Notice::wanted(&task.spec);
         let created_at = task.created_at;
         match task.spec {
             Spec::Download(spec) => {
@@ -106,7 +106,10 @@ impl TransferActor {
             change,
             context,
             |actor, answer, context| match answer {
-                Ok(_) => actor.exit(Exit::Ended(outcome), context),
+                Ok(_) => {
+                    actor.tell_person(&outcome);
+                    actor.exit(Exit::Ended(outcome), context);
+                }
                 Err(error) => actor.not_stored(&error, context),
             },
         );

@@ -271,6 +271,11 @@ impl Download {
     }
 
     fn begin(&mut self, checkpoint: Option<Checkpoint>) {
+        // It was told to stop before it began.
+        if self.desired == Desired::Suspended {
+            self.step = Step::Gone;
+            return self.act(Action::Exit(Exit::Stopped));
+        }
         match checkpoint {
             Some(checkpoint) => {
                 self.remember(&checkpoint);

@@ -185,11 +185,13 @@ impl Upload {
 
     fn begin(&mut self, desired: Desired, stage: &UploadStage) {
         match (desired, stage) {
+            // It was told to stop before it began.
+            (Desired::Suspended, _) => self.exit(Exit::Stopped),
             // A crash came after the challenge was recorded: it is not told again.
-            (Desired::Running | Desired::Suspended, UploadStage::AwaitingAuthorization(_)) => {
+            (Desired::Running, UploadStage::AwaitingAuthorization(_)) => {
                 self.exit(Exit::NeedsAuthorization);
             }
-            (Desired::Running | Desired::Suspended, UploadStage::Transferring) => {
+            (Desired::Running, UploadStage::Transferring) => {
                 let path = self.spec.source.clone();
                 self.act(Action::Inspect(path));
             }

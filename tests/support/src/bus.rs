@@ -17,6 +17,17 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The name of the bus on itself.
 const BUS: &str = "org.freedesktop.DBus";
+/// The object of a mock that tests talk to (python-dbusmock, "D-Bus interface").
+const MOCK: &str = "org.freedesktop.DBus.Mock";
+/// Has a mock send a signal to everybody: `dbus-send` can not write its arguments, and what it sends
+/// itself is not from the service. Arguments: address, service, path, interface, signal, and the
+/// signal's own, as Python writes them.
+const EMIT: &str = "import ast, dbus, sys
+address, service, path, interface, signal, signature, arguments = sys.argv[1:]
+mock = dbus.bus.BusConnection(address).get_object(service, path)
+arguments = dbus.Array(ast.literal_eval(arguments), signature='v')
+mock.EmitSignal(interface, signal, signature, arguments, dbus_interface='org.freedesktop.DBus.Mock')
+";
 /// Debian's own Python: its packages are found by no other one.
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -69,9 +80,20 @@ impl PrivateBus {
     /// Starts the mock that dbusmock's template of this name makes, and waits until it has the
     /// service's name on the bus.
     pub fn mock(&mut self, template: &str, service: &str) -> Result<(), String> {
+        self.mock_with(template, service, "{}")
+    }
+
+    /// The same with parameters of the template, as JSON.
+    pub fn mock_with(
+        &mut self,
+        template: &str,
+        service: &str,
+        parameters: &str,
+    ) -> Result<(), String> {
         let mut command = Command::new(PYTHON);
         command
             .args(["-m", "dbusmock", "--template", template])
+            .args(["--parameters", parameters])
             .env("DBUS_SYSTEM_BUS_ADDRESS", &self.address)
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address);
         let mut mock = start(command, self.dir.path())?;
@@ -107,6 +129,56 @@ impl PrivateBus {
         let mut all = vec!["--print-reply", &bus, &to, path, method];
         all.extend(arguments);
         run("dbus-send", "dbus", &all, b"")
+    }
+
+    /// The calls of a method that a mock has had, first to last, of each its arguments that are text
+    /// or lists of text.
+    pub fn texts_of_calls(
+        &self,
+        service: &str,
+        path: &str,
+        method: &str,
+    ) -> Result<Vec<Vec<String>>, String> {
+        let ask = format!("{MOCK}.GetMethodCalls");
+        let answer = self.call(service, path, &ask, &[&format!("string:{method}")])?;
+        let calls = answer.split("struct {").skip(1);
+        Ok(calls.map(texts).collect())
+    }
+
+    /// Has a mock send a signal with arguments of this signature, written as a list of Python.
+    pub fn emit(
+        &self,
+        service: &str,
+        path: &str,
+        signal: &str,
+        (signature, arguments): (&str, &str),
+    ) -> Result<(), String> {
+        let (interface, name) = signal.rsplit_once('.').ok_or("a signal has an interface")?;
+        let arguments = [
+            "-c",
+            EMIT,
+            &self.address,
+            service,
+            path,
+            interface,
+            name,
+            signature,
+            arguments,
+        ];
+        run(PYTHON, "python3-dbusmock", &arguments, b"").map(drop)
+    }
+
+    /// Sends a signal that is not from the service whose it looks.
+    pub fn emit_as_a_stranger(
+        &self,
+        path: &str,
+        signal: &str,
+        arguments: &[&str],
+    ) -> Result<(), String> {
+        let bus = format!("--bus={}", self.address);
+        let mut all = vec!["--type=signal", &bus, path, signal];
+        all.extend(arguments);
+        run("dbus-send", "dbus", &all, b"").map(drop)
     }
 
     /// Sets a property of a mock, which tells the bus of it.
@@ -170,6 +242,15 @@ impl Drop for Daemon {
         let _killed = self.0.kill();
         let _reaped = self.0.wait();
     }
+}
+
+/// The texts in what `dbus-send` prints, each on a line of its own.
+fn texts(printed: &str) -> Vec<String> {
+    let text = |line: &str| {
+        let (_, text) = line.split_once("string \"")?;
+        text.strip_suffix('"').map(str::to_owned)
+    };
+    printed.lines().filter_map(text).collect()
 }
 
 fn start(command: Command, dir: &Path) -> Result<Process, String> {

@@ -197,7 +197,7 @@ fn play(scenario: &Scenario, panic_at: Vec<u64>) -> Result<Vec<&'static str>, St
 }
 
 /// Panics of fault points are what these tests are about; all others are shown as always.
-pub(super) fn silence_ordered_panics() {
+pub(in crate::tests) fn silence_ordered_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let show = std::panic::take_hook();

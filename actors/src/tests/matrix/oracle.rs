@@ -8,7 +8,8 @@ use longhaul_engine::id::{Sequence, SessionId, TaskId};
 use longhaul_engine::task::Outcome;
 use longhaul_persistence::Store;
 
-use crate::tests::bench::{Bench, ending, facts_of};
+use crate::desktop::Notice;
+use crate::tests::bench::{Bench, FAILURE, SUCCESS, ending, facts_of};
 
 /// Bytes that one crash may make us fetch again of one task: what was not recorded yet (a mebibyte
 /// that is new, or what came in 100 ms or 1 s before), and what was on its way.
@@ -73,6 +74,7 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
     let Told { at, name, body, .. } = told;
     judge_bytes(story, told);
     judge_challenges(story, told, crashes);
+    judge_notices(story, told, crashes);
     judge_ending(story, told);
     if story.bench.server.1.is_open(at) {
         return;
@@ -88,6 +90,26 @@ fn judge_task(story: &Story, told: &Told, crashes: usize) {
         twice <= allowed,
         "{twice} bytes of {name} came twice, allowed are {allowed}"
     );
+}
+
+/// What a person was told: each end at most once, and without a crash surely.
+fn judge_notices(story: &Story, told: &Told, crashes: usize) {
+    let notices = story.bench.notices();
+    let of_name = |notice: &&Notice| notice.body == told.name;
+    let notices: Vec<_> = notices.iter().filter(of_name).collect();
+    let title = match &told.outcome {
+        Outcome::Finished(_) | Outcome::Uploaded(_) | Outcome::Skipped(_) => Some(SUCCESS),
+        Outcome::Failed(_) => Some(FAILURE),
+        Outcome::Cancelled | Outcome::CancelledResumable(_) => None,
+    };
+    let most = usize::from(title.is_some());
+    let least = if crashes == 0 { most } else { 0 };
+    assert!(
+        (least..=most).contains(&notices.len()),
+        "a person was told of {}: {notices:?}",
+        told.name
+    );
+    assert!(notices.iter().all(|notice| Some(&*notice.title) == title));
 }
 
 /// What the one who wanted the bytes has.

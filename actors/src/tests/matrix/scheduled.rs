@@ -13,7 +13,7 @@ use longhaul_engine::task::{
 
 use super::oracle::Story;
 use super::scenarios::{finishes, outcomes_of, phase, stop};
-use crate::tests::bench::{Bench, Heard, content, session_with, start, until};
+use crate::tests::bench::{Bench, Heard, content, session_with, start, told, until};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -34,11 +34,11 @@ pub(super) async fn scheduled() -> Story {
     };
     let discretionary = TaskOptions {
         is_discretionary: true,
-        ..TaskOptions::default()
+        ..told()
     };
     let delayed = TaskOptions {
         earliest_begin: Some(at),
-        ..TaskOptions::default()
+        ..told()
     };
     let specs = vec![
         with("a/held", discretionary),

@@ -171,6 +171,16 @@ fn a_task_that_was_cancelled_before_it_ran_asks_for_nothing() {
 }
 
 #[test]
+fn a_machine_that_was_told_to_stop_before_it_began_only_stops() {
+    for saved in [None, Some(checkpoint())] {
+        let rules = SessionRules::default();
+        let (mut driver, actions) = Driver::start_wanting(spec(), rules, saved, Desired::Suspended);
+        let (exit, done) = to_the_end(&mut driver, actions);
+        assert_eq!((exit, done), (Exit::Stopped, vec!["exit"]));
+    }
+}
+
+#[test]
 fn a_cancel_overtakes_a_suspend_that_is_under_way() {
     let (mut driver, conn) = in_step("streaming");
     let conn = conn.expect("it streams");

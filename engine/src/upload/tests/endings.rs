@@ -89,6 +89,13 @@ fn a_machine_that_starts_cancelled_only_closes() {
 }
 
 #[test]
+fn a_machine_that_was_told_to_stop_before_it_began_only_stops() {
+    let rules = SessionRules::default();
+    let (_, actions) = Driver::start_with(spec(), rules, None, Desired::Suspended);
+    assert_eq!(actions, [Action::Exit(Exit::Stopped)]);
+}
+
+#[test]
 fn the_outcome_that_the_store_has_is_the_one_that_counts() {
     let (mut driver, ask) = Driver::asking(spec(), LENGTH);
     driver.answer(ask.request, head(404, &[]));

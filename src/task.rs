@@ -4,6 +4,8 @@ mod callbacks;
 mod resuming;
 mod scheduling;
 
+pub(crate) use scheduling::checked;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;

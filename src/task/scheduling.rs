@@ -58,7 +58,7 @@ impl DownloadTask {
 }
 
 /// With header fields that can be sent.
-fn checked(decision: DelayedRequest) -> Result<DelayedRequest, Error> {
+pub(crate) fn checked(decision: DelayedRequest) -> Result<DelayedRequest, Error> {
     let DelayedRequest::UseNewRequest(request) = decision else {
         return Ok(decision);
     };

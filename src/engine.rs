@@ -44,6 +44,8 @@ pub struct EngineBuilder {
     resume_sessions: bool,
     tasks_max: Option<u32>,
     conditions: Option<Box<dyn ConditionSource>>,
+    #[cfg(feature = "test-util")]
+    pub(crate) clock: Option<crate::VirtualClock>,
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -81,6 +83,8 @@ impl Engine {
             resume_sessions: false,
             tasks_max: None,
             conditions: None,
+            #[cfg(feature = "test-util")]
+            clock: None,
         }
     }
 
@@ -208,6 +212,8 @@ impl EngineBuilder {
             resume_sessions: self.resume_sessions,
             tasks_max: self.tasks_max,
             conditions: self.conditions,
+            #[cfg(feature = "test-util")]
+            clock: self.clock.map(|clock| clock.inner),
         };
         Ok(Engine {
             handle: EngineHandle::start(options)?,

@@ -126,6 +126,8 @@ mod request;
 mod session;
 mod task;
 mod upload;
+#[cfg(feature = "test-util")]
+mod virtual_clock;
 
 pub use conditions::SystemConditions;
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
@@ -138,6 +140,8 @@ pub use request::DownloadRequest;
 pub use session::{AnyTask, ResumeRequest, Session};
 pub use task::{DownloadTask, TaskSnapshot};
 pub use upload::{UploadRequest, UploadSnapshot, UploadTask};
+#[cfg(feature = "test-util")]
+pub use virtual_clock::VirtualClock;
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};

@@ -36,6 +36,8 @@ use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, Star
 use crate::slot::{Gone, SlotRef};
 use crate::starting::{adopt_all, name_all};
 use crate::threads;
+#[cfg(feature = "test-util")]
+pub use crate::time::VirtualClock;
 
 pub use self::opening::OpenSession;
 pub use self::resuming::ResumeOptions;

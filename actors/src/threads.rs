@@ -19,6 +19,8 @@ use crate::net::{Dial, TcpDial};
 use crate::root::{Doors, Request, Root};
 use crate::scheduling::Scheduling;
 use crate::time::Clock;
+#[cfg(feature = "test-util")]
+use crate::time::VirtualClock;
 use crate::world::{World, WorldParts};
 
 /// The name of the store's file within the state directory.
@@ -37,12 +39,14 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     let (stop, stopped) = watch::channel(None);
     let (ready, opened) = std::sync::mpsc::channel();
     let workers = options.workers.clamp(WORKERS_MIN, WORKERS_MAX);
+    let clock = clock(&options);
     let source = options
         .conditions
         .unwrap_or_else(|| Box::new(LinuxConditions::default()));
     let scheduling = Scheduling::new(options.tasks_max, Some(source));
     let threads = Threads {
         directory,
+        clock,
         workers,
         scheduling,
         launch_rules: options.launch_rules,
@@ -80,6 +84,7 @@ type Ready = std::sync::mpsc::Sender<Result<Doors, StartError>>;
 /// What the control thread is given.
 struct Threads {
     directory: StateDir,
+    clock: Clock,
     workers: usize,
     scheduling: Scheduling,
     launch_rules: LaunchRules,
@@ -96,6 +101,7 @@ fn control(
 ) {
     let Threads {
         directory,
+        clock,
         workers,
         scheduling,
         launch_rules,
@@ -105,7 +111,7 @@ fn control(
     let system = System::new();
     let (arbiters, reason) = system.block_on(async {
         let arbiters: Vec<Arbiter> = (0..=workers).map(|_| Arbiter::new()).collect();
-        let mut world = world(&directory, &arbiters).with_scheduling(scheduling);
+        let mut world = world(&directory, clock, &arbiters).with_scheduling(scheduling);
         world.refresh.lock().rules = launch_rules;
         world.recreates_store = recreates_store;
         world.resumes_sessions = resumes_sessions;
@@ -143,13 +149,24 @@ async fn serve(
     result.err().map(|gave_up| gave_up.0)
 }
 
-fn world(directory: &StateDir, arbiters: &[Arbiter]) -> World {
+/// The clock that a test has given, else the system's.
+#[cfg(feature = "test-util")]
+fn clock(options: &EngineOptions) -> Clock {
+    options.clock.map_or(Clock::System, VirtualClock::clock)
+}
+
+#[cfg(not(feature = "test-util"))]
+const fn clock(_: &EngineOptions) -> Clock {
+    Clock::System
+}
+
+fn world(directory: &StateDir, clock: Clock, arbiters: &[Arbiter]) -> World {
     let place = |arbiter: &Arbiter| Place::Arbiter(arbiter.handle());
     let (registry, workers) = arbiters
         .split_first()
         .expect("there is one more than workers");
     World::new(WorldParts {
-        clock: Clock::System,
+        clock,
         store_path: directory.path().join(STORE_NAME),
         parts_dir: directory.parts(),
         registry_place: place(registry),

@@ -23,8 +23,9 @@ pub(crate) enum Clock {
         /// When that was.
         at: Instant,
     },
-    /// The runtime's clock from a fixed point on: under a paused runtime it is virtual time.
-    #[cfg(test)]
+    /// The runtime's clock from a fixed point on, as far as it was set since: under a paused runtime
+    /// it is virtual time.
+    #[cfg(any(test, feature = "test-util"))]
     Runtime {
         /// What the clock said at `origin`.
         base: Timestamp,
@@ -46,7 +47,7 @@ impl Clock {
                 Timestamp::from_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
             Self::Steady { said, at } => said.after(at.elapsed()),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-util"))]
             Self::Runtime {
                 base,
                 origin,
@@ -84,7 +85,7 @@ impl Clock {
                 }
             }
             Self::Steady { .. } => tokio::time::sleep(left).await,
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-util"))]
             Self::Runtime { shift, .. } => {
                 let mut was_set = std::pin::pin!(shift.changed.notified());
                 was_set.as_mut().enable();
@@ -157,15 +158,60 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Differences between the clocks that are no setting: slewing, and the time to read both.
 const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
-/// By how much a test has set its clock.
-#[cfg(test)]
+/// A clock that the tests of an app move: it goes on with the system's, from what that said first.
+#[cfg(feature = "test-util")]
+#[derive(Clone, Copy, Debug)]
+pub struct VirtualClock {
+    base: Timestamp,
+    origin: Instant,
+    shift: &'static Shift,
+}
+
+#[cfg(feature = "test-util")]
+impl VirtualClock {
+    /// A clock that says what the system's does. Its few bytes stay until the process ends.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "it reads a clock")]
+    pub fn new() -> Self {
+        Self {
+            base: Clock::System.now(),
+            origin: Instant::now(),
+            // A clock is copied everywhere.
+            shift: Box::leak(Box::default()),
+        }
+    }
+
+    /// What it says now.
+    #[must_use]
+    pub fn now(self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// Moves it forward, and wakes whoever waits for a time that has come so.
+    pub fn advance(self, by: Duration) {
+        let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.shift.set(by_ms);
+    }
+
+    /// As the engine asks it.
+    pub(crate) const fn clock(self) -> Clock {
+        Clock::Runtime {
+            base: self.base,
+            origin: self.origin,
+            shift: self.shift,
+        }
+    }
+}
+
+/// By how much somebody has set a clock.
+#[cfg(any(test, feature = "test-util"))]
 #[derive(Debug, Default)]
 pub(crate) struct Shift {
     by_ms: std::sync::atomic::AtomicI64,
     changed: tokio::sync::Notify,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "test-util"))]
 impl Shift {
     /// Sets the clock so many milliseconds forth, or back.
     pub(crate) fn set(&self, by_ms: i64) {

@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use source::{Kind, Source, all_sources, root};
 
 /// What each crate may name of the workspace. An arrow that is not here is an arrow back.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("longhaul-engine", &[]),
     ("longhaul-persistence", &["longhaul-engine"]),
     (
@@ -19,6 +19,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ),
     ("longhaul", &["longhaul-actors", "longhaul-engine"]),
     ("longhaul-cli", &["longhaul"]),
+    ("longhaul-scripting", &["longhaul"]),
     ("longhaul-support", &[]),
 ];
 
@@ -39,7 +40,7 @@ const PURE: [&str; 12] = [
 ];
 
 /// Crates that only one crate of ours may depend on.
-const OWNED: [(&str, &str); 14] = [
+const OWNED: [(&str, &str); 15] = [
     ("redb", "longhaul-persistence"),
     ("bincode", "longhaul-persistence"),
     ("actix", "longhaul-actors"),
@@ -54,6 +55,7 @@ const OWNED: [(&str, &str); 14] = [
     ("zbus", "longhaul-actors"),
     ("clap", "longhaul-cli"),
     ("ring", "longhaul-actors"),
+    ("rquickjs", "longhaul-scripting"),
 ];
 
 /// The normal dependencies of every crate of the workspace.

@@ -22,6 +22,9 @@ pub struct EngineOptions {
     pub tasks_max: Option<u32>,
     /// Who knows what network and power are like; `None` asks the system.
     pub conditions: Option<Box<dyn ConditionSource>>,
+    /// Another clock than the system's.
+    #[cfg(feature = "test-util")]
+    pub clock: Option<crate::time::VirtualClock>,
 }
 
 impl fmt::Debug for EngineOptions {

@@ -171,8 +171,12 @@ impl NotifierActor {
             state.logs.values().filter_map(due).min()
         };
         let Some(due) = due else { return };
-        let wait = self.world.clock.until(due);
-        self.call_timer = Some(context.run_later(wait, |actor, context| actor.call_apps(context)));
+        let clock = self.world.clock;
+        let is_due = async move { clock.wait(due).await };
+        let call = is_due.into_actor(self).map(|(), actor, context| {
+            actor.call_apps(context);
+        });
+        self.call_timer = Some(context.spawn(call));
     }
 
     /// Calls every app whose time has come, and takes back what has expired.

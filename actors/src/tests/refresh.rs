@@ -140,6 +140,28 @@ fn a_refresh_task_that_is_not_completed_expires_and_the_app_is_called_again() {
 }
 
 #[test]
+fn a_call_is_due_by_the_clock_also_when_that_was_set() {
+    // After the machine has slept, too: the runtime's timers do not see that.
+    virtual_time(async {
+        let bench = bench_with(&["a/1"]);
+        let engine = bench.engine().await;
+        let open = session(&engine, "s").await;
+        start_one(&open, bench.spec("a/1")).await;
+        let task = called(&engine, MINUTE).await.expect("a call");
+        // Its events are not handled, so there is another call, 15 minutes later.
+        assert_eq!(task.set_task_completed().await, Ok(()));
+        let began = Instant::now();
+        let set = async {
+            tokio::time::sleep(MINUTE).await;
+            bench.shift.set(15 * 60_000);
+        };
+        let (again, ()) = tokio::join!(called(&engine, 20 * MINUTE), set);
+        assert!(again.is_some());
+        assert!(began.elapsed() < 2 * MINUTE, "{:?}", began.elapsed());
+    });
+}
+
+#[test]
 fn a_call_that_a_restart_fell_upon_comes_again_and_the_budget_is_kept() {
     virtual_time(async {
         let bench = bench_with(&["a/1"]);

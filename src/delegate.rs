@@ -52,8 +52,18 @@ pub trait Delegate: Send + Sync + 'static {
         Disposition::PerformDefaultHandling
     }
 
-    /// The time that a task was not to begin before has come. The default is
+    /// The time that a task was not to begin before has come
+    /// ([`DownloadRequest::earliest_begin_date`](crate::DownloadRequest::earliest_begin_date)), and
+    /// everything else that it waits for is there. It begins when the answer is recorded, and is not
+    /// asked about again then; a kill before that has the next delegate asked. The default is
     /// [`DelayedRequest::ContinueLoading`] (`URLSession:task:willBeginDelayedRequest:`).
+    ///
+    /// A new request that can not be made, because a header can not be sent or another task claims the
+    /// same target, is refused: a warning is logged and the task begins with its own. Tasks whose time
+    /// comes while there is no delegate just begin; see [`Engine::session_with_delegate`] for those
+    /// whose time came while the app was away.
+    ///
+    /// [`Engine::session_with_delegate`]: crate::Engine::session_with_delegate
     fn will_begin_delayed_request(&self, task: TaskId) -> DelayedRequest {
         let _ = task;
         DelayedRequest::ContinueLoading
@@ -72,7 +82,8 @@ pub trait Delegate: Send + Sync + 'static {
         let _ = (task, progress);
     }
 
-    /// How far an upload is
+    /// How far an upload is: [`Progress::sent_bytes`] were given to the network, and none of them counts
+    /// when the next attempt begins again. Only its end says that the server has them
     /// (`URLSession:task:didSendBodyData:totalBytesSent:totalBytesExpectedToSend:`).
     fn did_send_body_data(&self, task: TaskId, progress: Progress) {
         let _ = (task, progress);
@@ -92,7 +103,8 @@ pub trait Delegate: Send + Sync + 'static {
     }
 
     /// A task has ended, well or not: its last message. When this has returned, the end is
-    /// acknowledged and the task forgotten (`URLSession:task:didCompleteWithError:`).
+    /// acknowledged and the task forgotten (`URLSession:task:didCompleteWithError:`). What a server
+    /// answered to an upload is in [`Outcome::Uploaded`].
     fn did_complete(&self, task: TaskId, outcome: &Outcome) {
         let _ = (task, outcome);
     }

@@ -41,6 +41,7 @@ pub struct EngineBuilder {
     worker_threads: usize,
     launch_rules: LaunchRules,
     recreate_damaged_store: bool,
+    resume_sessions: bool,
     tasks_max: Option<u32>,
     conditions: Option<Box<dyn ConditionSource>>,
     #[cfg(feature = "test-util")]
@@ -79,6 +80,7 @@ impl Engine {
             worker_threads: WORKER_THREADS_DEFAULT,
             launch_rules: LaunchRules::default(),
             recreate_damaged_store: false,
+            resume_sessions: false,
             tasks_max: None,
             conditions: None,
             #[cfg(feature = "test-util")]
@@ -90,7 +92,7 @@ impl Engine {
     /// tasks go on. It has one owner: the answer and everything made from it.
     ///
     /// The configuration is copied and frozen. A session that an earlier process left takes the one
-    /// given now; one that this engine had open before, and whose handles were dropped, still runs
+    /// given now, also when it [goes on by itself](EngineBuilder::resume_sessions); one that this engine had open before, and whose handles were dropped, still runs
     /// and keeps the one that it has until the engine stops. One that is being invalidated stays so,
     /// under either: see [`Session::state`].
     ///
@@ -177,6 +179,18 @@ impl EngineBuilder {
         self
     }
 
+    /// Lets the unfinished tasks of every session go on from the start, as if each had been opened with
+    /// the configuration that it had last: a program that only has to finish what others began needs
+    /// no identifiers. Without this, or with `false`, a session's tasks wait for [`Engine::session`].
+    ///
+    /// Who opens such a session later finds its tasks on their way. When the configuration is another
+    /// one than before, their transfers record how far they are and go on with the new one. Delayed
+    /// tasks whose time comes before that just begin, as without any delegate.
+    pub const fn resume_sessions(mut self, resume: bool) -> Self {
+        self.resume_sessions = resume;
+        self
+    }
+
     /// Starts the engine and returns when its store is open. It blocks for that time, some
     /// milliseconds, and may be called from anywhere, also within a tokio runtime.
     ///
@@ -195,6 +209,7 @@ impl EngineBuilder {
             workers: self.worker_threads,
             launch_rules: self.launch_rules,
             recreate_damaged_store: self.recreate_damaged_store,
+            resume_sessions: self.resume_sessions,
             tasks_max: self.tasks_max,
             conditions: self.conditions,
             #[cfg(feature = "test-util")]

@@ -40,6 +40,11 @@ impl Incoming {
         }
     }
 
+    /// Whether news were missed since this was asked last.
+    pub(crate) fn take_missed_news(&self) -> bool {
+        self.subscription.take_missed_news()
+    }
+
     /// The next event; `None` when the subscription has ended.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         while !self.is_over && self.backlog.events.len() < BACKLOG_MAX {

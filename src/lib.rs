@@ -52,7 +52,9 @@
 //! exactly one terminal fact. Progress and changes of phase are news, and a slow reader misses some.
 //!
 //! An app that would rather be called than read a stream sets a [`Delegate`] for the whole session,
-//! which acknowledges by itself, or callbacks for one task, such as [`DownloadTask::on_complete`].
+//! which acknowledges by itself, or callbacks for one task, such as [`DownloadTask::on_complete`] and
+//! [`UploadTask::on_complete`]. [`Engine::session_with_delegate`] has the delegate there before any task
+//! goes on.
 //!
 //! # Challenges
 //!
@@ -68,7 +70,8 @@
 //! ask for more: an [earliest begin](DownloadRequest::earliest_begin_date), or a network and power
 //! that suit it ([`DownloadRequest::is_discretionary`] and the like). A task whose condition breaks
 //! stops with its bytes recorded and goes on when it is met again; what nobody knows about network
-//! and power is good enough. [`DownloadTask::why`] says what a task waits for.
+//! and power is good enough. [`DownloadTask::why`] says what a task waits for. A delegate is asked once
+//! whether, and with what, a delayed task begins ([`Delegate::will_begin_delayed_request`]).
 //!
 //! # Surviving restarts
 //!
@@ -76,6 +79,8 @@
 //! or 100 ms, whichever comes later; at most 1 s). After a power cut the same holds for what was
 //! synced (64 MiB or 2 s). Whether the bytes may be kept is asked of the server with `If-Range`
 //! (RFC 9110 section 13.1.5): two versions of a file are never spliced.
+//!
+//! A session's tasks go on when it is opened, or with the engine ([`EngineBuilder::resume_sessions`]).
 //!
 //! # Resume data
 //!
@@ -206,6 +211,13 @@ mod tests {
         is_sent(|engine, _, _| async {
             let configuration = SessionConfiguration::new("x")?;
             engine.session_with(configuration, Vec::new()).await
+        });
+        is_sent(|engine, _, _| async {
+            struct Default;
+            impl Delegate for Default {}
+            let configuration = SessionConfiguration::new("x")?;
+            let delegate = std::sync::Arc::new(Default);
+            engine.session_with_delegate(configuration, delegate).await
         });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
         is_sent(|_, session, _| async { session.start_uploads(Vec::new()).await });

@@ -40,6 +40,8 @@ struct State {
     is_refilling: bool,
     /// A fact came since then: what is read may not have it.
     is_outdated: bool,
+    /// News were dropped since somebody asked.
+    has_missed_news: bool,
     /// Nothing comes any more.
     is_over: bool,
     waker: Option<Waker>,
@@ -101,7 +103,11 @@ impl Feed {
         let mut state = self.lock();
         let is_ours = self.task.is_none_or(|task| event.task() == Some(task));
         let is_late = event.task().is_some_and(|task| state.ended.contains(&task));
-        if !is_ours || is_late || state.news >= NEWS_MAX || state.is_over {
+        if !is_ours || is_late || state.is_over {
+            return;
+        }
+        if state.news >= NEWS_MAX {
+            state.has_missed_news = true;
             return;
         }
         state.news += 1;
@@ -109,9 +115,16 @@ impl Feed {
         state.wake();
     }
 
-    /// Facts may have been missed: the next poll asks for them.
+    /// Whether news were missed since this was asked last: what they told must be looked up by who
+    /// can not do without it.
+    pub(crate) fn take_missed_news(&self) -> bool {
+        std::mem::take(&mut self.lock().has_missed_news)
+    }
+
+    /// Facts may have been missed: the next poll asks for them. News may have been too.
     pub(crate) fn fall_behind(&self) {
         let mut state = self.lock();
+        state.has_missed_news = true;
         state.is_behind = true;
         state.is_refilling = false;
         state.wake();
@@ -277,6 +290,8 @@ mod tests {
             feed.put_fact(&fact(number, number));
         }
         assert!(feed.lock().events.len() <= FACTS_MAX + NEWS_MAX);
+        assert!(feed.take_missed_news(), "it can not be told more");
+        assert!(!feed.take_missed_news(), "it was told that it missed some");
         let first = numbers(&feed);
         assert_eq!(first.len(), FACTS_MAX);
         let rest: Vec<_> = (FACTS_MAX as u64 + 1..=10_000)
@@ -298,6 +313,7 @@ mod tests {
         feed.refill(&[fact(1, 7)], true);
         feed.put_news(news(7));
         feed.put_news(news(8));
+        assert!(!feed.take_missed_news());
         let told = |task| match feed.poll(&context) {
             Polled::Ready(Some(event)) => assert_eq!(event.task(), Some(TaskId::new(task))),
             other => panic!("{other:?}"),

@@ -234,6 +234,12 @@ impl EngineHandle {
         }
     }
 
+    /// Says that a delegate of this session is there, before it is opened: what its tasks ask when
+    /// they go on is asked of it.
+    pub fn attach(&self, session: &SessionId) -> Attachment {
+        self.doors.attachments.attach(session)
+    }
+
     /// Why a call is not answered. The actors go before the engine has stopped and says why.
     async fn gone(&self) -> CallError {
         CallError::Stopped {
@@ -323,11 +329,18 @@ impl SessionHandle {
     /// Says that a delegate of this session is there, for as long as the answer lives. A session
     /// without one belongs to an app that is away.
     pub fn attach(&self) -> Attachment {
-        self.engine.doors.attachments.attach(&self.id)
+        self.engine.attach(&self.id)
     }
 }
 
 impl Subscription {
+    /// Whether news were missed since this was asked last, because there was no room for them or the
+    /// one who tells crashed.
+    #[must_use]
+    pub fn take_missed_news(&self) -> bool {
+        self.feed.take_missed_news()
+    }
+
     /// The next event; `None` when the engine has stopped. A subscription of one task ends after
     /// its terminal fact.
     pub fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<Option<Event>> {

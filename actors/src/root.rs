@@ -100,6 +100,8 @@ pub(crate) struct Root {
     postponed: Vec<ToOpen>,
     subscribers: Subscribers,
     owners: Owners,
+    /// Every session is still to go on, opened or not.
+    owes_resumption: bool,
     next_incarnation: u64,
     reports: mpsc::UnboundedSender<Report>,
     inbox: mpsc::UnboundedReceiver<Report>,
@@ -117,6 +119,7 @@ impl Root {
     pub(crate) async fn start(world: World) -> Result<Self, StartError> {
         let (reports, inbox) = mpsc::unbounded_channel();
         let mut root = Self {
+            owes_resumption: world.resumes_sessions,
             world,
             registry: Slot::new(),
             registry_child: None,
@@ -162,6 +165,9 @@ impl Root {
         &mut self,
         mut requests: mpsc::UnboundedReceiver<Request>,
     ) -> Result<(), GaveUp> {
+        if self.owes_resumption {
+            self.restart_sessions().await?;
+        }
         loop {
             tokio::select! {
                 biased;

@@ -51,6 +51,7 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
         scheduling,
         launch_rules: options.launch_rules,
         recreates_store: options.recreate_damaged_store,
+        resumes_sessions: options.resume_sessions,
     };
     let run = move || control(threads, inbox, &ready, &stop);
     let control = thread::Builder::new()
@@ -88,6 +89,7 @@ struct Threads {
     scheduling: Scheduling,
     launch_rules: LaunchRules,
     recreates_store: bool,
+    resumes_sessions: bool,
 }
 
 /// The control thread, from the start of the system to its end.
@@ -104,6 +106,7 @@ fn control(
         scheduling,
         launch_rules,
         recreates_store,
+        resumes_sessions,
     } = threads;
     let system = System::new();
     let (arbiters, reason) = system.block_on(async {
@@ -111,6 +114,7 @@ fn control(
         let mut world = world(&directory, clock, &arbiters).with_scheduling(scheduling);
         world.refresh.lock().rules = launch_rules;
         world.recreates_store = recreates_store;
+        world.resumes_sessions = resumes_sessions;
         let reason = serve(world, inbox, ready).await;
         (arbiters, reason)
     });

@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) desktop: Desktop,
     /// A damaged store is put aside and made anew when the engine starts.
     pub(crate) recreates_store: bool,
+    /// Every session goes on when the engine starts, opened or not.
+    pub(crate) resumes_sessions: bool,
     pub(crate) scheduling: Scheduling,
 }
 
@@ -74,6 +76,7 @@ impl World {
             refresh: Refresh::default(),
             desktop: Desktop::default(),
             recreates_store: false,
+            resumes_sessions: false,
             scheduling: Scheduling::new(None, None),
         }
     }

@@ -4,7 +4,8 @@ use longhaul_actors::handle::{CallError, SessionHandle};
 use longhaul_engine::authorization_challenge::Disposition;
 use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::id::TaskId;
-use longhaul_engine::task::Desired;
+
+use crate::task::checked;
 
 /// Passes on the answer to a challenge.
 pub(super) async fn answer_challenge(
@@ -15,16 +16,24 @@ pub(super) async fn answer_challenge(
     session.answer_challenge(task, disposition).await
 }
 
-/// Passes on whether, and with what, a delayed task begins.
+/// Passes on whether, and with what, a delayed task begins. A new request that can not be made is
+/// refused, and the task begins with its own.
 pub(super) async fn decide_begin(
     session: &SessionHandle,
     task: TaskId,
     decision: DelayedRequest,
 ) -> Result<(), CallError> {
-    match decision {
-        DelayedRequest::Cancel => session.want(task, Desired::Cancelled).await,
-        DelayedRequest::ContinueLoading | DelayedRequest::UseNewRequest(_) => {
-            session.want(task, Desired::Running).await
-        }
+    let refused = match checked(decision) {
+        Ok(decision) => match session.decide_begin(task, decision).await? {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused.to_string(),
+        },
+        Err(invalid) => invalid.to_string(),
+    };
+    tracing::warn!(%task, refused, "a delayed task begins with its own request");
+    let begun = session.decide_begin(task, DelayedRequest::ContinueLoading);
+    match begun.await? {
+        Ok(()) => Ok(()),
+        Err(refused) => Err(CallError::Refused(refused.to_string())),
     }
 }

@@ -24,8 +24,8 @@ use crate::incoming::Incoming;
 /// process that is killed has so many told again at most.
 const UNACKNOWLEDGED_MAX: usize = 256;
 
-/// Times that the store is asked once more to take an acknowledgement: it is opened again when it
-/// fails, and what can not be acknowledged now is with what is told next.
+/// Times that the store is asked once more to take an acknowledgement or a decision: it is opened
+/// again when it fails, and what can not be acknowledged now is with what is told next.
 const SETTLE_TRIES: usize = 3;
 
 pub(super) struct Dispatcher {
@@ -39,6 +39,9 @@ pub(super) struct Dispatcher {
     told: Option<Sequence>,
     /// How many were told since the last acknowledgement.
     told_count: usize,
+    /// Tasks after this one may wait to be asked whether they shall begin, and nobody has told of
+    /// it; `None` when all that is known of was looked at.
+    looks_after: Option<TaskId>,
     /// A task has ended since the session was last found empty.
     owes_finish: bool,
     /// Something was told, and whether that was all was not looked at yet.
@@ -60,6 +63,8 @@ enum Kind {
 
 enum Step {
     Tell(Event),
+    /// Delayed tasks after this one may wait for a word.
+    Look(TaskId),
     /// Nothing waits to be told.
     Settle,
     End,
@@ -83,6 +88,8 @@ impl Dispatcher {
             kinds: HashMap::new(),
             told: None,
             told_count: 0,
+            // What waited when it came.
+            looks_after: Some(TaskId::default()),
             owes_finish: false,
             is_unsettled: false,
         }
@@ -103,6 +110,7 @@ impl Dispatcher {
                     }
                 }
                 Step::Tell(event) => self.tell_news(event).await,
+                Step::Look(after) => self.look(after).await,
                 Step::Settle => self.settle().await,
                 Step::End => return,
             }
@@ -112,6 +120,12 @@ impl Dispatcher {
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         if self.leash.is_released(context) {
             return Poll::Ready(Step::End);
+        }
+        if self.incoming.take_missed_news() {
+            self.looks_after = Some(TaskId::default());
+        }
+        if let Some(after) = self.looks_after {
+            return Poll::Ready(Step::Look(after));
         }
         match self.incoming.poll_next(context) {
             Poll::Ready(Some(event)) => Poll::Ready(Step::Tell(event)),
@@ -178,14 +192,39 @@ impl Dispatcher {
                 task,
                 phase: Phase::AwaitingBegin,
             } => {
-                let answer = self.caller.call("will_begin_delayed_request", |delegate| {
-                    delegate.will_begin_delayed_request(task)
-                });
-                let decision = answer.unwrap_or(DelayedRequest::ContinueLoading);
-                heed(task, decide_begin(&self.session, task, decision).await);
+                // The news of a question may come when it was answered.
+                let before = TaskId::new(task.get().saturating_sub(1));
+                if self.session.next_awaiting_begin(before).await == Ok(Some(task)) {
+                    self.ask_begin(task).await;
+                }
             }
             // Foundation has no method for it.
             _ => {}
+        }
+    }
+
+    /// Asks about the next task that waits for it.
+    async fn look(&mut self, after: TaskId) {
+        // Without an answer the engine has stopped, and no task waits.
+        self.looks_after = (self.session.next_awaiting_begin(after).await).unwrap_or(None);
+        if let Some(task) = self.looks_after {
+            self.ask_begin(task).await;
+        }
+    }
+
+    /// A decision is committed when this returns; a kill before that has the next one asked.
+    async fn ask_begin(&self, task: TaskId) {
+        let answer = self.caller.call("will_begin_delayed_request", |delegate| {
+            delegate.will_begin_delayed_request(task)
+        });
+        let decision = answer.unwrap_or(DelayedRequest::ContinueLoading);
+        for _ in 0..SETTLE_TRIES {
+            match decide_begin(&self.session, task, decision.clone()).await {
+                Err(error @ CallError::Store(_)) => {
+                    tracing::warn!(%task, %error, "whether a task begins is not recorded yet");
+                }
+                answered => return heed(task, answered),
+            }
         }
     }
 

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use longhaul_actors::handle::Attachment;
+
 use crate::blocking::block_on;
 use crate::delegate::Delegate;
 use crate::delegate::dispatcher::Dispatcher;
 use crate::incoming::Incoming;
-use crate::{Error, Session};
+use crate::{Engine, Error, Session, SessionConfiguration};
 
 /// A delegate is called for as long as this lives, the engine runs and the session is valid. The
 /// delegate, the session and its engine are kept alive for that time.
@@ -83,9 +85,17 @@ impl Session {
     /// # Errors
     /// [`Error::DelegateInUse`] when the session has one, [`Error::Threads`] or [`Error::Stopped`].
     pub async fn set_delegate(&self, delegate: Arc<dyn Delegate>) -> Result<DelegateGuard, Error> {
+        let attachment = self.link().attach();
+        self.employ(delegate, attachment).await
+    }
+
+    async fn employ(
+        &self,
+        delegate: Arc<dyn Delegate>,
+        attachment: Attachment,
+    ) -> Result<DelegateGuard, Error> {
         let link = self.link();
         let seat = link.take_seat().ok_or(Error::DelegateInUse)?;
-        let attachment = link.attach();
         let incoming = Incoming::new(link.subscribe(None).await?);
         let leash = Arc::new(Leash::default());
         let dispatcher = Dispatcher::new((**link).clone(), incoming, delegate, Arc::clone(&leash));
@@ -100,6 +110,27 @@ impl Session {
             .spawn(run)
             .map_err(|error| Error::Threads(error.to_string()))?;
         Ok(DelegateGuard { leash })
+    }
+}
+
+impl Engine {
+    /// Opens a session and sets its delegate before any of its tasks goes on
+    /// (`URLSession(configuration:delegate:delegateQueue:)`). With [`Engine::session`] and
+    /// [`Session::set_delegate`] a delayed task whose time has come may begin between the two,
+    /// because nobody is there to be asked
+    /// ([`Delegate::will_begin_delayed_request`]).
+    ///
+    /// # Errors
+    /// As [`Engine::session`] and [`Session::set_delegate`].
+    pub async fn session_with_delegate(
+        &self,
+        configuration: SessionConfiguration,
+        delegate: Arc<dyn Delegate>,
+    ) -> Result<(Session, DelegateGuard), Error> {
+        let attachment = self.handle.attach(&configuration.id);
+        let session = self.session(configuration).await?;
+        let guard = session.employ(delegate, attachment).await?;
+        Ok((session, guard))
     }
 }
 

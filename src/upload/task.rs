@@ -1,5 +1,7 @@
 //! The handle of one upload, and what it looked like at a moment.
 
+mod callbacks;
+
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 //! can not do.
 
 mod callbacks;
+mod delayed;
 mod kill;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -31,6 +33,7 @@ const PATH: &str = "/a.bin";
 enum Told {
     Resumed(TaskId, u64, Option<u64>),
     Wrote(TaskId, Progress),
+    Sent(TaskId, Progress),
     Finished(TaskId, PathBuf),
     Completed(TaskId, Outcome),
     AllFinished,
@@ -41,6 +44,7 @@ impl Told {
         match self {
             Self::Resumed(task, ..)
             | Self::Wrote(task, _)
+            | Self::Sent(task, _)
             | Self::Finished(task, _)
             | Self::Completed(task, _) => Some(*task),
             Self::AllFinished => None,
@@ -72,8 +76,8 @@ impl Delegate for Recorder {
         self.pass_on(Told::Wrote(task, progress));
     }
 
-    fn did_send_body_data(&self, task: TaskId, _: Progress) {
-        panic!("task {task} is no upload");
+    fn did_send_body_data(&self, task: TaskId, progress: Progress) {
+        self.pass_on(Told::Sent(task, progress));
     }
 
     fn did_finish_downloading(&self, task: TaskId, file: &Finished) {
@@ -104,7 +108,11 @@ fn until_all_finished(heard: &Receiver<Told>) -> Vec<Told> {
 fn completed(told: &[Told]) -> Vec<TaskId> {
     let of = |told: &Told| match told {
         Told::Completed(task, _) => Some(*task),
-        Told::Resumed(..) | Told::Wrote(..) | Told::Finished(..) | Told::AllFinished => None,
+        Told::Resumed(..)
+        | Told::Wrote(..)
+        | Told::Sent(..)
+        | Told::Finished(..)
+        | Told::AllFinished => None,
     };
     told.iter().filter_map(of).collect()
 }
@@ -141,6 +149,8 @@ fn a_download_is_told_in_the_order_of_foundation_and_progress_ten_times_a_second
         assert_eq!(told[count - 3], Told::Finished(task, file));
         assert_eq!(completed(&told[count - 2..]), [task], "{told:?}");
         assert_eq!(completed(&told).len(), 1, "{told:?}");
+        let is_upload = |told: &Told| matches!(told, Told::Sent(..));
+        assert!(!told.iter().any(is_upload), "{told:?}");
         let resumed = Told::Resumed(task, MIB, Some(CONTENT.len()));
         let place = told.iter().position(|told| *told == resumed);
         assert!(place.is_some_and(|place| place < count - 3), "{told:?}");

@@ -16,6 +16,7 @@ mod face;
 mod hostile;
 mod kill;
 mod resume_data;
+mod resuming;
 mod scheduling;
 mod sessions;
 mod tidy;

@@ -16,6 +16,8 @@ pub struct EngineOptions {
     pub launch_rules: LaunchRules,
     /// Keep a damaged store under another name and make a new one, instead of failing.
     pub recreate_damaged_store: bool,
+    /// Let every session go on at once, opened or not.
+    pub resume_sessions: bool,
     /// Tasks that run at once in all sessions together; `None` leaves it to the sessions.
     pub tasks_max: Option<u32>,
     /// Who knows what network and power are like; `None` asks the system.
@@ -32,6 +34,7 @@ impl fmt::Debug for EngineOptions {
             .field("workers", &self.workers)
             .field("launch_rules", &self.launch_rules)
             .field("recreate_damaged_store", &self.recreate_damaged_store)
+            .field("resume_sessions", &self.resume_sessions)
             .field("tasks_max", &self.tasks_max)
             .finish_non_exhaustive()
     }

@@ -7,7 +7,7 @@ use longhaul_engine::task::Adjustment;
 use longhaul_engine::why::Why;
 
 use super::{CallError, EngineHandle, RefusedStart, SessionHandle};
-use crate::session::{Adjust, DecideBegin, SetRateLimit};
+use crate::session::{Adjust, DecideBegin, NextAwaitingBegin, SetRateLimit};
 
 impl EngineHandle {
     /// Tells that the app is in the background from now on, or is not any more: tasks that are made
@@ -72,6 +72,14 @@ impl SessionHandle {
             decision: decision.clone(),
         };
         self.ask(make).await
+    }
+
+    /// The first task after this number that waits for [`SessionHandle::decide_begin`].
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn next_awaiting_begin(&self, after: TaskId) -> Result<Option<TaskId>, CallError> {
+        self.ask(|| NextAwaitingBegin { after }).await
     }
 
     /// Why a task is not done yet.

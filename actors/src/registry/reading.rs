@@ -4,7 +4,7 @@ use actix::{Handler, Message};
 use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
-use longhaul_engine::session::SessionState;
+use longhaul_engine::session::{SessionRules, SessionState};
 use longhaul_engine::task::Task;
 use longhaul_persistence::TaskSummary;
 
@@ -26,6 +26,29 @@ impl Handler<ReadTask> for RegistryActor {
         fault::point("registry.read_task");
         let found = self.store.task(&message.session, message.task);
         self.read(found, context)
+    }
+}
+
+/// All sessions that the store knows, with the configurations that they were opened with last.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<(SessionId, SessionRules)>, NotStored>")]
+pub(crate) struct ReadSessions;
+
+impl Handler<ReadSessions> for RegistryActor {
+    type Result = Result<Vec<(SessionId, SessionRules)>, NotStored>;
+
+    fn handle(&mut self, _: ReadSessions, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_sessions");
+        let read = || {
+            let mut found = Vec::new();
+            for id in self.store.sessions()? {
+                if let Some(rules) = self.store.session(&id)? {
+                    found.push((id, rules));
+                }
+            }
+            Ok(found)
+        };
+        self.read(read(), context)
     }
 }
 

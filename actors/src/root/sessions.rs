@@ -8,23 +8,25 @@ use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_persistence::{Change, TaskSummary};
 
-use super::{GaveUp, Opened, Report, Root, ToOpen, is_current};
+use super::{GaveUp, Opened, QUIESCE_TIME_MAX, Report, Root, ToOpen, is_current};
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
 use crate::handle::CallError;
 use crate::limiter::Limiter;
 use crate::ownership::Owner;
-use crate::registry::{Apply, ListTasks, ReadState, RegistryActor};
-use crate::session::{SessionActor, SessionParts};
+use crate::registry::{Apply, ListTasks, ReadSessions, ReadState, RegistryActor};
+use crate::session::{Quiesce, SessionActor, SessionParts};
 use crate::slot::Slot;
 use crate::starting::{Started, adopt_all, change_of, started};
 
 /// Tasks read at once when a session is opened.
 const TASKS_PAGE: usize = 10_000;
 
-/// A session that somebody opened.
+/// A session that somebody opened, or that goes on by itself.
 pub(super) struct OpenSession {
     pub(super) slot: Slot<SessionActor>,
     rules: Arc<SessionRules>,
+    /// Somebody has opened it since the engine started.
+    was_opened: bool,
     limiter: Arc<Limiter>,
     pub(super) child: Option<(u64, ChildGuard)>,
     budget: RestartBudget,
@@ -36,6 +38,20 @@ enum NotDone {
     Lost,
     /// It said why.
     Failed(String),
+}
+
+impl OpenSession {
+    /// One that is not started yet.
+    fn new(rules: SessionRules) -> Self {
+        Self {
+            slot: Slot::new(),
+            limiter: Arc::new(Limiter::new(rules.rate_limit_bytes)),
+            rules: Arc::new(rules),
+            was_opened: false,
+            child: None,
+            budget: RestartBudget::default(),
+        }
+    }
 }
 
 impl Root {
@@ -72,7 +88,9 @@ impl Root {
         wanted: &mut ToOpen,
         owner: Arc<Owner>,
     ) -> Result<Opened, NotDone> {
-        if let Some(open) = self.sessions.get(&wanted.id) {
+        self.refit(&wanted.id, &wanted.rules).await;
+        if let Some(open) = self.sessions.get_mut(&wanted.id) {
+            open.was_opened = true;
             return Ok(Opened {
                 slot: open.slot.reference(),
                 owner,
@@ -104,14 +122,8 @@ impl Root {
             }
             starts.push(answer.map(Started::task));
         }
-        let limiter = Arc::new(Limiter::new(rules.rate_limit_bytes));
-        let open = OpenSession {
-            slot: Slot::new(),
-            rules: Arc::new((**rules).clone()),
-            limiter,
-            child: None,
-            budget: RestartBudget::default(),
-        };
+        let mut open = OpenSession::new((**rules).clone());
+        open.was_opened = true;
         let slot = open.slot.reference();
         self.sessions.insert(id.clone(), open);
         if let Err(error) = self.start_session(id, opened_with).await {
@@ -123,6 +135,38 @@ impl Root {
             owner,
             started: Ok(starts),
         })
+    }
+
+    /// Ends the actor of a session that goes on by itself with another configuration than the one that
+    /// it is opened with, once its transfers have recorded their progress: it is opened anew then.
+    async fn refit(&mut self, id: &SessionId, rules: &SessionRules) {
+        let is_fit = |open: &OpenSession| open.was_opened || *open.rules == *rules;
+        match self.sessions.get(id) {
+            Some(open) if !is_fit(open) => {
+                let slot = open.slot.reference();
+                // What was not recorded in time is fetched again.
+                let _ = tokio::time::timeout(QUIESCE_TIME_MAX, slot.call(|| Quiesce)).await;
+                self.sessions.remove(id);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Takes in every session that the store knows, as it was opened last, when that is still to be
+    /// done. They are not started yet.
+    async fn take_in_sessions(&mut self) -> Result<(), NotDone> {
+        if !self.owes_resumption {
+            return Ok(());
+        }
+        let stored = self.ask_registry(ReadSessions).await?;
+        let stored = stored.map_err(|error| NotDone::Failed(error.to_string()))?;
+        self.owes_resumption = false;
+        for (id, rules) in stored {
+            self.sessions
+                .entry(id)
+                .or_insert_with(|| OpenSession::new(rules));
+        }
+        Ok(())
     }
 
     /// The store does not know a session any more: its actor ends, and what listens to it; then its
@@ -137,6 +181,11 @@ impl Root {
 
     /// Starts every session on a new registry, and opens those that waited for it.
     pub(super) async fn restart_sessions(&mut self) -> Result<(), GaveUp> {
+        match self.take_in_sessions().await {
+            Ok(()) => {}
+            Err(NotDone::Lost) => return Ok(()),
+            Err(NotDone::Failed(why)) => return Err(GaveUp(why)),
+        }
         let ids: Vec<SessionId> = self.sessions.keys().cloned().collect();
         for id in ids {
             match self.start_session(&id, HashMap::new()).await {

@@ -49,7 +49,7 @@ pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 use discarding::Discards;
 pub(crate) use invalidating::Invalidate;
-pub(crate) use queries::{GetOutcome, GetView, ListViews, NextLive};
+pub(crate) use queries::{GetOutcome, GetView, ListViews, NextAwaitingBegin, NextLive};
 pub(crate) use resuming::ResumeTask;
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are

@@ -158,6 +158,23 @@ impl Handler<NextLive> for SessionActor {
     }
 }
 
+/// The first task after this number whose owner was asked whether it shall begin, and has not said.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<TaskId>, CallError>")]
+pub(crate) struct NextAwaitingBegin {
+    pub(crate) after: TaskId,
+}
+
+impl Handler<NextAwaitingBegin> for SessionActor {
+    type Result = Result<Option<TaskId>, CallError>;
+
+    fn handle(&mut self, message: NextAwaitingBegin, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.next_awaiting_begin");
+        let later = (Bound::Excluded(message.after), Bound::Unbounded);
+        Ok(self.awaiting_begin.range(later).next().copied())
+    }
+}
+
 impl SessionActor {
     /// Puts together what the store knows and what the actor knows better.
     fn view(&self, task: Task, checkpoint: Option<&TaskCheckpoint>) -> TaskView {

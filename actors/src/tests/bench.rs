@@ -132,6 +132,13 @@ impl Bench {
         start_here(world).await.expect("an engine")
     }
 
+    /// The same, and every session goes on at once.
+    pub(super) async fn engine_that_resumes(&self) -> EngineHandle {
+        let mut world = self.world();
+        world.resumes_sessions = true;
+        start_here(world).await.expect("an engine")
+    }
+
     /// What the engine's clock says.
     pub(super) fn now(&self) -> Timestamp {
         self.clock().now()

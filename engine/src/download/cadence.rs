@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use crate::checkpoint::Checkpoint;
-use crate::download::{Action, Download, News};
+use crate::download::{Action, Download, News, Step};
 use crate::limits::{
     RECORD_BYTES, RECORD_INTERVAL_MAX, RECORD_INTERVAL_MIN, SYNC_BYTES, SYNC_INTERVAL,
 };
 use crate::span::SpanId;
-use crate::task::Progress;
+use crate::task::{Phase, Progress};
 use crate::time::Timestamp;
 
-/// News of one task are told at most this often.
+/// Progress of one task is told at most this often, and so is what it does; neither waits for the
+/// other.
 const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How much of the file is in it and on the device.
@@ -32,6 +33,7 @@ pub(super) struct Cadence {
     syncing: Option<Vec<(SpanId, u64)>>,
     synced_at: Timestamp,
     told_at: Timestamp,
+    phase_told_at: Timestamp,
 }
 
 impl Cadence {
@@ -47,6 +49,7 @@ impl Cadence {
             syncing: None,
             synced_at: now,
             told_at: now,
+            phase_told_at: now,
         }
     }
 
@@ -175,20 +178,54 @@ impl Download {
         true
     }
 
+    /// Tells how far it is when that is due; a transfer that is over sooner has no news but its end.
     pub(super) fn tell_progress(&mut self) {
-        if self.may_tell() {
+        if self.now.since(self.cadence.told_at) >= NEWS_INTERVAL {
+            self.cadence.told_at = self.now;
             let progress = self.progress();
             self.act(Action::Tell(News::Progress(progress)));
         }
     }
 
-    /// Whether news are due; a transfer that is over sooner has none but its end.
-    pub(super) fn may_tell(&mut self) -> bool {
-        let is_due = self.now.since(self.cadence.told_at) >= NEWS_INTERVAL;
-        if is_due {
-            self.cadence.told_at = self.now;
+    /// Tells what it does now when that has changed and is due.
+    pub(super) fn tell_phase(&mut self) {
+        if self.phase_due().is_some_and(|due| due <= self.now)
+            && let Some(phase) = self.phase_now()
+        {
+            self.cadence.phase_told_at = self.now;
+            self.phase = phase.clone();
+            self.act(Action::Tell(News::Phase(phase)));
         }
-        is_due
+    }
+
+    /// When what it does now must be told; `None` when it was.
+    pub(super) fn phase_due(&self) -> Option<Timestamp> {
+        let is_new = self.phase_now().is_some_and(|phase| phase != self.phase);
+        is_new.then(|| self.cadence.phase_told_at.after(NEWS_INTERVAL))
+    }
+
+    /// What it does in this step; `None` when that is nothing of its own, but the way to its end.
+    fn phase_now(&self) -> Option<Phase> {
+        match &self.step {
+            Step::Recovering(_) => Some(Phase::Connecting),
+            Step::Fetching if self.connections.iter().any(|c| c.is_streaming) => {
+                Some(Phase::Transferring)
+            }
+            Step::Fetching => Some(Phase::Connecting),
+            Step::Verifying
+            | Step::Syncing
+            | Step::Naming
+            | Step::Announcing(_)
+            | Step::Publishing(_)
+            | Step::Checking(_) => Some(Phase::Finishing),
+            Step::Stopping(_)
+            | Step::Recording(_)
+            | Step::Discarding(_)
+            | Step::Sealing(_)
+            | Step::Clearing
+            | Step::Closing
+            | Step::Gone => None,
+        }
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -242,8 +242,9 @@ impl Download {
     /// When to call [`Download::handle`] with [`Input::Tick`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let phase_due = self.phase_due();
         if self.step != Step::Fetching {
-            return None;
+            return phase_due;
         }
         let dirty = self.unrecorded_bytes();
         let unsynced = self.spans.written_bytes() - self.spans.synced_bytes();
@@ -252,6 +253,7 @@ impl Download {
             self.reopen_at,
             self.cadence.record_due(dirty),
             self.cadence.sync_due(unsynced),
+            phase_due,
         ]
         .into_iter()
         .flatten()
@@ -344,30 +346,7 @@ impl Download {
             self.reopen_if_due();
             self.keep_cadence();
         }
-        let phase = match &self.step {
-            Step::Recovering(_) => Phase::Connecting,
-            Step::Fetching if self.connections.iter().any(|c| c.is_streaming) => {
-                Phase::Transferring
-            }
-            Step::Fetching => Phase::Connecting,
-            Step::Verifying
-            | Step::Syncing
-            | Step::Naming
-            | Step::Announcing(_)
-            | Step::Publishing(_)
-            | Step::Checking(_) => Phase::Finishing,
-            Step::Stopping(_)
-            | Step::Recording(_)
-            | Step::Discarding(_)
-            | Step::Sealing(_)
-            | Step::Clearing
-            | Step::Closing
-            | Step::Gone => return,
-        };
-        if phase != self.phase && self.may_tell() {
-            self.phase = phase.clone();
-            self.act(Action::Tell(News::Phase(phase)));
-        }
+        self.tell_phase();
     }
 
     /// Whether the time for the whole resource is over.

@@ -38,7 +38,8 @@ use crate::time::Timestamp;
 pub use message::{Action, Ask, Input, RequestBody, RequestId};
 pub use source::{Source, UploadCheckpoint, UploadStage};
 
-/// News of one task are told at most this often.
+/// Progress of one task is told at most this often, and so is what it does; neither waits for the
+/// other.
 const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a machine starts from.
@@ -69,6 +70,7 @@ pub struct Upload {
     step: Step,
     phase: Phase,
     told_at: Timestamp,
+    phase_told_at: Timestamp,
     /// The file as it is on record.
     source: Option<Source>,
     attempts_failed: u32,
@@ -168,6 +170,7 @@ impl Upload {
             step: Step::Inspecting,
             phase: Phase::Connecting,
             told_at: now,
+            phase_told_at: now,
             source: known.source,
             attempts_failed: known.attempts_failed,
             sent: 0,
@@ -239,7 +242,10 @@ impl Upload {
     /// When to call [`Upload::handle`] with [`Input::Tick`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.is_limited_in_time().then_some(self.deadline)
+        let due = self
+            .phase_due()
+            .map_or(self.deadline, |due| due.min(self.deadline));
+        self.is_limited_in_time().then_some(due)
     }
 
     /// What was asked of servers so far, earlier transfers included.
@@ -274,7 +280,9 @@ impl Upload {
     fn was_sent(&mut self, request: RequestId, bytes: u64) {
         if self.step == Step::Asking(request) && bytes > self.sent {
             self.sent = bytes;
-            if self.may_tell() {
+            // A transfer that is over sooner has no news but its end.
+            if self.now.since(self.told_at) >= NEWS_INTERVAL {
+                self.told_at = self.now;
                 let progress = self.progress();
                 self.act(Action::Tell(News::Progress(progress)));
             }
@@ -289,17 +297,34 @@ impl Upload {
                 "the time for the whole upload ran out; start it again with a longer one",
             ));
         }
-        let phase = match &self.step {
-            Step::Inspecting | Step::Announcing => Phase::Connecting,
-            Step::Asking(_) if self.sent == 0 => Phase::Connecting,
-            Step::Asking(_) if self.is_all_sent() => Phase::Finishing,
-            Step::Asking(_) => Phase::Transferring,
-            Step::Receiving(_) => Phase::Finishing,
-            Step::Recording(_) | Step::Sealing(_) | Step::Closing | Step::Gone => return,
-        };
-        if phase != self.phase && self.may_tell() {
+        self.tell_phase();
+    }
+
+    fn tell_phase(&mut self) {
+        if self.phase_due().is_some_and(|due| due <= self.now)
+            && let Some(phase) = self.phase_now()
+        {
+            self.phase_told_at = self.now;
             self.phase = phase.clone();
             self.act(Action::Tell(News::Phase(phase)));
+        }
+    }
+
+    /// When what it does now must be told; `None` when it was.
+    fn phase_due(&self) -> Option<Timestamp> {
+        let is_new = self.phase_now().is_some_and(|phase| phase != self.phase);
+        is_new.then(|| self.phase_told_at.after(NEWS_INTERVAL))
+    }
+
+    /// What it does in this step; `None` when that is nothing of its own, but the way to its end.
+    fn phase_now(&self) -> Option<Phase> {
+        match &self.step {
+            Step::Inspecting | Step::Announcing => Some(Phase::Connecting),
+            Step::Asking(_) if self.sent == 0 => Some(Phase::Connecting),
+            Step::Asking(_) if self.is_all_sent() => Some(Phase::Finishing),
+            Step::Asking(_) => Some(Phase::Transferring),
+            Step::Receiving(_) => Some(Phase::Finishing),
+            Step::Recording(_) | Step::Sealing(_) | Step::Closing | Step::Gone => None,
         }
     }
 
@@ -313,15 +338,6 @@ impl Upload {
             | Step::Closing
             | Step::Gone => false,
         }
-    }
-
-    /// Whether news are due; a transfer that is over sooner has none but its end.
-    fn may_tell(&mut self) -> bool {
-        let is_due = self.now.since(self.told_at) >= NEWS_INTERVAL;
-        if is_due {
-            self.told_at = self.now;
-        }
-        is_due
     }
 
     fn progress(&self) -> Progress {

@@ -4,6 +4,7 @@
 mod budgets;
 mod ends;
 mod oracle;
+mod resumed;
 mod scenarios;
 mod scheduled;
 mod uploads;
@@ -142,6 +143,14 @@ fn holds_and_delayed_begins_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "scheduled",
         play: || Box::pin(scheduled::scheduled()),
+    });
+}
+
+#[test]
+fn sessions_that_go_on_by_themselves_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "resumed",
+        play: || Box::pin(resumed::resumed()),
     });
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use longhaul_engine::conditions::Conditions;
 use longhaul_engine::delayed_request::DelayedRequest;
-use longhaul_engine::id::Sequence;
+use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
     Adjustment, Constraint, DownloadSpec, Phase, Priority, QueueReason, TaskOptions,
@@ -65,6 +65,9 @@ pub(super) async fn scheduled() -> Story {
     for task in &tasks[1..] {
         until(async || phase(&session, *task).await == Phase::AwaitingBegin).await;
     }
+    // One that was just restarted has not asked yet.
+    let first = Ok(Some(tasks[1]));
+    until(async || session.next_awaiting_begin(TaskId::default()).await == first).await;
     let decided = session
         .decide_begin(tasks[1], DelayedRequest::ContinueLoading)
         .await;

@@ -1,6 +1,7 @@
 //! When progress is recorded, synced and told.
 
 use super::*;
+use crate::task::Phase;
 
 /// A name; times in ms and what is written by then; the times at which it is done.
 type Row = (&'static str, &'static [(u64, u64)], &'static [u64]);
@@ -77,6 +78,9 @@ fn the_caller_is_woken_for_what_is_due_and_not_before() {
     let (mut driver, conn, _) = Driver::streaming(spec(), 1000);
     let at = |ms| Some(Timestamp::from_unix_ms(START_MS + ms));
     let deadline = 7 * 24 * 60 * 60 * 1000;
+    assert_eq!(driver.machine.poll_timeout(), at(100), "what it does");
+    driver.now_ms = START_MS + 100;
+    driver.feed(Input::Tick);
     assert_eq!(driver.machine.poll_timeout(), at(deadline));
     driver.wrote(conn, 5);
     assert_eq!(driver.machine.poll_timeout(), at(1000));
@@ -164,6 +168,46 @@ fn progress_is_told_at_most_every_100_ms() {
         }
     }
     assert_eq!(told, [100, 200, 1000]);
+}
+
+/// The times at which it told what it does, and what that was.
+fn phases_at(driver: &mut Driver, inputs: Vec<(u64, Input)>) -> Vec<(u64, Phase)> {
+    let mut told = Vec::new();
+    for (at_ms, input) in inputs {
+        driver.now_ms = START_MS + at_ms;
+        let phase = |action| match action {
+            Action::Tell(News::Phase(phase)) => Some((at_ms, phase)),
+            _ => None,
+        };
+        told.extend(driver.feed(input).into_iter().filter_map(phase));
+    }
+    told
+}
+
+#[test]
+fn what_it_does_is_told_when_it_changes_though_no_byte_comes_and_progress_was_just_told() {
+    let (mut driver, conn, _) = Driver::streaming(spec(), 1000);
+    let wrote = |bytes| Input::Wrote {
+        conn,
+        received: bytes,
+        written: bytes,
+    };
+    let ticks = vec![(99, Input::Tick), (100, Input::Tick), (300, Input::Tick)];
+    let told = phases_at(&mut driver, ticks);
+    assert_eq!(told, [(100, Phase::Transferring)]);
+    let ends = Input::Ended {
+        conn,
+        result: Ok(()),
+    };
+    let told = phases_at(&mut driver, vec![(310, wrote(1000)), (311, ends)]);
+    assert_eq!(told, [(311, Phase::Finishing)], "a check may take long");
+
+    let (mut driver, ask) = Driver::fresh(spec());
+    driver.now_ms = START_MS + 500;
+    let length = ("content-length", "1000");
+    let told = driver.head(ask.conn, 200, &[ETAG, length]);
+    let is_told = |action: &Action| *action == Action::Tell(News::Phase(Phase::Transferring));
+    assert!(told.iter().any(is_told), "at once: {told:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::checkpoint::Retry;
+use crate::download::News;
 use crate::task::{Phase, Uploaded};
 
 #[test]
@@ -228,4 +229,22 @@ fn phases_follow_the_bytes() {
     assert_eq!(phase_after(1), Phase::Transferring);
     assert_eq!(phase_after(LENGTH - 1), Phase::Transferring);
     assert_eq!(phase_after(LENGTH), Phase::Finishing);
+}
+
+#[test]
+fn what_it_does_is_told_within_100_ms_though_the_server_takes_nothing_more() {
+    let (mut driver, ask) = Driver::asking(spec(), LENGTH);
+    let request = ask.request;
+    driver.feed(Input::Sent { request, bytes: 1 });
+    let due = driver.machine.poll_timeout().expect("it is to be told");
+    assert_eq!(due.as_unix_ms(), START_MS + 100);
+    driver.now_ms = START_MS + 99;
+    let told = driver.feed(Input::Tick);
+    assert_eq!(told, [Action::Tell(News::Phase(Phase::Transferring))]);
+    // Progress has a clock of its own.
+    let told = driver.feed(Input::Sent { request, bytes: 2 });
+    assert!(
+        matches!(told[..], [Action::Tell(News::Progress(_))]),
+        "{told:?}"
+    );
 }

@@ -34,7 +34,6 @@ pub(super) struct Uploading {
     client: Client,
     file: Option<SourceFile>,
     line: Line,
-    timer: Option<(Timestamp, SpawnHandle)>,
 }
 
 /// The connection of the machine.
@@ -80,7 +79,6 @@ impl TransferActor {
             client,
             file: None,
             line: Line::Idle,
-            timer: None,
         }));
         self.perform_uploads(context);
     }
@@ -115,7 +113,10 @@ impl TransferActor {
                 Action::Exit(exit) => self.exit(exit, context),
             }
         }
-        self.set_upload_timer(context);
+        if let Some(uploading) = &self.uploading {
+            let due = uploading.machine.poll_timeout();
+            self.tick.set(due, self.parts.session.world.clock);
+        }
     }
 
     fn inspect(&self, path: PathBuf, context: &mut Context<Self>) {
@@ -303,36 +304,6 @@ impl TransferActor {
                 Err(error) => actor.not_stored(&error, context),
             }
         });
-    }
-
-    fn set_upload_timer(&mut self, context: &mut Context<Self>) {
-        let clock = self.parts.session.world.clock;
-        let Some(uploading) = &mut self.uploading else {
-            return;
-        };
-        let due = uploading.machine.poll_timeout();
-        // A timer that fires early only asks again, so an earlier one is left to run.
-        let is_set = match (due, &uploading.timer) {
-            (Some(due), Some((set, _))) => *set <= due,
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if is_set {
-            return;
-        }
-        if let Some((_, timer)) = uploading.timer.take() {
-            context.cancel_future(timer);
-        }
-        if let Some(due) = due {
-            let timer = context.run_later(clock.until(due), |actor, context| {
-                fault::point("upload.tick");
-                if let Some(uploading) = &mut actor.uploading {
-                    uploading.timer = None;
-                }
-                actor.feed_upload(Input::Tick, context);
-            });
-            uploading.timer = Some((due, timer));
-        }
     }
 }
 

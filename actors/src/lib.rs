@@ -31,6 +31,7 @@ mod slot;
 mod starting;
 mod threads;
 mod time;
+mod timers;
 mod transfer;
 mod world;
 

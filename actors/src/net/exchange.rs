@@ -164,7 +164,7 @@ impl Exchange {
         }
     }
 
-    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<NetFailure> {
+    fn poll_idle(&mut self, context: &Context<'_>) -> Poll<NetFailure> {
         let limit_ms = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX);
         self.alarm
             .poll_within(self.idle, context)

@@ -11,6 +11,7 @@ mod pump;
 mod requests;
 mod sealing;
 mod starting;
+mod ticking;
 mod upload;
 mod worker;
 
@@ -20,14 +21,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
-    SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
 };
 use longhaul_engine::download::{Action, ConnId, Download, Exit, Input, News};
 use longhaul_engine::id::{Generation, TaskId};
 use longhaul_engine::metrics::TransactionLog;
 use longhaul_engine::task::{Desired, Destination, NotificationTitles, Outcome};
-use longhaul_engine::time::Timestamp;
 use longhaul_engine::upload::Input as UploadInput;
 use longhaul_persistence::{Change, Effect};
 use tokio::sync::oneshot;
@@ -44,6 +43,7 @@ use crate::world::Worker;
 pub(crate) use live::Live;
 use metrics::Metrics;
 use requests::Line;
+use ticking::Tick;
 use upload::Uploading;
 #[cfg(test)]
 pub(crate) use {disk::pretend_slow, worker::forget as forget_clients};
@@ -83,6 +83,7 @@ pub(crate) struct TransferActor {
     notice: Option<Box<(NotificationTitles, PathBuf)>>,
     /// What a copy to another device left, until the terminal fact is committed.
     leftover: Option<PartFile>,
+    tick: Tick,
 }
 
 /// A transfer whose task was read from the store.
@@ -95,7 +96,6 @@ struct Running {
     part: Option<PartFile>,
     /// Digests of tails that are known without reading: the bytes before these marks.
     tails: HashMap<u64, [u8; 32]>,
-    timer: Option<(Timestamp, SpawnHandle)>,
     /// What an earlier transfer may have left without a record.
     past: Option<Past>,
 }
@@ -117,6 +117,7 @@ impl TransferActor {
             uploading: None,
             notice: None,
             leftover: None,
+            tick: Tick::default(),
         }
     }
 
@@ -138,7 +139,10 @@ impl TransferActor {
         {
             self.perform(action, context);
         }
-        self.set_timer(context);
+        if let Some(running) = &self.running {
+            let due = running.machine.poll_timeout();
+            self.tick.set(due, self.parts.session.world.clock);
+        }
     }
 
     fn perform(&mut self, action: Action, context: &mut Context<Self>) {
@@ -239,33 +243,6 @@ impl TransferActor {
         self.uploading = None;
         context.stop();
     }
-
-    fn set_timer(&mut self, context: &mut Context<Self>) {
-        let clock = self.parts.session.world.clock;
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        let due = running.machine.poll_timeout();
-        // A timer that fires early only asks again, so an earlier one is left to run.
-        if let (Some(due), Some((set, _))) = (due, &running.timer)
-            && *set <= due
-        {
-            return;
-        }
-        if let Some((_, timer)) = running.timer.take() {
-            context.cancel_future(timer);
-        }
-        if let Some(due) = due {
-            let timer = context.run_later(clock.until(due), |actor, context| {
-                fault::point("transfer.tick");
-                if let Some(running) = &mut actor.running {
-                    running.timer = None;
-                }
-                actor.feed(Input::Tick, context);
-            });
-            running.timer = Some((due, timer));
-        }
-    }
 }
 
 impl Actor for TransferActor {
@@ -273,6 +250,7 @@ impl Actor for TransferActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("transfer.started");
+        context.spawn(self.tick.ticks());
         self.begin(context);
     }
 }

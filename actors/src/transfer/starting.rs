@@ -93,7 +93,6 @@ impl TransferActor {
             metrics,
             part: None,
             tails: HashMap::new(),
-            timer: None,
             past,
         });
         self.perform_all(context);

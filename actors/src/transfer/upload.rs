@@ -6,7 +6,7 @@ mod requests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::Generation;
 use longhaul_engine::metrics::{TaskMetrics, TransactionLog};
@@ -34,7 +34,6 @@ pub(super) struct Uploading {
     file: Option<SourceFile>,
     line: Line,
     metrics: Metrics,
-    timer: Option<(Timestamp, SpawnHandle)>,
 }
 
 impl Uploading {
@@ -88,7 +87,6 @@ impl TransferActor {
             file: None,
             line: Line::Idle,
             metrics,
-            timer: None,
         }));
         self.perform_uploads(context);
     }
@@ -124,7 +122,10 @@ impl TransferActor {
                 Action::Exit(exit) => self.exit(exit, context),
             }
         }
-        self.set_upload_timer(context);
+        if let Some(uploading) = &self.uploading {
+            let due = uploading.machine.poll_timeout();
+            self.tick.set(due, self.parts.session.world.clock);
+        }
     }
 
     fn inspect(&self, path: PathBuf, context: &mut Context<Self>) {
@@ -186,36 +187,6 @@ impl TransferActor {
                 Err(error) => actor.not_stored(&error, context),
             }
         });
-    }
-
-    fn set_upload_timer(&mut self, context: &mut Context<Self>) {
-        let clock = self.parts.session.world.clock;
-        let Some(uploading) = &mut self.uploading else {
-            return;
-        };
-        let due = uploading.machine.poll_timeout();
-        // A timer that fires early only asks again, so an earlier one is left to run.
-        let is_set = match (due, &uploading.timer) {
-            (Some(due), Some((set, _))) => *set <= due,
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if is_set {
-            return;
-        }
-        if let Some((_, timer)) = uploading.timer.take() {
-            context.cancel_future(timer);
-        }
-        if let Some(due) = due {
-            let timer = context.run_later(clock.until(due), |actor, context| {
-                fault::point("upload.tick");
-                if let Some(uploading) = &mut actor.uploading {
-                    uploading.timer = None;
-                }
-                actor.feed_upload(Input::Tick, context);
-            });
-            uploading.timer = Some((due, timer));
-        }
     }
 }
 

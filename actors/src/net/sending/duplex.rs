@@ -279,7 +279,7 @@ impl<'a> Exchange<'a> {
     fn poll_idle(
         &mut self,
         limit: Duration,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
     ) -> Poll<Result<(), NetFailure>> {
         ready!(self.alarm.poll_within(limit, context));
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);

@@ -33,6 +33,7 @@ pub(super) struct Cadence {
     syncing: Option<Vec<(SpanId, u64)>>,
     synced_at: Timestamp,
     told_at: Timestamp,
+    told_bytes: u64,
     phase_told_at: Timestamp,
 }
 
@@ -49,6 +50,7 @@ impl Cadence {
             syncing: None,
             synced_at: now,
             told_at: now,
+            told_bytes: 0,
             phase_told_at: now,
         }
     }
@@ -180,11 +182,18 @@ impl Download {
 
     /// Tells how far it is when that is due; a transfer that is over sooner has no news but its end.
     pub(super) fn tell_progress(&mut self) {
-        if self.now.since(self.cadence.told_at) >= NEWS_INTERVAL {
-            self.cadence.told_at = self.now;
+        if self.progress_due().is_some_and(|due| due <= self.now) {
             let progress = self.progress();
+            self.cadence.told_at = self.now;
+            self.cadence.told_bytes = progress.received_bytes;
             self.act(Action::Tell(News::Progress(progress)));
         }
+    }
+
+    /// When it must be told how far it is, though no byte comes any more; `None` when it was.
+    pub(super) fn progress_due(&self) -> Option<Timestamp> {
+        let is_new = self.spans.written_bytes() != self.cadence.told_bytes;
+        (is_new && self.step == Step::Fetching).then(|| self.cadence.told_at.after(NEWS_INTERVAL))
     }
 
     /// Tells what it does now when that has changed and is due.

@@ -253,6 +253,7 @@ impl Download {
             self.reopen_at,
             self.cadence.record_due(dirty),
             self.cadence.sync_due(unsynced),
+            self.progress_due(),
             phase_due,
         ]
         .into_iter()
@@ -347,6 +348,7 @@ impl Download {
             self.keep_cadence();
         }
         self.tell_phase();
+        self.tell_progress();
     }
 
     /// Whether the time for the whole resource is over.

@@ -70,6 +70,7 @@ pub struct Upload {
     step: Step,
     phase: Phase,
     told_at: Timestamp,
+    told_bytes: u64,
     phase_told_at: Timestamp,
     /// The file as it is on record.
     source: Option<Source>,
@@ -170,6 +171,7 @@ impl Upload {
             step: Step::Inspecting,
             phase: Phase::Connecting,
             told_at: now,
+            told_bytes: 0,
             phase_told_at: now,
             source: known.source,
             attempts_failed: known.attempts_failed,
@@ -242,9 +244,8 @@ impl Upload {
     /// When to call [`Upload::handle`] with [`Input::Tick`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let due = self
-            .phase_due()
-            .map_or(self.deadline, |due| due.min(self.deadline));
+        let news = [self.phase_due(), self.progress_due()];
+        let due = news.into_iter().flatten().fold(self.deadline, Ord::min);
         self.is_limited_in_time().then_some(due)
     }
 
@@ -280,12 +281,6 @@ impl Upload {
     fn was_sent(&mut self, request: RequestId, bytes: u64) {
         if self.step == Step::Asking(request) && bytes > self.sent {
             self.sent = bytes;
-            // A transfer that is over sooner has no news but its end.
-            if self.now.since(self.told_at) >= NEWS_INTERVAL {
-                self.told_at = self.now;
-                let progress = self.progress();
-                self.act(Action::Tell(News::Progress(progress)));
-            }
         }
     }
 
@@ -298,6 +293,23 @@ impl Upload {
             ));
         }
         self.tell_phase();
+        self.tell_progress();
+    }
+
+    /// Tells how far it is when that is due; a transfer that is over sooner has no news but its end.
+    fn tell_progress(&mut self) {
+        if self.progress_due().is_some_and(|due| due <= self.now) {
+            let progress = self.progress();
+            self.told_at = self.now;
+            self.told_bytes = progress.sent_bytes;
+            self.act(Action::Tell(News::Progress(progress)));
+        }
+    }
+
+    /// When it must be told how far it is, though no byte goes any more; `None` when it was.
+    fn progress_due(&self) -> Option<Timestamp> {
+        let is_asking = matches!(self.step, Step::Asking(_));
+        (is_asking && self.sent != self.told_bytes).then(|| self.told_at.after(NEWS_INTERVAL))
     }
 
     fn tell_phase(&mut self) {

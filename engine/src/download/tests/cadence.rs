@@ -170,6 +170,23 @@ fn progress_is_told_at_most_every_100_ms() {
     assert_eq!(told, [100, 200, 1000]);
 }
 
+#[test]
+fn the_last_bytes_before_a_stall_are_told_too() {
+    let (mut driver, conn, _) = Driver::streaming(spec(), 1000 * MIB);
+    driver.now_ms = START_MS + 100;
+    driver.wrote(conn, 10);
+    driver.wrote(conn, 20);
+    let due = driver.machine.poll_timeout().expect("it is to be told");
+    driver.now_ms = due.as_unix_ms();
+    let told = driver.feed(Input::Tick);
+    let is_told = |action: &Action| match action {
+        Action::Tell(News::Progress(progress)) => progress.received_bytes == 20,
+        _ => false,
+    };
+    assert!(told.iter().any(is_told), "{told:?}");
+    assert!((START_MS + 200..START_MS + 210).contains(&driver.now_ms));
+}
+
 /// The times at which it told what it does, and what that was.
 fn phases_at(driver: &mut Driver, inputs: Vec<(u64, Input)>) -> Vec<(u64, Phase)> {
     let mut told = Vec::new();

@@ -13,7 +13,6 @@ use longhaul_engine::id::SessionId;
 use longhaul_engine::session::SessionRules;
 use longhaul_persistence::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::attachment::Attachments;
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
@@ -187,7 +186,6 @@ impl Root {
 
     /// Lets every transfer record its progress, then closes everything.
     pub(crate) async fn stop(mut self) {
-        let deadline = Instant::now() + QUIESCE_TIME_MAX;
         let slots: Vec<_> = self
             .sessions
             .values()
@@ -195,11 +193,14 @@ impl Root {
             .collect();
         let quiesce =
             futures_util::future::join_all(slots.iter().map(|slot| slot.call(|| Quiesce)));
-        if tokio::time::timeout_at(deadline, quiesce).await.is_err() {
-            tracing::warn!("not every transfer recorded its progress in time");
+        let rest = async {
+            quiesce.await;
+            self.finish_notices().await;
+        };
+        if tokio::time::timeout(QUIESCE_TIME_MAX, rest).await.is_err() {
+            tracing::warn!("not every transfer was recorded and every notice shown in time");
         }
         self.sessions.clear();
-        self.finish_notices(deadline).await;
         self.notifier_child = None;
         let registry = self
             .registry_child
@@ -220,13 +221,12 @@ impl Root {
     }
 
     /// Lets a person hear of what ended last.
-    async fn finish_notices(&self, deadline: Instant) {
+    async fn finish_notices(&self) {
         let Some(notifier) = self.notifier.reference().current() else {
             return;
         };
         let finish = notifier.send(FinishNotices);
-        let deadline = deadline.min(Instant::now() + NOTICES_TIME_MAX);
-        match tokio::time::timeout_at(deadline, finish).await {
+        match tokio::time::timeout(NOTICES_TIME_MAX, finish).await {
             // It crashed with what it had: a person hears of an end at most once.
             Ok(Ok(()) | Err(_)) => {}
             Err(_) => tracing::info!("the desktop did not show every notification in time"),

@@ -406,6 +406,7 @@ fn app(place: &Path) {
         let engine = Engine::builder(place.join("state")).start().unwrap();
         let configuration = SessionConfiguration::new("com.example.notifications").unwrap();
         let session = engine.session(configuration).await.unwrap();
+        let mut answers = stdout();
         for line in stdin().lines() {
             let line = line.unwrap();
             let [what, url, name] = line.split('\t').collect::<Vec<_>>()[..] else {
@@ -420,7 +421,7 @@ fn app(place: &Path) {
                 other => panic!("{other:?}"),
             };
             // A line of its own, whatever the runner of tests prints.
-            writeln!(stdout(), "\n{ENDED}{end}").unwrap();
+            writeln!(answers, "\n{ENDED}{end}").unwrap();
         }
         engine.shutdown().await;
     });

@@ -69,6 +69,11 @@ impl Clock {
         at.since(self.now())
     }
 
+    /// When the runtime's clock is where this one says `at`, unless this one is set meanwhile.
+    pub(crate) fn deadline(self, at: Timestamp) -> Instant {
+        Instant::now() + self.until(at)
+    }
+
     /// Waits until the clock says `at`, or was set: who waits must look again. The time in which the
     /// machine sleeps counts.
     pub(crate) async fn wait(self, at: Timestamp) {

@@ -8,7 +8,6 @@ use std::task::{self, Poll};
 use actix::{ActorFuture, Context};
 use longhaul_engine::time::Timestamp;
 use longhaul_engine::{download, upload};
-use tokio::time::Instant;
 
 use super::TransferActor;
 use crate::fault;
@@ -27,7 +26,7 @@ impl Tick {
     pub(super) fn set(&mut self, due: Option<Timestamp>, clock: Clock) {
         if self.due != due {
             self.due = due;
-            let deadline = due.map(|due| Instant::now() + clock.until(due));
+            let deadline = due.map(|due| clock.deadline(due));
             self.timer.borrow_mut().set(deadline);
         }
     }

@@ -73,6 +73,7 @@ pub(super) const RULES: &[Rule] = &[
         words: &["Instant::now", "tokio::time::Instant"],
         allowed: &[
             "actors/src/time.rs",
+            "actors/src/timers.rs",
             "actors/src/net/",
             "actors/src/limiter.rs",
             "actors/src/registry/flush.rs",

@@ -63,8 +63,9 @@ impl SessionConfiguration {
         self.id.as_str()
     }
 
-    /// Adds a header field to every request to the origin that a task names. It does not follow a
-    /// redirect to another origin, except `Accept*`.
+    /// Adds a header field to every request to the origin that a task names, except where the task has
+    /// fields of that name itself (Foundation: `httpAdditionalHeaders`). It does not follow a redirect
+    /// to another origin, except `Accept*`.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is no field, is one that the engine sets itself (`Host`, `Range`,

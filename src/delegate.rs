@@ -69,8 +69,9 @@ pub trait Delegate: Send + Sync + 'static {
         DelayedRequest::ContinueLoading
     }
 
-    /// An attempt goes on at this offset with the bytes of an earlier one. The length of the whole
-    /// is `None` when no server has named it
+    /// An attempt goes on at this offset with the bytes of an earlier one; at zero when they were of
+    /// no use, because the resource has changed perhaps. The length of the whole is `None` when no
+    /// server has named it
     /// (`URLSession:downloadTask:didResumeAtOffset:expectedTotalBytes:`).
     fn did_resume_at_offset(&self, task: TaskId, offset: u64, total_bytes: Option<u64>) {
         let _ = (task, offset, total_bytes);

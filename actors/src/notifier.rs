@@ -4,7 +4,7 @@
 mod calls;
 mod notices;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
@@ -122,10 +122,12 @@ pub(crate) struct NotifierActor {
     world: World,
     /// The timer of the first call that is due.
     call_timer: Option<SpawnHandle>,
+    /// Sessions whose app may be called, and whose facts are read to know whether it must.
+    looking: HashSet<SessionId>,
 }
 
 impl NotifierActor {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         subscribers: Subscribers,
         registry: SlotRef<RegistryActor>,
         world: World,
@@ -135,6 +137,7 @@ impl NotifierActor {
             registry,
             world,
             call_timer: None,
+            looking: HashSet::new(),
         }
     }
 }

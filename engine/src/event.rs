@@ -25,7 +25,8 @@ pub enum Event {
         /// What it does now.
         phase: Phase,
     },
-    /// An attempt goes on at this offset with the bytes of an earlier one.
+    /// An attempt goes on at this offset with the bytes of an earlier one; at zero when the server has
+    /// another resource now, or no ranges, so that they were of no use.
     Resumed {
         /// Which task.
         task: TaskId,

@@ -115,6 +115,13 @@ impl LaunchLog {
         self.wanted = None;
     }
 
+    /// There is nothing left that the app has not heard. That a server wants authorization stays true.
+    pub fn unwant_drained(&mut self) {
+        if self.wanted == Some(LaunchReason::Drained) {
+            self.wanted = None;
+        }
+    }
+
     /// When something is to be done: the next call is allowed, or the open refresh task expires.
     #[must_use]
     pub fn due(&self, rules: &LaunchRules) -> Option<Timestamp> {
@@ -264,6 +271,20 @@ mod tests {
             Some(LaunchReason::AuthorizationRequired)
         );
         assert_eq!(log.launch(at(60), &rules), None, "it was one call");
+    }
+
+    #[test]
+    fn what_was_heard_needs_no_call_but_authorization_does() {
+        let rules = LaunchRules::default();
+        for (reason, is_called) in [
+            (LaunchReason::Drained, false),
+            (LaunchReason::AuthorizationRequired, true),
+        ] {
+            let mut log = LaunchLog::default();
+            log.want(reason);
+            log.unwant_drained();
+            assert_eq!(log.launch(at(0), &rules).is_some(), is_called);
+        }
     }
 
     #[test]

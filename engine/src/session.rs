@@ -173,6 +173,17 @@ impl fmt::Debug for SessionRules {
 }
 
 impl SessionRules {
+    /// The header fields of a request that brings these of its own: the session's are added where it
+    /// has none of that name (Foundation: `HTTPAdditionalHeaders`).
+    pub fn headers_with<'a>(
+        &'a self,
+        own: &'a [(String, String)],
+    ) -> impl Iterator<Item = &'a (String, String)> {
+        let is_own = move |name: &str| own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let added = self.headers.iter().filter(move |(name, _)| !is_own(name));
+        added.chain(own)
+    }
+
     /// What the origin of this URL is shown, when the session has anything for it.
     #[must_use]
     pub fn credentials_for(&self, url: &HttpUrl) -> Option<&Credentials> {

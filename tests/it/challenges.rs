@@ -285,38 +285,3 @@ fn a_session_knows_what_an_origin_is_to_be_shown() {
         assert_eq!(lured.header("authorization"), None);
     }
 }
-
-#[test]
-fn the_times_of_a_download_are_in_order_and_its_bytes_are_counted() {
-    let (bench, server) = (Bench::new(), Server::start());
-    server.serve(PATH, Resource::new(CONTENT));
-    server.script(PATH, [Reply::redirect(302, SIGNED_ANEW)]);
-    server.serve(SIGNED_ANEW, Resource::new(CONTENT));
-    run(async {
-        let (engine, session) = open(&bench, configuration()).await;
-        let mut events = session.events().await.unwrap();
-        session
-            .start_download(request(&bench, &server))
-            .await
-            .unwrap();
-        let (_, told) = end(&mut events).await;
-        assert_eq!((told.redirect_count, told.transaction_count), (1, 2));
-        let [moved, whole] = &told.transactions[..] else {
-            panic!("{told:?}")
-        };
-        let lookup = [moved.domain_lookup_start, moved.domain_lookup_end];
-        let connect = [moved.connect_start, moved.connect_end];
-        let mut times = vec![Some(told.created_at), Some(moved.fetch_start)];
-        times.extend(lookup.into_iter().chain(connect));
-        for each in [moved, whole] {
-            let request = [each.request_start, each.request_end];
-            times.extend(request.into_iter().chain([each.response_start]));
-            assert_eq!(each.remote_address, Some(server.address().to_string()));
-        }
-        times.extend([whole.response_end, Some(told.ended_at)]);
-        assert!(!times.contains(&None) && times.is_sorted(), "{told:?}");
-        assert!(whole.is_reused_connection && whole.connect_start.is_none());
-        assert_eq!(whole.response_body_bytes, CONTENT.len());
-        engine.shutdown().await;
-    });
-}

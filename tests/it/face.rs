@@ -309,26 +309,6 @@ fn a_suspended_task_stays_so_through_a_restart_until_it_is_resumed() {
 }
 
 #[test]
-fn a_cancelled_task_ends_so_and_leaves_no_bytes() {
-    let (bench, (server, url)) = (Bench::new(), serve(CONTENT));
-    server.script(PATH, [Reply::normal().stall_at(MIB)]);
-    block_on(async {
-        let (engine, session) = open(&bench.state()).await;
-        let task = session.start_download(request(&bench, &url)).await.unwrap();
-        until(&task, |event| matches!(event, Event::Progress { .. })).await;
-        assert_eq!(bench.names().len(), 1);
-        task.cancel().await.unwrap();
-        assert_eq!(task.finished().await.unwrap(), Outcome::Cancelled);
-        task.cancel().await.unwrap();
-        task.resume().await.unwrap();
-        assert_eq!(task.state().await.unwrap(), TaskState::Completed);
-        assert_eq!(facts(&session, 1).await[0].2, Outcome::Cancelled);
-        engine.shutdown().await;
-    });
-    assert_eq!(bench.names(), [""; 0]);
-}
-
-#[test]
 fn a_target_has_one_live_task_and_an_equal_request_can_take_it_over() {
     let (bench, (server, url)) = (Bench::new(), serve(CONTENT));
     let gate = Gate::new();
@@ -358,24 +338,6 @@ fn a_target_has_one_live_task_and_an_equal_request_can_take_it_over() {
         engine.shutdown().await;
     });
     bench.assert_file("a.bin", CONTENT);
-}
-
-#[test]
-fn a_second_engine_on_one_directory_is_told_whose_it_is() {
-    let bench = Bench::new();
-    block_on(async {
-        let (engine, _session) = open(&bench.state()).await;
-        match Engine::builder(bench.state()).start() {
-            Err(Error::StateInUse { path, pid }) => {
-                assert!(path.ends_with("state"), "{}", path.display());
-                assert_eq!(pid, Some(std::process::id()));
-            }
-            other => panic!("{other:?}"),
-        }
-        engine.shutdown().await;
-        let (engine, _session) = open(&bench.state()).await;
-        engine.shutdown().await;
-    });
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod bench;
 mod challenges;
 mod commands;
+mod conformance;
 mod delegate;
 mod face;
 mod hostile;

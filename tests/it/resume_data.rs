@@ -278,28 +278,6 @@ fn one_token_used_twice_at_once_makes_one_task_and_one_refusal() {
 }
 
 #[test]
-fn a_resource_that_changed_is_fetched_from_zero() {
-    const NEW: Content = Content::new(302, 2 * MIB);
-    let (bench, server) = (Bench::new(), server());
-    run(async {
-        let (engine, session) = open(&bench.state(), "s").await;
-        let data = left(&bench, &session, &server).await;
-        server.serve(PATH, Resource::new(NEW).etag("\"new\""));
-        let next = session
-            .resume_download(data, bench.file("b.bin"))
-            .await
-            .unwrap();
-        assert!(matches!(
-            next.finished().await.unwrap(),
-            Outcome::Finished(_)
-        ));
-        engine.shutdown().await;
-    });
-    bench.assert_file("b.bin", NEW);
-    assert_eq!(bench.names(), ["b.bin"]);
-}
-
-#[test]
 fn a_download_without_bytes_or_validator_leaves_nothing_to_go_on_with() {
     let (bench, server) = (Bench::new(), Server::start());
     server.serve(PATH, Resource::new(CONTENT).without_validators());

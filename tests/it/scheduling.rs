@@ -94,23 +94,6 @@ fn an_apps_own_source_holds_a_task_and_its_word_by_hand_goes_before_it() {
 }
 
 #[test]
-fn what_is_started_in_the_background_waits_for_a_network_that_costs_nothing() {
-    run(async {
-        let (bench, server) = (Bench::new(), Server::start());
-        let engine = engine(&bench, METERED);
-        let session = session(&engine).await;
-        engine.set_background(true);
-        let back = session.start_download(request(&bench, &server, "back"));
-        let back = back.await.unwrap();
-        engine.set_background(false);
-        let front = session.start_download(request(&bench, &server, "front"));
-        assert_finished(&front.await.unwrap().finished().await.unwrap());
-        let held = Phase::Queued(QueueReason::Unmet(Constraint::Unmetered));
-        until(&back, &held).await;
-    });
-}
-
-#[test]
 fn a_task_for_tomorrow_explains_its_wait_and_one_for_yesterday_does_not_wait() {
     run(async {
         let (bench, server) = (Bench::new(), Server::start());

@@ -103,41 +103,6 @@ fn a_session_has_one_owner_until_its_last_handle_is_dropped() {
 }
 
 #[test]
-fn the_configuration_is_frozen_while_the_engine_runs_and_may_be_another_in_the_next_one() {
-    let (bench, server) = (Bench::new(), serve());
-    let with = |value: &str| {
-        let configuration = SessionConfiguration::new(NAME).unwrap();
-        configuration.header("X-Life", value).unwrap()
-    };
-    run(async {
-        let engine = builder(&bench).start().unwrap();
-        for (value, name) in [("first", "a"), ("second", "b")] {
-            let session = engine.session(with(value)).await.unwrap();
-            let task = session
-                .start_download(request(&bench, &server, name))
-                .await
-                .unwrap();
-            task.finished().await.unwrap();
-        }
-        engine.shutdown().await;
-        let engine = builder(&bench).start().unwrap();
-        let session = engine.session(with("third")).await.unwrap();
-        let task = session
-            .start_download(request(&bench, &server, "c"))
-            .await
-            .unwrap();
-        task.finished().await.unwrap();
-        engine.shutdown().await;
-    });
-    let requests = server.requests();
-    let sent: Vec<_> = requests
-        .iter()
-        .map(|request| request.header("X-Life"))
-        .collect();
-    assert_eq!(sent, [Some("first"), Some("first"), Some("third")]);
-}
-
-#[test]
 fn a_task_is_made_suspended_and_waits_through_a_restart_until_it_is_resumed() {
     let (bench, server) = (Bench::new(), serve());
     run(async {
@@ -291,40 +256,6 @@ fn a_session_that_finishes_takes_no_new_task_and_its_end_is_its_last_event() {
     });
     gate.open();
     bench.assert_file("a", CONTENT);
-}
-
-#[test]
-fn a_session_that_is_cancelled_cancels_its_tasks_and_ends() {
-    let (bench, server) = (Bench::new(), serve());
-    server.script(PATH, [Reply::normal().stall_at(MIB)]);
-    run(async {
-        let engine = builder(&bench).start().unwrap();
-        let session = open(&engine).await;
-        let runs = session
-            .start_download(request(&bench, &server, "runs"))
-            .await
-            .unwrap();
-        server.wait_for(|requests| {
-            requests
-                .first()
-                .is_some_and(|request| request.body_sent >= MIB)
-        });
-        let rests = session
-            .download_task(request(&bench, &server, "rests"))
-            .await
-            .unwrap();
-        session.invalidate_and_cancel().await.unwrap();
-        session.invalidate_and_cancel().await.unwrap();
-        for task in [&runs, &rests] {
-            assert_eq!(task.finished().await.unwrap(), Outcome::Cancelled);
-            task.resume().await.unwrap();
-            assert_eq!(task.state().await.unwrap(), TaskState::Completed);
-        }
-        let facts = facts_until(&session, |fact| *fact == Fact::BecameInvalid).await;
-        assert_eq!(facts.len(), 3, "{facts:?}");
-        engine.shutdown().await;
-    });
-    assert_eq!(bench.names(), [""; 0]);
 }
 
 #[test]

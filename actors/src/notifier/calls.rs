@@ -13,7 +13,8 @@ use super::NotifierActor;
 use crate::fault;
 use crate::handle::CallError;
 use crate::refresh::{Call, Calls};
-use crate::registry::{Apply, ReadFacts, ReadLaunches};
+use crate::registry::{Apply, ReadFacts, ReadLaunches, RegistryActor};
+use crate::slot::SlotRef;
 
 /// Time that an app which has just opened its session gets to attach its delegate.
 const GRACE: Duration = Duration::from_secs(1);
@@ -95,12 +96,7 @@ impl Handler<CompleteRefresh> for NotifierActor {
         let store = async move {
             fault::point("notifier.completing");
             let stored = registry.call(|| Apply(vec![change.clone()])).await;
-            let ask = || ReadFacts {
-                session: session.clone(),
-                after: Sequence::default(),
-                limit: 1,
-            };
-            let has_facts = matches!(registry.call(ask).await, Ok(Ok(facts)) if !facts.is_empty());
+            let has_facts = has_facts(&registry, &session).await == Some(true);
             (session, has_facts, stored.map(drop))
         };
         Box::pin(store.into_actor(self).map(|(session, has_facts, stored), actor, context| {
@@ -148,12 +144,13 @@ impl NotifierActor {
             let has_listener = self.world.refresh.has_listener();
             let state = self.world.refresh.lock();
             let rules = state.rules;
-            let due = |calls: &Calls| match calls.log.due(&rules) {
+            let due = |(session, calls): (&SessionId, &Calls)| match calls.log.due(&rules) {
                 Some(expiry) if calls.log.is_open() => Some(expiry),
+                Some(_) if self.looking.contains(session) => None,
                 Some(due) if has_listener => Some(due.max(calls.not_before)),
                 Some(_) | None => None,
             };
-            state.logs.values().filter_map(due).min()
+            state.logs.iter().filter_map(due).min()
         };
         let Some(due) = due else { return };
         let clock = self.world.clock;
@@ -164,7 +161,7 @@ impl NotifierActor {
         self.call_timer = Some(context.spawn(call));
     }
 
-    /// Calls every app whose time has come, and takes back what has expired.
+    /// Sees to every app whose time has come, and takes back what has expired.
     fn call_apps(&mut self, context: &mut Context<Self>) {
         fault::point("notifier.call_apps");
         self.call_timer = None;
@@ -173,7 +170,7 @@ impl NotifierActor {
         let sessions: Vec<SessionId> = self.world.refresh.lock().logs.keys().cloned().collect();
         for session in sessions {
             let is_there = self.is_somebody_there(&session);
-            let call = {
+            let (has_expired, is_due) = {
                 let mut state = self.world.refresh.lock();
                 let rules = state.rules;
                 let Some(calls) = state.logs.get_mut(&session) else {
@@ -186,31 +183,68 @@ impl NotifierActor {
                 if is_there {
                     calls.log.unwant();
                 }
-                let launched = match has_listener && calls.not_before <= now {
-                    true => calls.log.launch(now, &rules),
-                    false => None,
-                };
-                let call = launched.map(|reason| {
-                    calls.number += 1;
-                    let call = Call {
-                        session: session.clone(),
-                        reason,
-                        number: calls.number,
-                        expires_at: now.after(rules.expiry),
-                    };
-                    (call, put_launches(&session, calls))
-                });
-                drop(state);
-                if has_expired {
-                    self.world.refresh.withdraw(&session);
-                }
-                call
+                let is_allowed = calls.log.due(&rules).is_some_and(|due| due <= now);
+                let is_due = is_allowed && !calls.log.is_open() && calls.not_before <= now;
+                (has_expired, is_due && has_listener)
             };
-            if let Some((call, change)) = call {
-                self.hand_out(call, change, context);
+            if has_expired {
+                self.world.refresh.withdraw(&session);
+            }
+            if is_due {
+                self.look(session, context);
             }
         }
         self.set_call_timer(context);
+    }
+
+    /// Calls an app if there is something to call it for: it may have heard everything meanwhile.
+    fn look(&mut self, session: SessionId, context: &mut Context<Self>) {
+        if !self.looking.insert(session.clone()) {
+            return;
+        }
+        let registry = self.registry.clone();
+        let read = async move {
+            fault::point("notifier.looking");
+            // What can not be read is better called for than forgotten.
+            let has_facts = has_facts(&registry, &session).await != Some(false);
+            (session, has_facts)
+        };
+        let launch = read
+            .into_actor(self)
+            .map(|(session, has_facts), actor, context| {
+                actor.looking.remove(&session);
+                actor.launch(&session, has_facts, context);
+                actor.set_call_timer(context);
+            });
+        context.spawn(launch);
+    }
+
+    fn launch(&self, session: &SessionId, has_facts: bool, context: &mut Context<Self>) {
+        let is_there = self.is_somebody_there(session);
+        let now = self.world.clock.now();
+        let mut state = self.world.refresh.lock();
+        let rules = state.rules;
+        let Some(calls) = state.logs.get_mut(session) else {
+            return;
+        };
+        if is_there {
+            calls.log.unwant();
+        } else if !has_facts {
+            calls.log.unwant_drained();
+        }
+        let Some(reason) = calls.log.launch(now, &rules) else {
+            return;
+        };
+        calls.number += 1;
+        let call = Call {
+            session: session.clone(),
+            reason,
+            number: calls.number,
+            expires_at: now.after(rules.expiry),
+        };
+        let change = put_launches(session, calls);
+        drop(state);
+        self.hand_out(call, change, context);
     }
 
     /// Records the call, then hands it to the app: a budget that a crash forgets is none.
@@ -225,6 +259,17 @@ impl NotifierActor {
         };
         context.spawn(store.into_actor(self));
     }
+}
+
+/// Whether facts of the session wait to be acknowledged; `None` when that can not be read.
+async fn has_facts(registry: &SlotRef<RegistryActor>, session: &SessionId) -> Option<bool> {
+    let ask = || ReadFacts {
+        session: session.clone(),
+        after: Sequence::default(),
+        limit: 1,
+    };
+    let facts = registry.call(ask).await.ok()?.ok()?;
+    Some(!facts.is_empty())
 }
 
 fn put_launches(session: &SessionId, calls: &Calls) -> Change {

@@ -84,6 +84,24 @@ fn an_app_that_listens_is_not_called() {
 }
 
 #[test]
+fn an_app_that_has_heard_everything_before_it_was_called_is_not_called() {
+    virtual_time(async {
+        let bench = bench_with(&["a/1"]);
+        let engine = bench.engine().await;
+        let open = session(&engine, "s").await;
+        let heard = Heard::from(open.subscribe(None).await.expect("a subscription"));
+        start_one(&open, bench.spec("a/1")).await;
+        let facts = heard.until_facts(1).await;
+        open.acknowledge(facts[0].sequence)
+            .await
+            .expect("an answer");
+        // It goes before anybody could look whether it is there.
+        drop(heard);
+        assert!(called(&engine, 40 * MINUTE).await.is_none());
+    });
+}
+
+#[test]
 fn a_session_that_sends_no_launch_events_calls_nobody() {
     virtual_time(async {
         let bench = bench_with(&["a/1"]);

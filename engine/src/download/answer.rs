@@ -94,6 +94,18 @@ impl Download {
         }
     }
 
+    /// What is held is about to be let go.
+    pub(super) fn note_loss(&mut self) {
+        self.has_lost_bytes |= self.progress().received_bytes > 0;
+    }
+
+    /// Tells that an attempt to go on begins at zero: what was held was of no use to the server.
+    fn tell_loss(&mut self) {
+        if std::mem::take(&mut self.has_lost_bytes) {
+            self.act(Action::Tell(News::Resumed(self.progress())));
+        }
+    }
+
     fn start_fresh(&mut self, conn: ConnId, fresh: &Fresh, head: &ResponseHead) {
         let was_ranged = self
             .connections
@@ -137,6 +149,7 @@ impl Download {
         }
         self.connections.retain(|c| c.id == conn);
         self.adopt(fresh, head);
+        self.tell_loss();
         let span = self.spans.iter().next().map(|span| span.id());
         if let Some(connection) = self.connections.first_mut() {
             connection.span = span;
@@ -181,6 +194,7 @@ impl Download {
 
     /// Takes on a representation of which nothing is held yet.
     fn adopt(&mut self, fresh: &Fresh, head: &ResponseHead) {
+        self.note_loss();
         self.spans = Spans::empty(fresh.total);
         self.total = fresh.total;
         self.validator = fresh.validator.clone();

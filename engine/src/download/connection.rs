@@ -160,7 +160,7 @@ impl Download {
             (connection.from, connection.until) = self.range_of(connection.span);
         }
         let mut headers = Vec::new();
-        for (name, value) in self.rules.headers.iter().chain(&self.spec.headers) {
+        for (name, value) in self.rules.headers_with(&self.spec.headers) {
             if redirect::keeps_header(name, connection.is_same_origin) {
                 headers.push((name.clone(), value.clone()));
             }

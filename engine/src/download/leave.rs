@@ -196,6 +196,7 @@ impl Download {
     /// Forgets every held byte, because they are not of the representation that is there now.
     pub(super) fn start_over(&mut self, cause: RestartCause) {
         self.drop_connections();
+        self.note_loss();
         self.spans = Spans::default();
         self.total = None;
         self.validator = Validator::None;

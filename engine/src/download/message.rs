@@ -203,7 +203,7 @@ pub enum News {
     Progress(Progress),
     /// It does something else now.
     Phase(Phase),
-    /// It goes on with bytes of an earlier transfer.
+    /// It goes on with bytes of an earlier transfer, or from zero because they are of no use.
     Resumed(Progress),
 }
 

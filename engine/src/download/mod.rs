@@ -95,6 +95,8 @@ pub struct Download {
     counts: Counts,
     was_unsatisfiable: bool,
     was_resumed: bool,
+    /// Bytes were held that are of no use, and nobody was told yet.
+    has_lost_bytes: bool,
 
     connections: Vec<Connection>,
     connections_wanted: usize,
@@ -192,6 +194,7 @@ impl Download {
             counts: Counts::default(),
             was_unsatisfiable: false,
             was_resumed: false,
+            has_lost_bytes: false,
             connections: Vec::new(),
             connections_wanted: usize::try_from(wanted).unwrap_or(1),
             next_connection: 0,

@@ -22,7 +22,7 @@ impl Upload {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         let mut headers = Vec::new();
-        for (name, value) in self.rules.headers.iter().chain(&self.spec.headers) {
+        for (name, value) in self.rules.headers_with(&self.spec.headers) {
             if self.goes_along(name) {
                 headers.push((name.clone(), value.clone()));
             }

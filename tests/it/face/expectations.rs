@@ -25,33 +25,6 @@ fn failure(outcome: Outcome) -> FailureKind {
 }
 
 #[test]
-fn the_body_of_an_error_is_the_file_of_who_wants_it() {
-    let (bench, (server, url)) = (Bench::new(), serve(CONTENT));
-    let body = b"status 404\n";
-    server.script(
-        PATH,
-        [Reply::status(404), Reply::status(404), Reply::normal()],
-    );
-    block_on(async {
-        let (engine, session) = open(&bench.state()).await;
-        let task = session.start_download(request(&bench, &url)).await.unwrap();
-        let kind = failure(task.finished().await.unwrap());
-        assert_eq!(kind, FailureKind::Status(404));
-        let delivering = || request(&bench, &url).deliver_error_body(true);
-        let task = session.start_download(delivering()).await.unwrap();
-        let told = file(task.finished().await.unwrap());
-        assert_eq!((told.status, told.bytes), (404, body.len() as u64));
-        assert_eq!(std::fs::read(&told.path).unwrap(), body);
-        std::fs::remove_file(&told.path).unwrap();
-        let task = session.start_download(delivering()).await.unwrap();
-        assert_eq!(file(task.finished().await.unwrap()).status, 200);
-        engine.shutdown().await;
-    });
-    bench.assert_file("a.bin", CONTENT);
-    assert_eq!(bench.names(), ["a.bin"]);
-}
-
-#[test]
 fn the_body_of_an_error_is_never_mixed_with_what_was_held() {
     let (bench, (server, url)) = (Bench::new(), serve(CONTENT));
     let gone = Content::new(103, 2 * MIB);

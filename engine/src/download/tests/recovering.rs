@@ -73,6 +73,37 @@ fn who_takes_the_risk_goes_on_without_a_validator() {
 }
 
 #[test]
+fn bytes_that_are_of_no_use_are_told_as_a_beginning_at_zero() {
+    let loss = |actions: &[Action]| {
+        let news = actions.iter().find_map(|action| match action {
+            Action::Tell(News::Resumed(progress)) => Some(*progress),
+            _ => None,
+        });
+        news.map(|progress| (progress.received_bytes, progress.total_bytes))
+    };
+    let whole = |etag| [("etag", etag), ("content-length", "500")];
+    // Another resource, and the same one of a server without ranges: told with the answer.
+    for etag in ["\"b\"", "\"a\""] {
+        let (mut driver, actions) = Driver::recovered(spec(), checkpoint(), found(1));
+        let conn = sole_ask(&actions).conn;
+        let actions = driver.head(conn, 200, &whole(etag));
+        assert_eq!(loss(&actions), Some((0, Some(500))), "{etag}");
+    }
+    // A range that fits nothing: told once it is known what comes instead.
+    let (mut driver, actions) = Driver::recovered(spec(), checkpoint(), found(1));
+    let conn = sole_ask(&actions).conn;
+    let actions = driver.head(conn, 416, &[("content-range", "bytes */400")]);
+    assert_eq!(loss(&actions), None);
+    let conn = sole_ask(&actions).conn;
+    let actions = driver.head(conn, 200, &whole("\"b\""));
+    assert_eq!(loss(&actions), Some((0, Some(500))));
+    // Where nothing was held nothing is lost.
+    let (mut driver, actions) = Driver::start(spec(), SessionRules::default(), None);
+    let conn = sole_ask(&actions).conn;
+    assert_eq!(loss(&driver.head(conn, 200, &whole("\"b\""))), None);
+}
+
+#[test]
 fn a_416_means_complete_only_when_every_byte_is_held() {
     let open = |written| Checkpoint {
         total: None,

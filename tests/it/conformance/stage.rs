@@ -1,0 +1,348 @@
+//! What the tests of the suite stand on: a server with one file, an engine, and a delegate that
+//! notes everything.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use longhaul::{
+    Challenge, Conditions, DelayedRequest, Delegate, DelegateGuard, Disposition, DownloadRequest,
+    DownloadTask, Engine, Event, Events, Fact, Failure, FailureKind, Finished, NumberedFact,
+    Outcome, Phase, Progress, Session, SessionConfiguration, TaskId, TaskMetrics,
+};
+use longhaul_support::content::Content;
+use longhaul_support::log::PATIENCE;
+use longhaul_support::resource::Resource;
+use longhaul_support::script::Reply;
+use longhaul_support::server::Server;
+
+use crate::bench::{Bench, MIB};
+
+/// Where the file is.
+pub(super) const PATH: &str = "/a.bin";
+
+/// The file: long enough to be cut in its middle.
+pub(super) const CONTENT: Content = Content::new(901, 2 * MIB + 7);
+
+/// The name of the session.
+pub(super) const NAME: &str = "com.example.conformance";
+
+/// A network that costs nothing, on the mains.
+pub(super) const FREE: Conditions = Conditions {
+    is_online: Some(true),
+    is_metered: Some(false),
+    is_constrained: Some(false),
+    is_on_battery: Some(false),
+};
+
+/// Runs a test on an executor of its own; one that waits for ever fails.
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let bounded = async { tokio::time::timeout(PATIENCE, test).await };
+    let ended = runtime.unwrap().block_on(bounded);
+    ended.expect("what the test waits for has not come")
+}
+
+/// The defaults, only that what fails is soon tried again.
+pub(super) fn configuration() -> SessionConfiguration {
+    let second = Duration::from_secs(1);
+    let configuration = SessionConfiguration::new(NAME).unwrap();
+    configuration
+        .retry_delay(second / 100, second / 10)
+        .unwrap()
+}
+
+/// A server with one file, and directories.
+pub(super) struct Stage {
+    pub(super) bench: Bench,
+    pub(super) server: Server,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let server = Server::start();
+        server.serve(PATH, Resource::new(CONTENT));
+        let bench = Bench::new();
+        Self { bench, server }
+    }
+
+    /// One whose server gives these answers first; the last one repeats.
+    pub(super) fn with(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let stage = Self::new();
+        stage.server.script(PATH, replies);
+        stage
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        let engine = Engine::builder(self.bench.state()).start().unwrap();
+        // Whatever the machine is like that the tests run on.
+        engine.set_conditions(FREE);
+        engine
+    }
+
+    pub(super) async fn open(&self) -> (Engine, Session) {
+        self.open_as(configuration()).await
+    }
+
+    pub(super) async fn open_as(&self, configuration: SessionConfiguration) -> (Engine, Session) {
+        let engine = self.engine();
+        let session = engine.session(configuration).await.unwrap();
+        (engine, session)
+    }
+
+    /// A request for the file under this name.
+    pub(super) fn request(&self, name: &str) -> DownloadRequest {
+        self.request_for(PATH, name)
+    }
+
+    pub(super) fn request_for(&self, path: &str, name: &str) -> DownloadRequest {
+        DownloadRequest::new(&self.server.url(path), self.bench.file(name)).unwrap()
+    }
+
+    /// Starts a download of the file under this name.
+    pub(super) async fn start(&self, session: &Session, name: &str) -> DownloadTask {
+        session.start_download(self.request(name)).await.unwrap()
+    }
+
+    /// Starts a download and waits until a request for it has come.
+    pub(super) async fn started(&self, session: &Session, name: &str) -> DownloadTask {
+        let task = self.start(session, name).await;
+        self.server.wait_for(|requests| !requests.is_empty());
+        task
+    }
+
+    /// Checks that the file is there under this name, whole.
+    #[track_caller]
+    pub(super) fn assert_file(&self, name: &str) {
+        self.bench.assert_file(name, CONTENT);
+    }
+
+    /// How many requests have come for this path.
+    pub(super) fn asked(&self, path: &str) -> usize {
+        self.server.requests_for(path).len()
+    }
+}
+
+/// Waits until the task is in such a phase, by its events, which come when it changes.
+pub(super) async fn until(task: &DownloadTask, mut is_meant: impl FnMut(&Phase) -> bool) -> Phase {
+    let mut events = task.events().await.unwrap();
+    loop {
+        let phase = task.phase().await.unwrap();
+        if is_meant(&phase) {
+            return phase;
+        }
+        assert_ne!(phase, Phase::Completed, "it has ended otherwise");
+        events.next().await.expect("the engine runs");
+    }
+}
+
+/// Waits until the first mebibyte of the task is in its file.
+pub(super) async fn until_held(task: &DownloadTask) {
+    let mut events = task.events().await.unwrap();
+    while task.progress().await.unwrap().received_bytes < MIB {
+        events.next().await.expect("the engine runs");
+    }
+}
+
+/// The next fact of a session.
+pub(super) async fn next_fact(events: &mut Events) -> NumberedFact {
+    loop {
+        if let Event::Fact(fact) = events.next().await.expect("the session lives") {
+            return fact;
+        }
+    }
+}
+
+/// How the next task of the session to end has ended, and what it took.
+pub(super) async fn next_end(events: &mut Events) -> (Outcome, TaskMetrics) {
+    match next_fact(events).await.fact {
+        Fact::Completed {
+            outcome, metrics, ..
+        } => (outcome, *metrics.expect("something was asked for")),
+        other => panic!("no end: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn finished(outcome: &Outcome) -> &Finished {
+    match outcome {
+        Outcome::Finished(file) => file,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn failure(outcome: &Outcome) -> &Failure {
+    match outcome {
+        Outcome::Failed(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How a download with such a request fails that is not tried again.
+pub(super) async fn failure_of(stage: &Stage, request: DownloadRequest) -> FailureKind {
+    let (engine, session) = stage.open_as(configuration().retries_max(0)).await;
+    let task = session.start_download(request).await.unwrap();
+    let outcome = task.finished().await.unwrap();
+    engine.shutdown().await;
+    failure(&outcome).kind()
+}
+
+/// A message of a delegate.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Told {
+    Challenged(TaskId, Challenge),
+    WillBegin(TaskId),
+    Resumed(TaskId, u64, Option<u64>),
+    Wrote(TaskId, Progress),
+    Sent(TaskId, Progress),
+    Finished(TaskId, PathBuf),
+    Measured(TaskId, TaskMetrics),
+    Completed(TaskId, Outcome),
+    AllFinished,
+    BecameInvalid,
+    StateLost,
+}
+
+type Answer<T> = Mutex<Box<dyn FnMut() -> T + Send>>;
+
+/// A delegate that notes what it is told, and answers what it was told to.
+pub(super) struct Witness {
+    sender: Mutex<Sender<Told>>,
+    disposition: Answer<Disposition>,
+    begin: Answer<DelayedRequest>,
+}
+
+/// What a [`Witness`] has noted.
+pub(super) struct Heard(Receiver<Told>);
+
+impl Witness {
+    pub(super) fn new() -> (Self, Heard) {
+        let (sender, receiver) = channel();
+        let witness = Self {
+            sender: Mutex::new(sender),
+            disposition: Mutex::new(Box::new(|| Disposition::PerformDefaultHandling)),
+            begin: Mutex::new(Box::new(|| DelayedRequest::ContinueLoading)),
+        };
+        (witness, Heard(receiver))
+    }
+
+    /// Answers challenges with what `answer` makes, one after the other.
+    pub(super) fn answering(self, answer: impl FnMut() -> Disposition + Send + 'static) -> Self {
+        *self.disposition.lock().unwrap() = Box::new(answer);
+        self
+    }
+
+    /// Decides about delayed requests with what `answer` makes.
+    pub(super) fn deciding(self, answer: impl FnMut() -> DelayedRequest + Send + 'static) -> Self {
+        *self.begin.lock().unwrap() = Box::new(answer);
+        self
+    }
+
+    fn note(&self, told: Told) {
+        // The test may have heard enough.
+        let _ = self.sender.lock().unwrap().send(told);
+    }
+}
+
+impl Delegate for Witness {
+    fn did_receive_challenge(&self, task: TaskId, challenge: &Challenge) -> Disposition {
+        self.note(Told::Challenged(task, challenge.clone()));
+        self.disposition.lock().unwrap()()
+    }
+
+    fn will_begin_delayed_request(&self, task: TaskId) -> DelayedRequest {
+        self.note(Told::WillBegin(task));
+        self.begin.lock().unwrap()()
+    }
+
+    fn did_resume_at_offset(&self, task: TaskId, offset: u64, total_bytes: Option<u64>) {
+        self.note(Told::Resumed(task, offset, total_bytes));
+    }
+
+    fn did_write_data(&self, task: TaskId, progress: Progress) {
+        self.note(Told::Wrote(task, progress));
+    }
+
+    fn did_send_body_data(&self, task: TaskId, progress: Progress) {
+        self.note(Told::Sent(task, progress));
+    }
+
+    fn did_finish_downloading(&self, task: TaskId, file: &Finished) {
+        assert_eq!(file.path.metadata().unwrap().len(), file.bytes);
+        self.note(Told::Finished(task, file.path.clone()));
+    }
+
+    fn did_finish_collecting_metrics(&self, task: TaskId, metrics: &TaskMetrics) {
+        self.note(Told::Measured(task, metrics.clone()));
+    }
+
+    fn did_complete(&self, task: TaskId, outcome: &Outcome) {
+        self.note(Told::Completed(task, outcome.clone()));
+    }
+
+    fn session_finished_events(&self) {
+        self.note(Told::AllFinished);
+    }
+
+    fn did_become_invalid(&self) {
+        self.note(Told::BecameInvalid);
+    }
+
+    fn state_lost(&self) {
+        self.note(Told::StateLost);
+    }
+}
+
+impl Heard {
+    /// Everything up to and with the first message that is meant.
+    #[track_caller]
+    pub(super) fn until(&self, is_meant: impl Fn(&Told) -> bool) -> Vec<Told> {
+        let mut told = Vec::new();
+        while !told.last().is_some_and(&is_meant) {
+            match self.0.recv_timeout(PATIENCE) {
+                Ok(message) => told.push(message),
+                Err(error) => panic!("{error} after {told:?}"),
+            }
+        }
+        told
+    }
+
+    /// Everything up to and with this message.
+    #[track_caller]
+    pub(super) fn until_told(&self, last: &Told) -> Vec<Told> {
+        self.until(|told| told == last)
+    }
+
+    /// Everything up to the end of the delegate, which nobody holds any more.
+    #[track_caller]
+    pub(super) fn until_let_go(&self) -> Vec<Told> {
+        let mut told = Vec::new();
+        loop {
+            match self.0.recv_timeout(PATIENCE) {
+                Ok(message) => told.push(message),
+                Err(RecvTimeoutError::Disconnected) => return told,
+                Err(RecvTimeoutError::Timeout) => panic!("it is still held after {told:?}"),
+            }
+        }
+    }
+}
+
+/// The tasks that have ended among these messages, and how.
+pub(super) fn completed(told: &[Told]) -> Vec<(TaskId, &Outcome)> {
+    let mut ends = Vec::new();
+    for message in told {
+        if let Told::Completed(task, outcome) = message {
+            ends.push((*task, outcome));
+        }
+    }
+    ends
+}
+
+/// A session with a delegate that notes everything.
+pub(super) async fn attend(session: &Session, witness: Witness) -> DelegateGuard {
+    session.set_delegate(Arc::new(witness)).await.unwrap()
+}

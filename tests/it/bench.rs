@@ -12,7 +12,7 @@ use longhaul_support::process::Process;
 use longhaul_support::server::Server;
 use tempfile::TempDir;
 
-/// How long a run of the command may take: far more than any needs on a loaded machine.
+/// How long a run of the command, or a wait, may take: far more than any needs on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// 1 MiB.
@@ -235,6 +235,16 @@ impl Ended {
         assert_eq!(found.len(), 1, "{event}: {self:#?}");
         found.remove(0)
     }
+}
+
+/// Runs a test on an executor of its own; one that waits for ever fails.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let bounded = async { tokio::time::timeout(PATIENCE, test).await };
+    let ended = runtime.unwrap().block_on(bounded);
+    ended.expect("what the test waits for has not come")
 }
 
 /// The names in a directory, sorted.

@@ -1,7 +1,6 @@
 //! Servers that want other credentials, or another URL, in the middle of a download: what the owner
 //! hears, what each answer leads to, and that no byte is fetched twice.
 
-use std::future::Future;
 use std::time::Duration;
 
 use longhaul::{
@@ -15,7 +14,7 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB, SECRET};
+use crate::bench::{Bench, MIB, SECRET, run};
 
 const PATH: &str = "/a.bin";
 
@@ -26,11 +25,6 @@ const CONTENT: Content = Content::new(301, 4 * MIB + 9);
 
 /// What the first answer brings before it is cut: all of it is held while the task waits.
 const HELD: u64 = 2 * MIB + 5;
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.unwrap().block_on(test)
-}
 
 fn configuration() -> SessionConfiguration {
     let second = Duration::from_secs(1);

@@ -2,7 +2,6 @@
 //! never with a secret in it.
 
 use std::fs;
-use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,17 +14,10 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB, SECRET};
+use crate::bench::{Bench, MIB, SECRET, run};
 
 const PATH: &str = "/a.bin";
 const CONTENT: Content = Content::new(301, 4 * MIB + 9);
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    runtime.block_on(test)
-}
 
 async fn open(state: &Path, identifier: &str) -> (Engine, Session) {
     let engine = Engine::builder(state).start().unwrap();

@@ -11,7 +11,7 @@ use longhaul_support::content::Content;
 use longhaul_support::resource::Resource;
 use longhaul_support::server::Server;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, run};
 
 const CONTENT: Content = Content::new(181, 100_000);
 const METERED: Conditions = Conditions {
@@ -28,14 +28,6 @@ impl ConditionSource for Known {
     fn start(&mut self, reporter: ConditionReporter) {
         reporter.report(self.0);
     }
-}
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(test)
 }
 
 fn engine(bench: &Bench, knows: Conditions) -> Engine {

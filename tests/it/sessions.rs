@@ -1,7 +1,6 @@
 //! The life of a session: whose it is, how it ends, and what is told when its store was damaged.
 
 use std::fs;
-use std::future::Future;
 
 use longhaul::{
     AnyTask, DownloadRequest, DownloadTask, Engine, EngineBuilder, Error, Event, Fact, Outcome,
@@ -13,16 +12,11 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB};
+use crate::bench::{Bench, MIB, run};
 
 const PATH: &str = "/a.bin";
 const CONTENT: Content = Content::new(103, 2 * MIB + 3);
 const NAME: &str = "com.example.life";
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.unwrap().block_on(test)
-}
 
 fn builder(bench: &Bench) -> EngineBuilder {
     Engine::builder(bench.state())

@@ -215,20 +215,3 @@ fn suspend_and_cancel_follow_the_contract() {
         engine.shutdown().await;
     });
 }
-
-#[test]
-fn a_file_that_is_not_there_is_named() {
-    block_on(async {
-        let bench = Bench::new();
-        let (engine, session) = open(&bench.state()).await;
-        let (server, request) = inbox(&bench, CONTENT);
-        std::fs::remove_file(bench.file("f")).unwrap();
-        let requests = vec![request.clone(), request.bearer_token(SECRET)];
-        for task in session.start_uploads(requests).await.unwrap() {
-            let kind = failed_kind(&task.unwrap()).await;
-            assert_eq!(kind, FailureKind::SourceMissing);
-        }
-        assert!(server.requests().is_empty());
-        engine.shutdown().await;
-    });
-}

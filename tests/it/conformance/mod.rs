@@ -17,9 +17,10 @@
 //! | a URL of another scheme makes a task that fails | the request can not be made | what comes from outside is checked at the door |
 //! | resume data holds a URL and a file's name, for ever | it is sealed, without a secret, and used once | two tasks on one part file would spoil it |
 //! | any `ETag` or `Last-Modified` is enough to go on | strong ones only, RFC 9110 13.1.5 | two versions are never spliced |
-//! | an upload's resume data goes on with what the server has | a plain upload's begins anew, with the same file or not at all | the server's word is law, and it has said nothing |
+//! | an upload has resume data only for a server that keeps what it has taken | any has; a plain one begins anew, with the same file or not at all | a script can keep it, and the server's word is law |
 //! | the file at `location` is gone when the method returns | it is at its destination and stays | nothing to be moved, nothing lost by a kill in between |
 //! | a 404 is a finished download | a failure, or the file for who asks (`deliver_error_body`) | an error page under the final name surprises |
+//! | a 401 that nobody answers is a finished download | a failure | it is not the file |
 //! | a challenge may go to the session or to the task | one method | there is one delegate |
 //! | `gzip` and `br` are decoded | bytes are asked for as they are, coded ones refused | a range of coded bytes is no range of the file |
 //! | an HTTP/0.9 answer is a body | a broken protocol | nothing tells it from garbage |

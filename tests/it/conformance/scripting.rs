@@ -10,8 +10,8 @@ use longhaul_support::gate::Gate;
 use longhaul_support::log::PATIENCE;
 use longhaul_support::script::Reply;
 
-use super::stage::{CONTENT, PATH, Stage, finished, run, until_held};
-use crate::bench::MIB;
+use super::stage::{CONTENT, PATH, Stage, configuration, failure, finished, until_held};
+use crate::bench::{MIB, run};
 
 /// Where uploads go.
 const INBOX: &str = "/inbox";
@@ -349,6 +349,63 @@ fn an_upload_that_was_started_runs_and_resuming_it_changes_nothing() {
         engine.shutdown().await;
     });
     assert_eq!(stage.asked(INBOX), 1);
+}
+
+/// Scripting, BackgroundURLSession.startUpload: onComplete, and onProgress as downloads have it.
+#[test]
+fn the_callbacks_of_an_upload_are_called_also_when_they_are_set_late() {
+    let (stage, gate) = (Stage::new(), Gate::new());
+    stage
+        .server
+        .script(INBOX, [Reply::status(201).hold_head(&gate)]);
+    run(async {
+        let (engine, session) = stage.open().await;
+        session.set_rate_limit(Some(8 * MIB)).await.unwrap();
+        let task = session.start_upload(outgoing(&stage)).await.unwrap();
+        let (called, progress) = channel();
+        let on_progress = move |now: Progress| called.send(now).unwrap();
+        task.on_progress(on_progress).await.unwrap();
+        assert!((1..=CONTENT.len()).contains(&next(&progress).sent_bytes));
+        gate.open();
+        for is_late in [false, true] {
+            let (called, heard) = channel();
+            let on_complete = move |outcome: &Outcome| called.send(outcome.clone()).unwrap();
+            task.on_complete(on_complete).await.unwrap();
+            let outcome = next(&heard);
+            assert!(
+                matches!(outcome, Outcome::Uploaded(_)),
+                "{is_late}: {outcome:?}"
+            );
+        }
+        engine.shutdown().await;
+    });
+}
+
+/// Scripting, BackgroundURLSession.resumeUpload.
+#[test]
+fn resume_upload_needs_only_its_data() {
+    let stage = Stage::new();
+    stage
+        .server
+        .script(INBOX, [Reply::status(413), Reply::status(201)]);
+    run(async {
+        let asking = configuration().resume_data_on_failure(true);
+        let (engine, session) = stage.open_as(asking).await;
+        let request = outgoing(&stage).method("PUT").unwrap();
+        let task = session.start_upload(request).await.unwrap();
+        let outcome = task.finished().await.unwrap();
+        let data = failure(&outcome).resume_data().cloned();
+        let task = session
+            .resume_upload(data.expect("its file is known"))
+            .await
+            .unwrap();
+        assert_eq!(task.url().as_str(), stage.server.url(INBOX));
+        assert_uploaded(&task).await;
+        engine.shutdown().await;
+    });
+    let requests = stage.server.requests_for(INBOX);
+    let file = CONTENT.bytes(0..CONTENT.len());
+    assert!(requests[1].method == "PUT" && *requests[1].body == file);
 }
 
 /// Scripting, BackgroundURLSession.getUploadTasks.

@@ -36,16 +36,6 @@ pub(super) const FREE: Conditions = Conditions {
     is_on_battery: Some(false),
 };
 
-/// Runs a test on an executor of its own; one that waits for ever fails.
-pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build();
-    let bounded = async { tokio::time::timeout(PATIENCE, test).await };
-    let ended = runtime.unwrap().block_on(bounded);
-    ended.expect("what the test waits for has not come")
-}
-
 /// The defaults, only that what fails is soon tried again.
 pub(super) fn configuration() -> SessionConfiguration {
     let second = Duration::from_secs(1);

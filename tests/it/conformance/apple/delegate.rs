@@ -13,10 +13,9 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::{Framing, Reply};
 
 use super::super::stage::{
-    CONTENT, PATH, Stage, Told, Witness, attend, completed, failure, failure_of, finished,
-    next_end, run,
+    CONTENT, PATH, Stage, Told, Witness, attend, completed, failure, failure_of, finished, next_end,
 };
-use crate::bench::{MIB, SECRET};
+use crate::bench::{MIB, SECRET, run};
 
 fn login() -> Disposition {
     let credentials = Credentials::login("user", SECRET);

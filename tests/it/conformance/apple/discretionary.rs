@@ -4,7 +4,8 @@ use longhaul::{Conditions, Constraint, DownloadTask, Engine, Phase, QueueReason,
 use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 
-use super::super::stage::{FREE, PATH, Stage, configuration, finished, run, until};
+use super::super::stage::{FREE, PATH, Stage, configuration, finished, until};
+use crate::bench::run;
 
 const METERED: Conditions = Conditions {
     is_metered: Some(true),

@@ -11,10 +11,8 @@ use longhaul_support::hostile;
 use longhaul_support::script::{Framing, Reply};
 use longhaul_support::server::Server;
 
-use super::super::stage::{
-    CONTENT, PATH, Stage, configuration, failure, failure_of, finished, run,
-};
-use crate::bench::MIB;
+use super::super::stage::{CONTENT, PATH, Stage, configuration, failure, failure_of, finished};
+use crate::bench::{MIB, run};
 
 /// How a download of what the server scripts fails.
 fn fails_with(replies: impl IntoIterator<Item = Reply>) -> FailureKind {

@@ -11,11 +11,15 @@ use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 
 use super::super::stage::{
-    FREE, NAME, PATH, Stage, Told, Witness, attend, completed, configuration, run,
+    FREE, NAME, Stage, Told, Witness, attend, completed, configuration, next_fact,
 };
+use crate::bench::run;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const QUARTER: Duration = Duration::from_secs(15 * 60);
+
+/// More than an app that comes by itself is given before it is called.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// An app that listens to nothing: its engine, its session and their clock.
 struct Away {
@@ -64,30 +68,34 @@ impl Away {
         task.id()
     }
 
+    /// The next call, which comes as soon as the budget allows it.
     async fn called(&self) -> RefreshTask {
-        self.engine
-            .next_refresh_task()
-            .await
-            .expect("the engine runs")
+        self.settle().await;
+        self.clock.advance(GRACE);
+        let call = self.engine.next_refresh_task().await;
+        call.expect("the engine runs")
     }
 
     /// Checks that the app is not called by now, though it waits for it.
     async fn is_not_called(&self) {
-        // A transfer of somebody who listens: its end is told after whatever is due.
-        let beside = async {
-            let name = format!("beside-{}", self.stage.server.requests().len());
-            let beside = SessionConfiguration::new(&name).unwrap();
-            let beside = self.engine.session(beside).await.unwrap();
-            let mut events = beside.events().await.unwrap();
-            self.stage.start(&beside, &name).await;
-            let ended = super::super::stage::next_fact(&mut events).await;
-            beside.acknowledge(ended.sequence).await.unwrap();
-        };
+        self.settle().await;
+        self.clock.advance(GRACE);
         tokio::select! {
             biased;
             call = self.engine.next_refresh_task() => panic!("{call:?}"),
-            () = beside => {}
+            () = self.settle() => {}
         }
+    }
+
+    /// Lets everything happen that is due: a transfer of somebody who listens is told of after it.
+    async fn settle(&self) {
+        let name = format!("beside-{}", self.stage.server.requests().len());
+        let beside = SessionConfiguration::new(&name).unwrap();
+        let beside = self.engine.session(beside).await.unwrap();
+        let mut events = beside.events().await.unwrap();
+        self.stage.start(&beside, &name).await;
+        let ended = next_fact(&mut events).await;
+        beside.acknowledge(ended.sequence).await.unwrap();
     }
 
     /// Hears everything that waits, as an app that was called does.
@@ -143,8 +151,9 @@ fn an_app_that_is_away_is_called_when_every_transfer_of_a_session_has_ended_well
 fn an_app_that_is_away_is_called_when_a_server_wants_authorization() {
     run(async {
         let away = Away::new(LaunchRules::default()).await;
-        away.stage.server.script(PATH, [Reply::status(401)]);
-        away.stage.start(&away.session, "a").await;
+        away.stage.server.script("/locked", [Reply::status(401)]);
+        let locked = away.stage.request_for("/locked", "a");
+        away.session.start_download(locked).await.unwrap();
         let call = away.called().await;
         assert_eq!(call.reason(), LaunchReason::AuthorizationRequired);
         away.engine.shutdown().await;

@@ -1,5 +1,6 @@
 //! The rules of Apple's background `URLSession`, in the groups of its documents.
 
+mod delayed;
 mod delegate;
 mod discretionary;
 mod errors;
@@ -8,4 +9,5 @@ mod metrics;
 mod resume_data;
 mod session;
 mod task;
+mod upload;
 mod waiting;

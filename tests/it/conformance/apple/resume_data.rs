@@ -8,10 +8,8 @@ use longhaul_support::content::Content;
 use longhaul_support::resource::Resource;
 use longhaul_support::script::{Ranges, Reply};
 
-use super::super::stage::{
-    CONTENT, PATH, Stage, configuration, failure, finished, run, until_held,
-};
-use crate::bench::MIB;
+use super::super::stage::{CONTENT, PATH, Stage, configuration, failure, finished, until_held};
+use crate::bench::{MIB, run};
 
 /// Long before any `Date`, so that it says exactly which version it is.
 fn long_ago() -> SystemTime {

@@ -7,9 +7,9 @@ use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 
 use super::super::stage::{
-    NAME, PATH, Stage, Told, Witness, attend, completed, configuration, finished, run, until_held,
+    NAME, PATH, Stage, Told, Witness, attend, completed, configuration, finished, until_held,
 };
-use crate::bench::MIB;
+use crate::bench::{MIB, run};
 
 async fn again(engine: &longhaul::Engine) -> Result<Session, Error> {
     engine.session(configuration()).await

@@ -2,22 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use longhaul::{
-    AnyTask, DelayedRequest, Outcome, Phase, Priority, QueueReason, TaskState, UploadRequest,
-};
+use longhaul::{AnyTask, Outcome, Phase, Priority, TaskState, UploadRequest};
 use longhaul_support::gate::Gate;
 use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 
 use super::super::stage::{
-    CONTENT, PATH, Stage, Told, Witness, attend, completed, configuration, finished, run, until,
+    CONTENT, PATH, Stage, Told, Witness, attend, completed, configuration, finished, until,
     until_held,
 };
-use crate::bench::MIB;
-
-fn after(ms: u64) -> SystemTime {
-    SystemTime::now() + Duration::from_millis(ms)
-}
+use crate::bench::{MIB, run};
 
 /// Foundation, NSURLSession.h: NSURLSessionTask, resume.
 #[test]
@@ -123,8 +117,9 @@ fn no_timeout_for_a_request_runs_while_a_task_is_suspended() {
         task.suspend().await.unwrap();
         until(&task, |phase| *phase == Phase::Suspended).await;
         // A task that begins and ends later than the timeout.
+        let begin = SystemTime::now() + Duration::from_millis(800);
         stage.server.serve("/b", Resource::new(CONTENT));
-        let later = stage.request_for("/b", "b").earliest_begin_date(after(800));
+        let later = stage.request_for("/b", "b").earliest_begin_date(begin);
         let later = session.start_download(later).await.unwrap();
         finished(&later.finished().await.unwrap());
         task.resume().await.unwrap();
@@ -229,42 +224,6 @@ fn of_the_tasks_that_wait_the_one_with_the_highest_priority_goes_first() {
     let requests = stage.server.requests();
     let paths: Vec<_> = requests.iter().map(|request| &request.path[..]).collect();
     assert_eq!(paths, [PATH, "/raised", "/usual", "/low"]);
-}
-
-/// Foundation, NSURLSession.h: earliestBeginDate.
-#[test]
-fn a_task_does_not_begin_before_its_earliest_begin() {
-    let stage = Stage::new();
-    run(async {
-        let (engine, session) = stage.open().await;
-        let begin = after(300);
-        let request = stage.request("a").earliest_begin_date(begin);
-        let task = session.start_download(request).await.unwrap();
-        let expected = Phase::Queued(QueueReason::NotBefore(begin.into()));
-        assert_eq!(task.phase().await.unwrap(), expected);
-        stage.server.wait_for(|requests| !requests.is_empty());
-        // The engine counts whole milliseconds.
-        let slack = Duration::from_millis(1);
-        assert!(SystemTime::now() + slack >= begin);
-        finished(&task.finished().await.unwrap());
-        engine.shutdown().await;
-    });
-    stage.assert_file("a");
-}
-
-/// Foundation, NSURLSession.h: URLSession:task:willBeginDelayedRequest:, which is for delayed tasks.
-#[test]
-fn what_is_said_about_a_task_that_does_not_wait_for_it_changes_nothing() {
-    let gate = Gate::new();
-    let stage = Stage::with([Reply::normal().hold_head(&gate)]);
-    run(async {
-        let (engine, session) = stage.open().await;
-        let task = stage.started(&session, "a").await;
-        task.decide_begin(DelayedRequest::Cancel).await.unwrap();
-        gate.open();
-        finished(&task.finished().await.unwrap());
-        engine.shutdown().await;
-    });
 }
 
 /// swift-corelibs-foundation, test_verifyRequestHeaders.

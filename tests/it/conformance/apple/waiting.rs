@@ -12,10 +12,8 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use super::super::stage::{
-    CONTENT, FREE, PATH, Stage, configuration, failure, finished, run, until,
-};
-use crate::bench::MIB;
+use super::super::stage::{CONTENT, FREE, PATH, Stage, configuration, failure, finished, until};
+use crate::bench::{MIB, run};
 
 const OFFLINE: Conditions = Conditions {
     is_online: Some(false),
@@ -148,6 +146,26 @@ fn a_transfer_that_times_out_is_tried_again_by_itself() {
     let requests = stage.server.requests();
     assert_eq!(requests[1].range(), Some((MIB, None)));
     stage.assert_file("a");
+}
+
+/// swift-corelibs-foundation, test_httpRedirectionTimeout and
+/// test_httpRedirectionChainInheritsTimeoutInterval.
+#[test]
+fn the_timeout_for_a_request_holds_for_the_answer_after_a_redirect_too() {
+    let gate = Gate::new();
+    let stage = Stage::with([Reply::normal().hold_head(&gate)]);
+    stage.server.script("/1", [Reply::redirect(302, "/2")]);
+    stage.server.script("/2", [Reply::redirect(302, PATH)]);
+    run(async {
+        let impatient = configuration().retries_max(0);
+        let impatient = impatient.timeout_for_request(ms(200)).unwrap();
+        let (engine, session) = stage.open_as(impatient).await;
+        let task = session.start_download(stage.request_for("/1", "a")).await;
+        let outcome = task.unwrap().finished().await.unwrap();
+        assert_eq!(failure(&outcome).kind(), FailureKind::TimedOut);
+        engine.shutdown().await;
+    });
+    assert_eq!(stage.asked(PATH), 1);
 }
 
 /// Expo, pull request 8593, on what users see of background sessions.

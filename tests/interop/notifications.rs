@@ -16,10 +16,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use longhaul::{
-    DownloadRequest, Engine, NotificationTitles, Outcome, Session, SessionConfiguration,
-    UploadRequest,
-};
+use longhaul::{DownloadRequest, Engine, Outcome, Session, SessionConfiguration, UploadRequest};
 use longhaul_support::bus::PrivateBus;
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -429,12 +426,8 @@ fn app(place: &Path) {
 
 async fn obey(session: &Session, what: &str, url: &str, file: &Path) -> Outcome {
     if what == "upload" {
-        let titles = NotificationTitles {
-            success: UPLOADED.to_owned(),
-            failure: NOT_UPLOADED.to_owned(),
-        };
         let request = UploadRequest::new(url, file).unwrap();
-        let request = request.notify_on_finished(titles).unwrap();
+        let request = request.notify_on_finished(UPLOADED, NOT_UPLOADED).unwrap();
         let task = session.start_upload(request).await.unwrap();
         return task.finished().await.unwrap();
     }

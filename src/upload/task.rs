@@ -3,7 +3,6 @@
 mod callbacks;
 
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use longhaul_actors::handle::TaskView;
@@ -12,10 +11,10 @@ use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
 
+use crate::Error;
 use crate::challenge::challenged_task;
 use crate::link::SessionLink;
-use crate::task::scheduled_task;
-use crate::{Error, Events};
+use crate::task::{scheduled_task, task_handle};
 
 /// The handle of one upload. Dropping it changes nothing: the task goes on, and
 /// [`Session::get_upload_tasks`](crate::Session::get_upload_tasks) finds it again.
@@ -62,51 +61,10 @@ impl UploadTask {
         }
     }
 
-    pub(crate) fn session(&self) -> &SessionLink {
-        &self.inner.session
-    }
-
-    /// Its number: stable for its life, and never used twice in one state directory.
-    #[must_use]
-    pub fn id(&self) -> TaskId {
-        self.inner.id
-    }
-
-    /// Where it is sent. Its `Display` shows no secret, [`HttpUrl::as_str`] does.
-    #[must_use]
-    pub fn url(&self) -> &HttpUrl {
-        &self.inner.url
-    }
-
     /// The file.
     #[must_use]
     pub fn source(&self) -> &Path {
         &self.inner.source
-    }
-
-    /// The task as it is now.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchTask`] once its end was acknowledged, [`Error::Stopped`] or [`Error::Store`].
-    pub async fn snapshot(&self) -> Result<UploadSnapshot, Error> {
-        let view = self.inner.session.view(self.inner.id).await?;
-        Ok(UploadSnapshot::of(self.clone(), view))
-    }
-
-    /// Its state in Foundation's words.
-    ///
-    /// # Errors
-    /// As [`UploadTask::snapshot`].
-    pub async fn state(&self) -> Result<TaskState, Error> {
-        Ok(self.snapshot().await?.state)
-    }
-
-    /// What it does or waits for, beneath its state.
-    ///
-    /// # Errors
-    /// As [`UploadTask::snapshot`].
-    pub async fn phase(&self) -> Result<Phase, Error> {
-        Ok(self.snapshot().await?.phase)
     }
 
     /// How far it is: [`Progress::sent_bytes`] were given to the network. Only its end says that the
@@ -126,15 +84,6 @@ impl UploadTask {
     /// As [`UploadTask::snapshot`].
     pub async fn suspend(&self) -> Result<(), Error> {
         self.want(Desired::Suspended).await
-    }
-
-    /// Lets it go on, as soon as there is a place for it. Recorded and repeatable as
-    /// [`UploadTask::suspend`].
-    ///
-    /// # Errors
-    /// As [`UploadTask::snapshot`].
-    pub async fn resume(&self) -> Result<(), Error> {
-        self.want(Desired::Running).await
     }
 
     /// Ends it; [`Outcome::Cancelled`] follows. What the server has of the file is the server's.
@@ -166,42 +115,11 @@ impl UploadTask {
         let session = &self.inner.session;
         Ok(session.cancel_for_resume_data(self.inner.id).await?)
     }
-
-    async fn want(&self, desired: Desired) -> Result<(), Error> {
-        Ok(self.inner.session.want(self.inner.id, desired).await?)
-    }
-
-    /// The events of this task; the stream ends after its terminal fact.
-    ///
-    /// # Errors
-    /// As [`UploadTask::snapshot`].
-    pub async fn events(&self) -> Result<Events, Error> {
-        Ok(Events::new(
-            self.inner.session.subscribe(Some(self.inner.id)).await?,
-        ))
-    }
-
-    /// Waits until it has ended, and says how; at once when it has. A transfer that failed is
-    /// [`Outcome::Failed`], not an error of this call.
-    ///
-    /// # Errors
-    /// As [`UploadTask::snapshot`].
-    pub async fn finished(&self) -> Result<Outcome, Error> {
-        Ok(self.inner.session.outcome(self.inner.id).await?)
-    }
 }
 
+task_handle!(UploadTask, UploadSnapshot);
 scheduled_task!(UploadTask);
 challenged_task!(UploadTask);
-
-impl IntoFuture for UploadTask {
-    type Output = Result<Outcome, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.finished().await })
-    }
-}
 
 impl UploadSnapshot {
     /// The snapshot of an upload; `None` when the view is of a download.
@@ -212,22 +130,5 @@ impl UploadSnapshot {
         };
         let task = UploadTask::new(session.clone(), view.id, url, source);
         Some(Self::of(task, view))
-    }
-
-    fn of(task: UploadTask, view: TaskView) -> Self {
-        let TaskView {
-            state,
-            phase,
-            progress,
-            outcome,
-            ..
-        } = view;
-        Self {
-            task,
-            state,
-            phase,
-            progress,
-            outcome,
-        }
     }
 }

@@ -69,17 +69,14 @@ pub(crate) use challenged_task;
 
 /// Checks what an answer brings along as it is checked in a request.
 pub(crate) fn check(disposition: &Disposition) -> Result<(), Error> {
-    let fields = match disposition {
-        Disposition::UseCredential(renewal) => renewal.headers.iter().flatten(),
+    match disposition {
+        Disposition::UseCredential(renewal) => {
+            header::checked(renewal.headers.iter().flatten()).map(|_| ())
+        }
         Disposition::PerformDefaultHandling
         | Disposition::Cancel
-        | Disposition::RejectProtectionSpace => return Ok(()),
-    };
-    let mut checked = Vec::new();
-    for (name, value) in fields {
-        header::push(&mut checked, name, value)?;
+        | Disposition::RejectProtectionSpace => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,17 @@ const RESERVED: [&str; 17] = [
     "upgrade",
 ];
 
+/// These fields as they are sent, checked as [`push`] does.
+pub(crate) fn checked<'a>(
+    fields: impl IntoIterator<Item = &'a (String, String)>,
+) -> Result<Vec<(String, String)>, Error> {
+    let mut headers = Vec::new();
+    for (name, value) in fields {
+        push(&mut headers, name, value)?;
+    }
+    Ok(headers)
+}
+
 /// Adds a field to `headers` after checking it, RFC 9110 sections 5.1 and 5.5. The value is not
 /// repeated in an error: it may be a secret.
 pub(crate) fn push(

@@ -252,6 +252,11 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
             "the destination is empty; give the path of a file or a directory".to_owned(),
         ));
     }
+    from_here(path)
+}
+
+/// What a path means in the current directory.
+pub(crate) fn from_here(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|error| {
         Error::State(format!(
             "the current directory can not be read: {error}; give absolute paths"

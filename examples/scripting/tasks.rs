@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use longhaul::{
-    Disposition, DownloadRequest, Engine, Error, Event, Events, Fact, NumberedFact, Outcome, Phase,
-    Progress, ResumeData, ResumeRequest, ResumeUploadRequest, Sequence, Session,
+    AnyTask, Disposition, DownloadRequest, Engine, Error, Event, Events, Fact, NumberedFact,
+    Outcome, Progress, ResumeData, ResumeRequest, ResumeUploadRequest, Sequence, Session,
     SessionConfiguration, TaskId, TaskSnapshot, TaskState, UploadRequest, UploadSnapshot,
 };
 use tokio::runtime::Runtime;
@@ -268,11 +268,7 @@ impl Tasks {
         match event {
             Event::Progress { task, progress } => Ok(Some(News::Progressed(task, progress))),
             Event::Fact(NumberedFact { sequence, fact }) => self.take_fact(sequence, fact),
-            Event::PhaseChanged {
-                task,
-                phase: Phase::AwaitingAuthorization,
-            } => self.give_up(task),
-            // Other phases, and offsets, are no part of the document.
+            // Phases and offsets are no part of the document.
             _ => Ok(None),
         }
     }
@@ -292,7 +288,7 @@ impl Tasks {
                 known.outcome = Some(outcome.clone());
                 Ok((known.ear == Ear::End).then_some(News::Ended(task, outcome)))
             }
-            Fact::Challenged { task, .. } => self.reject(task).map(|()| None),
+            Fact::Challenged { task, .. } => self.reject(task),
             Fact::StateLost => Ok(Some(News::Warning(
                 "the state directory was damaged and made anew; earlier tasks are lost".to_owned(),
             ))),
@@ -302,30 +298,26 @@ impl Tasks {
         }
     }
 
-    /// Lets a task fail that a server wants other credentials for: the document has no way to answer.
-    fn reject(&self, id: TaskId) -> Result<(), Error> {
-        let found = self.runtime.block_on(self.session.get_download_tasks())?;
-        let Some(task) = found.into_iter().find(|task| task.id() == id) else {
-            return Ok(());
-        };
-        let disposition = Disposition::PerformDefaultHandling;
-        or_ended(
-            self.runtime.block_on(task.answer_challenge(disposition)),
-            (),
-        )
-    }
-
-    /// Ends an upload that a server wants other credentials for. Unlike a download it raises no
-    /// challenge, so this is how it is known.
-    fn give_up(&self, id: TaskId) -> Result<Option<News>, Error> {
-        let found = self.runtime.block_on(self.session.get_upload_tasks())?;
-        let Some(task) = found.into_iter().find(|task| task.id() == id) else {
-            return Ok(None);
-        };
-        or_ended(self.runtime.block_on(task.cancel()), ())?;
-        Ok(Some(News::Warning(format!(
-            "upload {id} is cancelled: the server wants other credentials than those that it was given"
-        ))))
+    /// Ends a task that a server wants other credentials for: the document has no way to answer.
+    fn reject(&self, id: TaskId) -> Result<Option<News>, Error> {
+        let found = self.runtime.block_on(self.session.get_all_tasks())?;
+        match found.into_iter().find(|task| task.id() == id) {
+            Some(AnyTask::Download(task)) => {
+                let disposition = Disposition::PerformDefaultHandling;
+                let answer = self.runtime.block_on(task.answer_challenge(disposition));
+                or_ended(answer, ())?;
+                Ok(None)
+            }
+            Some(AnyTask::Upload(task)) => {
+                or_ended(self.runtime.block_on(task.cancel()), ())?;
+                Ok(Some(News::Warning(format!(
+                    "upload {id} is cancelled: the server wants other credentials than those that \
+                     it was given"
+                ))))
+            }
+            // It has ended and is acknowledged.
+            _ => Ok(None),
+        }
     }
 
     fn take_late(&mut self) -> Option<(TaskId, Outcome)> {

@@ -5,14 +5,19 @@ use longhaul_engine::authorization_challenge::Disposition;
 use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::id::TaskId;
 
+use crate::challenge::check;
 use crate::task::checked;
 
-/// Passes on the answer to a challenge.
+/// Passes on the answer to a challenge, if what it brings along can be sent: the task waits on
+/// otherwise.
 pub(super) async fn answer_challenge(
     session: &SessionHandle,
     task: TaskId,
     disposition: Disposition,
 ) -> Result<(), CallError> {
+    if let Err(invalid) = check(&disposition) {
+        return Err(CallError::Refused(invalid.to_string()));
+    }
     session.answer_challenge(task, disposition).await
 }
 

@@ -185,7 +185,10 @@ impl Leash {
         if state.has_ended {
             return Poll::Ready(());
         }
-        state.waiting.push(context.waker().clone());
+        // Who polls again and again waits once.
+        if !state.waiting.iter().any(|it| it.will_wake(context.waker())) {
+            state.waiting.push(context.waker().clone());
+        }
         Poll::Pending
     }
 

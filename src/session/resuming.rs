@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_actors::handle::{ResumeOptions, ResumedTask};
-use longhaul_engine::limits::NOTIFICATION_TITLE_BYTES_MAX;
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::task::{Collision, Destination, NotificationTitles};
 
 use super::Session;
 use crate::request::file_destination;
-use crate::{DownloadTask, Error, SessionConfiguration, UploadTask};
+use crate::{DownloadTask, Error, SessionConfiguration, UploadTask, options};
 
 /// A download that goes on with what an earlier one left. The URL, the headers and all other options
 /// are those of that one (`downloadTask(withResumeData:)`).
@@ -46,9 +45,9 @@ impl ResumeRequest {
     /// The titles of the notification at its end; those of the first task without this.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when one is longer than any desktop shows.
+    /// [`Error::Invalid`] when one is empty, longer than 512 bytes or holds a control character.
     pub fn notify_on_finished(mut self, titles: NotificationTitles) -> Result<Self, Error> {
-        self.options.notify_on_finished = Some(bounded(titles)?);
+        self.options.notify_on_finished = Some(options::titles(titles.success, titles.failure)?);
         Ok(self)
     }
 }
@@ -74,23 +73,11 @@ impl ResumeUploadRequest {
     /// The titles of the notification at its end; those of the first task without this.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when one is longer than any desktop shows.
+    /// [`Error::Invalid`] when one is empty, longer than 512 bytes or holds a control character.
     pub fn notify_on_finished(mut self, titles: NotificationTitles) -> Result<Self, Error> {
-        self.notify_on_finished = Some(bounded(titles)?);
+        self.notify_on_finished = Some(options::titles(titles.success, titles.failure)?);
         Ok(self)
     }
-}
-
-fn bounded(titles: NotificationTitles) -> Result<NotificationTitles, Error> {
-    for title in [&titles.success, &titles.failure] {
-        if title.len() > NOTIFICATION_TITLE_BYTES_MAX {
-            return Err(Error::Invalid(format!(
-                "the title of a notification has more than {NOTIFICATION_TITLE_BYTES_MAX} bytes; \
-                 give a shorter one"
-            )));
-        }
-    }
-    Ok(titles)
 }
 
 impl SessionConfiguration {

@@ -77,10 +77,7 @@ pub(crate) fn checked(decision: DelayedRequest) -> Result<DelayedRequest, Error>
     let DelayedRequest::UseNewRequest(request) = decision else {
         return Ok(decision);
     };
-    let mut headers = Vec::with_capacity(request.headers.len());
-    for (name, value) in &request.headers {
-        header::push(&mut headers, name, value)?;
-    }
+    let headers = header::checked(&request.headers)?;
     let url = request.url;
     Ok(DelayedRequest::UseNewRequest(NewRequest { url, headers }))
 }

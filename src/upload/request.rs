@@ -8,6 +8,7 @@ use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::task::{Desired, TaskOptions, UploadSpec};
 
 use crate::options::task_options;
+use crate::request::from_here;
 use crate::{Error, header};
 
 /// The method of a request that names none, as the contracts have it that this library follows.
@@ -155,11 +156,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
             "the path {path:?} names no file; give the path of the file to send"
         )));
     }
-    std::path::absolute(path).map_err(|error| {
-        Error::State(format!(
-            "the current directory can not be read: {error}; give absolute paths"
-        ))
-    })
+    from_here(path)
 }
 
 #[cfg(test)]

@@ -314,7 +314,7 @@ fn what_is_discarded_is_gone_and_the_options_of_a_new_request_count() {
         );
         let titles = |text: &str| NotificationTitles {
             success: text.to_owned(),
-            failure: String::new(),
+            failure: "failed".to_owned(),
         };
         let too_long = to_taken().notify_on_finished(titles(&"x".repeat(513)));
         assert!(matches!(too_long, Err(Error::Invalid(_))));

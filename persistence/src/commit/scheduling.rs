@@ -58,9 +58,13 @@ impl Batch<'_> {
         let old = TaskV1::from(&spec);
         spec.replace_request(request.clone());
         let new = TaskV1::from(&spec);
+        // What is refused leaves no trace: a request too large is, before anything is written.
+        let row = encoded(&new)?;
         self.move_claim(session, task, (&old, &new))?;
         state.host = host_key(spec.url());
-        self.put_spec(session, task, &new)
+        let key = number_key(session, task.get());
+        self.tables.tasks.insert(key, row.as_slice())?;
+        Ok(())
     }
 
     fn put_spec(&mut self, session: &SessionId, task: TaskId, asked: &TaskV1) -> Step<()> {

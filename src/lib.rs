@@ -167,6 +167,7 @@ pub use longhaul_engine::task::{
     Progress, QueueReason, TaskState, Uploaded,
 };
 pub use longhaul_engine::time::Timestamp;
+pub use longhaul_engine::upload::protocol::{Evidence, Negotiated, Protocol, UploadProtocol};
 pub use longhaul_engine::why::{RateDelay, RateScope, Why};
 
 /// Limits that a caller may want to know before it asks.

@@ -10,6 +10,7 @@ compile_error!("longhaul restarts what panics: build it with panic = \"unwind\""
 
 mod attachment;
 mod blocks;
+mod capabilities;
 mod child;
 pub mod conditions;
 mod desktop;

@@ -188,6 +188,7 @@ impl Handler<TaskNews> for NotifierActor {
         let event = match message.news {
             News::Progress(progress) => Event::Progress { task, progress },
             News::Phase(phase) => Event::PhaseChanged { task, phase },
+            News::Negotiated(negotiated) => Event::Negotiated { task, negotiated },
             News::Resumed(progress) => Event::Resumed {
                 task,
                 held_bytes: progress.received_bytes,

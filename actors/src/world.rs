@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::attachment::Attachments;
 use crate::blocks::Blocks;
+use crate::capabilities::Capabilities;
 use crate::child::Place;
 use crate::desktop::Desktop;
 use crate::intake::Intake;
@@ -40,6 +41,8 @@ pub(crate) struct World {
     /// Every session goes on when the engine starts, opened or not.
     pub(crate) resumes_sessions: bool,
     pub(crate) scheduling: Scheduling,
+    /// What the servers of uploads were seen to support.
+    pub(crate) capabilities: Capabilities,
 }
 
 /// A worker, by its number.
@@ -78,6 +81,7 @@ impl World {
             recreates_store: false,
             resumes_sessions: false,
             scheduling: Scheduling::new(None, None),
+            capabilities: Capabilities::new(parts.clock),
         }
     }
 

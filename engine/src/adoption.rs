@@ -223,6 +223,10 @@ mod tests {
         let upload = Spec::from(UploadSpec {
             url: spec().url,
             source: PathBuf::from("/s"),
+            protocol: crate::upload::UploadProtocol::Plain,
+            is_repeatable: false,
+            metadata: Vec::new(),
+            checksum: None,
             method: "PUT".to_owned(),
             headers: Vec::new(),
             credentials: None,

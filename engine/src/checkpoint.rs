@@ -205,18 +205,21 @@ impl TaskCheckpoint {
         }
     }
 
-    /// How far the task is. What a plain upload has sent is of no use to its next attempt.
+    /// How far the task is. Of an upload only what the server has acknowledged is of use to its next
+    /// attempt.
     #[must_use]
     pub fn progress(&self) -> Progress {
         match self {
             Self::Download(known) => Progress {
                 received_bytes: known.spans.iter().map(|s| s.written - s.start).sum(),
                 sent_bytes: 0,
+                acknowledged_bytes: 0,
                 total_bytes: known.total,
             },
             Self::Upload(known) => Progress {
                 received_bytes: 0,
-                sent_bytes: 0,
+                sent_bytes: acknowledged(known),
+                acknowledged_bytes: acknowledged(known),
                 total_bytes: known.source.as_ref().map(|source| source.length),
             },
         }
@@ -239,6 +242,11 @@ impl TaskCheckpoint {
             Self::Upload(known) => Some(known),
         }
     }
+}
+
+fn acknowledged(known: &UploadCheckpoint) -> u64 {
+    let remote = known.remote.as_ref();
+    remote.map_or(0, |remote| remote.acknowledged)
 }
 
 impl From<Checkpoint> for TaskCheckpoint {

@@ -4,6 +4,7 @@ use crate::authorization_challenge::Challenge;
 use crate::id::{Sequence, TaskId};
 use crate::metrics::TaskMetrics;
 use crate::task::{Outcome, Phase, Progress};
+use crate::upload::Negotiated;
 
 /// What the owner of a session hears: facts, which are never lost, and news, which may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,14 @@ pub enum Event {
         task: TaskId,
         /// What it does now.
         phase: Phase,
+    },
+    /// An upload has agreed with its server on how to speak. Without a resumable protocol an
+    /// interruption costs the whole file again.
+    Negotiated {
+        /// Which task.
+        task: TaskId,
+        /// On what.
+        negotiated: Negotiated,
     },
     /// An attempt goes on at this offset with the bytes of an earlier one; at zero when the server has
     /// another resource now, or no ranges, so that they were of no use.
@@ -91,6 +100,7 @@ impl Event {
             Self::Fact(numbered) => numbered.fact.task(),
             Self::Progress { task, .. }
             | Self::PhaseChanged { task, .. }
+            | Self::Negotiated { task, .. }
             | Self::Resumed { task, .. } => Some(*task),
         }
     }

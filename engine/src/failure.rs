@@ -30,6 +30,9 @@ pub enum FailureKind {
     SourceMissing,
     /// The file of an upload is not the one any more that the task began to send.
     SourceChanged,
+    /// The answer to an upload was lost, and its request must not be sent twice: the server may have
+    /// the file or not.
+    OutcomeUnknown,
     /// The host's name could not be resolved.
     Resolve,
     /// No connection could be made.
@@ -157,6 +160,7 @@ impl FailureKind {
             | Self::NoSpace
             | Self::SourceMissing
             | Self::SourceChanged
+            | Self::OutcomeUnknown
             | Self::Tls
             | Self::Authentication
             | Self::Protocol
@@ -181,6 +185,7 @@ impl FailureKind {
             | Self::NoSpace
             | Self::SourceMissing
             | Self::SourceChanged
+            | Self::OutcomeUnknown
             | Self::Resolve
             | Self::Connect
             | Self::Disconnected
@@ -206,7 +211,7 @@ impl FailureKind {
             Self::TargetExists | Self::File | Self::NoSpace => Class::File,
             Self::SourceMissing | Self::SourceChanged => Class::File,
             Self::Resolve | Self::Connect | Self::Disconnected | Self::Proxy => Class::Network,
-            Self::TimedOut => Class::Network,
+            Self::TimedOut | Self::OutcomeUnknown => Class::Network,
             Self::Tls => Class::Tls,
             Self::Authentication => Class::Authentication,
             Self::Protocol | Self::Encoded | Self::Redirect | Self::Unstable => Class::Protocol,
@@ -227,6 +232,7 @@ impl FailureKind {
             Self::NoSpace => "no_space",
             Self::SourceMissing => "source_missing",
             Self::SourceChanged => "source_changed",
+            Self::OutcomeUnknown => "outcome_unknown",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Disconnected => "disconnected",

@@ -62,6 +62,18 @@ pub const RESUME_DATA_BYTES_MAX: usize = 8 * 1024;
 /// What is kept of the answer to an upload: a receipt or an error document, not a download.
 pub const RESPONSE_BODY_BYTES_MAX: usize = 16 * 1024;
 
+/// What is kept of the header fields of the answer to an upload, names and values: a receipt.
+pub const RESPONSE_HEADER_BYTES_MAX: usize = 8 * 1024;
+
+/// Origins of which it is remembered what uploads they support.
+pub const CAPABILITIES_MAX: usize = 256;
+
+/// How long that is believed: servers are updated, and an answer that surprises is asked about sooner.
+pub const CAPABILITY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Names and values that an upload may tell its server of its file: they travel in one header field.
+pub const UPLOAD_METADATA_BYTES_MAX: usize = 4 * 1024;
+
 /// Requests of which a task's metrics are kept: the last ones tell how it ended.
 pub const TRANSACTIONS_MAX: usize = 16;
 

@@ -66,6 +66,10 @@ pub struct Uploaded {
     pub status: u16,
     /// The length of the file in bytes; the server has them all.
     pub bytes: u64,
+    /// The header fields of the answer, in the order received, at most
+    /// [`RESPONSE_HEADER_BYTES_MAX`](crate::limits::RESPONSE_HEADER_BYTES_MAX) of them all; those that
+    /// are no text, and cookies, are left out.
+    pub headers: Vec<(String, String)>,
     /// The beginning of what the server answered, at most
     /// [`RESPONSE_BODY_BYTES_MAX`](crate::limits::RESPONSE_BODY_BYTES_MAX).
     pub response: Vec<u8>,
@@ -164,9 +168,12 @@ pub enum Constraint {
 pub struct Progress {
     /// Bytes in the part file of a download.
     pub received_bytes: u64,
-    /// Bytes of an upload that were given to the network in its latest attempt. It falls back to
-    /// zero when a plain upload begins again.
+    /// Bytes of an upload that were given to the network, those included that the server had before
+    /// its latest request. It falls back to [`Progress::acknowledged_bytes`] when a request is lost.
     pub sent_bytes: u64,
+    /// Bytes of an upload that the server said it has: they are never sent again. Zero for a plain
+    /// request, whose success alone acknowledges anything.
+    pub acknowledged_bytes: u64,
     /// The length of the whole, once a server has named it, or the file of an upload was looked at.
     pub total_bytes: Option<u64>,
 }

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_actors::handle::StartRequest;
+use longhaul_engine::checksum::Algorithm;
 use longhaul_engine::http::authorization::Credentials;
+use longhaul_engine::limits::UPLOAD_METADATA_BYTES_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::task::{Desired, TaskOptions, UploadSpec};
+use longhaul_engine::upload::UploadProtocol;
 
 use crate::options::task_options;
 use crate::request::from_here;
@@ -64,6 +67,10 @@ impl UploadRequest {
             url: parsed.url,
             source: absolute(source.as_ref())?,
             method: DEFAULT_METHOD.to_owned(),
+            protocol: UploadProtocol::Auto,
+            is_repeatable: false,
+            metadata: Vec::new(),
+            checksum: None,
             headers: Vec::new(),
             credentials: parsed.credentials,
             allow_downgrade: false,
@@ -113,6 +120,67 @@ impl UploadRequest {
     #[must_use]
     pub fn bearer_token(mut self, token: impl Into<String>) -> Self {
         self.spec.credentials = Some(Credentials::Bearer(token.into()));
+        self
+    }
+
+    /// How it is sent; [`UploadProtocol::Auto`] unless given.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the interop version of the IETF draft is below 3.
+    pub fn protocol(mut self, protocol: UploadProtocol) -> Result<Self, Error> {
+        if let UploadProtocol::Ietf { interop: ..=2 } = protocol {
+            return Err(Error::Invalid(
+                "no server speaks that interop version; give 3 or above, 6 is what most speak"
+                    .to_owned(),
+            ));
+        }
+        self.spec.protocol = protocol;
+        Ok(self)
+    }
+
+    /// Lets a request that is not idempotent (`POST`, `PATCH`) reach the server twice: when its answer
+    /// is lost it is sent again, as Foundation's background sessions do. Without this such an upload
+    /// fails with [`FailureKind::OutcomeUnknown`](crate::FailureKind::OutcomeUnknown), because the
+    /// server may have the file already. A header `Idempotency-Key` of the caller's allows it too.
+    #[must_use]
+    pub const fn repeatable(mut self) -> Self {
+        self.spec.is_repeatable = true;
+        self
+    }
+
+    /// Tells the server something of the file (`Upload-Metadata` of tus, such as `filename` and
+    /// `filetype`). Where it says no `filename`, the file's own name is told. Other protocols carry
+    /// the name alone (`Content-Disposition`).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the key is empty, is given twice, or is not ASCII without space and
+    /// comma (tus 1.0.0, `Upload-Metadata`), or all are longer than 4 KiB.
+    pub fn metadata(mut self, key: &str, value: &str) -> Result<Self, Error> {
+        let is_key = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+        let known = &self.spec.metadata;
+        let bytes = known.iter().map(|(key, value)| key.len() + value.len());
+        let bytes = bytes.sum::<usize>() + key.len() + value.len();
+        if key.is_empty()
+            || !key.bytes().all(is_key)
+            || known.iter().any(|(known, _)| known == key)
+            || bytes > UPLOAD_METADATA_BYTES_MAX
+        {
+            return Err(Error::Invalid(
+                "that can not be told of the file; give each key once, in ASCII without space and \
+                 comma, and no more than 4 KiB in all"
+                    .to_owned(),
+            ));
+        }
+        let pair = (key.to_owned(), value.to_owned());
+        self.spec.metadata.push(pair);
+        Ok(self)
+    }
+
+    /// Has the server check what it gets, where its protocol can do that: each piece of a tus upload
+    /// (`Upload-Checksum`), each part of an IETF one (`Content-Digest`, RFC 9530).
+    #[must_use]
+    pub const fn checksum(mut self, algorithm: Algorithm) -> Self {
+        self.spec.checksum = Some(algorithm);
         self
     }
 

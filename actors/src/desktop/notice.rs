@@ -101,6 +101,7 @@ mod tests {
         let uploaded = Outcome::Uploaded(Uploaded {
             status: 201,
             bytes: 1,
+            headers: Vec::new(),
             response: Vec::new(),
         });
         let notice = Notice::of(&titles(), &uploaded, asked).expect("a notice");

@@ -201,11 +201,13 @@ impl SessionActor {
             Some(Outcome::Finished(finished)) => Progress {
                 received_bytes: finished.bytes,
                 sent_bytes: 0,
+                acknowledged_bytes: 0,
                 total_bytes: Some(finished.bytes),
             },
             Some(Outcome::Uploaded(uploaded)) => Progress {
                 received_bytes: 0,
                 sent_bytes: uploaded.bytes,
+                acknowledged_bytes: uploaded.bytes,
                 total_bytes: Some(uploaded.bytes),
             },
             Some(_) | None => live_progress.unwrap_or(recorded),

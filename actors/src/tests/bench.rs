@@ -17,6 +17,7 @@ use longhaul_engine::task::{
     TaskOptions, UploadSpec, Uploaded,
 };
 use longhaul_engine::time::Timestamp;
+use longhaul_engine::upload::UploadProtocol;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -234,6 +235,10 @@ impl Bench {
             url: parse_http_url(&format!("http://{at}")).expect("a url").url,
             source: self.directory.path().join("sources").join(name),
             method: "PUT".to_owned(),
+            protocol: UploadProtocol::Plain,
+            is_repeatable: false,
+            metadata: Vec::new(),
+            checksum: None,
             headers: Vec::new(),
             credentials: None,
             allow_downgrade: false,
@@ -247,6 +252,7 @@ impl Bench {
         Outcome::Uploaded(Uploaded {
             status: 201,
             bytes: u64::try_from(bytes).expect("a length"),
+            headers: Vec::new(),
             response: b"got!".to_vec(),
         })
     }

@@ -50,6 +50,7 @@ impl Live {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match news {
             News::Phase(phase) => state.phase = Some(phase.clone()),
+            News::Negotiated(_) => {}
             News::Progress(progress) | News::Resumed(progress) => state.progress = Some(*progress),
         }
     }

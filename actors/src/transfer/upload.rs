@@ -10,9 +10,10 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::Generation;
 use longhaul_engine::metrics::{TaskMetrics, TransactionLog};
+use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Desired, Outcome, UploadSpec};
 use longhaul_engine::time::Timestamp;
-use longhaul_engine::upload::{Action, Input, Source, Start, Upload, UploadCheckpoint};
+use longhaul_engine::upload::{Action, Capability, Input, Source, Start, Upload, UploadCheckpoint};
 use longhaul_persistence::{Change, Refusal};
 
 use self::requests::Line;
@@ -30,6 +31,8 @@ use crate::time::entropy;
 pub(super) struct Uploading {
     machine: Upload,
     generation: Generation,
+    /// The URL of the task, for which a capability is remembered.
+    url: HttpUrl,
     client: Client,
     file: Option<SourceFile>,
     line: Line,
@@ -60,12 +63,14 @@ impl TransferActor {
         checkpoint: Option<UploadCheckpoint>,
         recorded: Desired,
     ) -> Start {
+        let known = self.parts.session.world.capabilities.of(&spec.url);
         Start {
             spec,
             rules: Arc::clone(&self.parts.session.rules),
             created_at,
             checkpoint,
             desired: as_cancelled(self.desired, recorded),
+            known,
             seed: entropy(),
         }
     }
@@ -79,10 +84,12 @@ impl TransferActor {
     ) {
         let clock = self.parts.session.world.clock;
         let metrics = Metrics::new(std::mem::take(&mut self.parts.log), start.created_at, clock);
+        let url = start.spec.url.clone();
         let machine = Upload::new(start, clock.now());
         self.uploading = Some(Box::new(Uploading {
             machine,
             generation,
+            url,
             client,
             file: None,
             line: Line::Idle,
@@ -112,6 +119,8 @@ impl TransferActor {
                 Action::Inspect(path) => self.inspect(path, context),
                 Action::Record(checkpoint) => self.record_upload(*checkpoint, context),
                 Action::Ask(ask) => self.ask_upload(ask, context),
+                Action::Digest { .. } | Action::Proceed(_) => {}
+                Action::Remember(capability) => self.remember(capability),
                 Action::Stop(_) => self.stop_upload(context),
                 Action::Drain(_) => self.drain_upload(),
                 Action::Receive(_) => self.receive(context),
@@ -125,6 +134,13 @@ impl TransferActor {
         if let Some(uploading) = &self.uploading {
             let due = uploading.machine.poll_timeout();
             self.tick.set(due, self.parts.session.world.clock);
+        }
+    }
+
+    fn remember(&self, capability: Capability) {
+        if let Some(uploading) = &self.uploading {
+            let world = &self.parts.session.world;
+            world.capabilities.remember(&uploading.url, capability);
         }
     }
 
@@ -195,6 +211,9 @@ const fn name_of(action: &Action) -> &'static str {
         Action::Inspect(_) => "upload.inspect",
         Action::Record(_) => "upload.record",
         Action::Ask(_) => "upload.ask",
+        Action::Digest { .. } => "upload.digest",
+        Action::Proceed(_) => "upload.proceed",
+        Action::Remember(_) => "upload.remember",
         Action::Stop(_) => "upload.stop",
         Action::Drain(_) => "upload.drain",
         Action::Receive(_) => "upload.receive",

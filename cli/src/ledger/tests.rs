@@ -33,6 +33,7 @@ fn progress(item: usize, received_bytes: u64) -> Event {
     let progress = Progress {
         received_bytes,
         sent_bytes: 0,
+        acknowledged_bytes: 0,
         total_bytes: None,
     };
     Event::Progress {

@@ -223,6 +223,7 @@ mod tests {
         let progress = Progress {
             received_bytes: 5,
             sent_bytes: 0,
+            acknowledged_bytes: 0,
             total_bytes: Some(9),
         };
         for (downloads, bars) in [(BARS_MAX, 1), (BARS_MAX + 1, 0)] {

@@ -192,6 +192,7 @@ impl Json {
                 received_bytes,
                 // The command's tasks are downloads.
                 sent_bytes: _,
+                acknowledged_bytes: _,
                 total_bytes,
             } = progress;
             self.write(&Line::Progress {

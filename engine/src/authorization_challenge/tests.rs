@@ -19,6 +19,10 @@ fn spec() -> Spec {
     Spec::Upload(UploadSpec {
         url: url(OLD),
         source: PathBuf::from("/s"),
+        protocol: crate::upload::UploadProtocol::Plain,
+        is_repeatable: false,
+        metadata: Vec::new(),
+        checksum: None,
         method: "PUT".to_owned(),
         headers: fields.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
         credentials: Some(Credentials::bearer("hush")),

@@ -241,6 +241,7 @@ impl Download {
         Progress {
             received_bytes: self.spans.written_bytes(),
             sent_bytes: 0,
+            acknowledged_bytes: 0,
             total_bytes: self.total,
         }
     }

@@ -11,6 +11,7 @@ use crate::resume_data::ResumeData;
 use crate::safe_url::HttpUrl;
 use crate::task::{Collision, Desired, Outcome, Phase, Progress};
 use crate::time::Timestamp;
+use crate::upload::Negotiated;
 
 /// Names a connection for its life; never used twice in one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,6 +204,8 @@ pub enum News {
     Progress(Progress),
     /// It does something else now.
     Phase(Phase),
+    /// An upload has agreed with its server on a protocol.
+    Negotiated(Negotiated),
     /// It goes on with bytes of an earlier transfer, or from zero because they are of no use.
     Resumed(Progress),
 }

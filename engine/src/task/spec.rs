@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::TaskOptions;
-use crate::checksum::Digest;
+use crate::checksum::{Algorithm, Digest};
 use crate::delayed_request::NewRequest;
 use crate::http::authorization::Credentials;
 use crate::safe_url::HttpUrl;
+use crate::upload::UploadProtocol;
 
 /// Everything that one download needs, as its caller gave it.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,9 +64,16 @@ pub struct UploadSpec {
     pub url: HttpUrl,
     /// The file, an absolute path. It must stay as it is until the task has ended.
     pub source: PathBuf,
-    /// The method of the request, a token in capitals. Every attempt sends it again, POST too: a
-    /// server that must not act twice is told so by a header of the caller's (`Idempotency-Key`).
+    /// The method of the request, a token in capitals. tus has methods of its own.
     pub method: String,
+    /// The protocol.
+    pub protocol: UploadProtocol,
+    /// A request that is not idempotent may reach the server twice.
+    pub is_repeatable: bool,
+    /// What the server is told of the file, as names and values: `Upload-Metadata` of tus.
+    pub metadata: Vec<(String, String)>,
+    /// The server is to check what it gets with this digest, where its protocol can do that.
+    pub checksum: Option<Algorithm>,
     /// Header fields sent to the origin of `url` only, beside the session's.
     pub headers: Vec<(String, String)>,
     /// Answers to a 401 of the origin of `url`.
@@ -85,6 +93,7 @@ impl fmt::Debug for UploadSpec {
             .field("url", &self.url)
             .field("source", &self.source)
             .field("method", &self.method)
+            .field("protocol", &self.protocol)
             .field("headers", &names(&self.headers))
             .field("has_credentials", &self.credentials.is_some())
             .finish_non_exhaustive()

@@ -64,6 +64,7 @@ impl Upload {
         self.close(Outcome::Uploaded(Uploaded {
             status,
             bytes: self.length(),
+            headers: Vec::new(),
             response,
         }));
     }

@@ -33,6 +33,7 @@ impl Upload {
             headers.push(("authorization".to_owned(), value));
         }
         let body = self.hop.has_body.then(|| RequestBody {
+            offset: 0,
             length: self.length(),
             expects_continue: self.expects_continue(),
         });

@@ -94,6 +94,8 @@ impl Upload {
             retry,
             answers: self.answers.clone(),
             counts: self.counts,
+            remote: self.remote.clone(),
+            unheard: self.unheard,
         }
     }
 

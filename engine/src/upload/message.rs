@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::checksum::{Algorithm, Digest};
 use crate::download::{Exit, News};
 use crate::failure::Failure;
 use crate::http::head::ResponseHead;
 use crate::resume_data::ResumeData;
 use crate::safe_url::HttpUrl;
 use crate::task::{Desired, Outcome};
-use crate::upload::{Source, UploadCheckpoint};
+use crate::upload::{Capability, Source, UploadCheckpoint};
 
 /// Names a request for its life; never used twice in one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,11 +35,21 @@ pub enum Input {
     Head {
         /// Which request.
         request: RequestId,
-        /// The head; interim ones (1xx) are not told.
+        /// The head.
         head: ResponseHead,
         /// All bytes of the body that were given to the network.
         sent: u64,
     },
+    /// The head of an interim answer (1xx) but 100. The body of the request waits until
+    /// [`Action::Proceed`].
+    Interim {
+        /// Which request.
+        request: RequestId,
+        /// The head.
+        head: ResponseHead,
+    },
+    /// The answer to [`Action::Digest`].
+    Digested(Result<Digest, Failure>),
     /// No answer came, or the file could not be read or had changed.
     AskFailed {
         /// Which request.
@@ -63,9 +74,22 @@ pub enum Action {
     Inspect(PathBuf),
     /// Commit a checkpoint.
     Record(Box<UploadCheckpoint>),
+    /// Compute the digest of a part of the open file, which must still be the one that was inspected.
+    Digest {
+        /// The first byte.
+        offset: u64,
+        /// How many.
+        length: u64,
+        /// With what.
+        algorithm: Algorithm,
+    },
     /// Send a request, and the open file as its body if it has one. A block of the file is sent only
     /// when the file is still the one that was inspected after the block was read.
     Ask(Ask),
+    /// The body of a request, which has waited since an interim answer came, may flow on.
+    Proceed(RequestId),
+    /// Remember what the origin of the task's URL supports, for other uploads to it.
+    Remember(Capability),
     /// End a request, whatever it has sent or received; it answers nothing more.
     Stop(RequestId),
     /// Read the rest of a small answer so that the connection can be used again.
@@ -96,14 +120,16 @@ pub struct Ask {
     pub url: HttpUrl,
     /// All header fields but those of the connection and of the body's length.
     pub headers: Vec<(String, String)>,
-    /// What is sent with it; a request that follows a 303 has none.
+    /// What is sent with it; a request that asks, or follows a 303, has none.
     pub body: Option<RequestBody>,
 }
 
-/// The body of a request: the whole file.
+/// The body of a request: a part of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestBody {
-    /// Its length in bytes.
+    /// Its first byte in the file.
+    pub offset: u64,
+    /// Its length in bytes; it may be zero.
     pub length: u64,
     /// Whether it waits for the server's word before it flows (`Expect: 100-continue`).
     pub expects_continue: bool,

@@ -14,6 +14,7 @@ mod leave;
 mod message;
 #[cfg(test)]
 mod model;
+pub mod protocol;
 mod sealing;
 pub mod source;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::session::SessionRules;
 use crate::task::{Desired, Outcome, Phase, Progress, UploadSpec};
 use crate::time::Timestamp;
 pub use message::{Action, Ask, Input, RequestBody, RequestId};
+pub use protocol::{Capability, Negotiated, Protocol, Remote, Unheard, UploadProtocol};
 pub use source::{Source, UploadCheckpoint, UploadStage};
 
 /// Progress of one task is told at most this often, and so is what it does; neither waits for the
@@ -55,6 +57,8 @@ pub struct Start {
     pub checkpoint: Option<UploadCheckpoint>,
     /// What its owner wants.
     pub desired: Desired,
+    /// What the origin of its URL was seen to support lately.
+    pub known: Option<Capability>,
     /// The seed of jitter and of the client nonces of Digest authentication: take real entropy.
     pub seed: u64,
 }
@@ -81,6 +85,8 @@ pub struct Upload {
     authorizer: Authorizer,
     answers: Answers,
     counts: Counts,
+    remote: Option<Remote>,
+    unheard: Unheard,
     actions: VecDeque<Action>,
 }
 
@@ -181,6 +187,8 @@ impl Upload {
             authorizer: Authorizer::default(),
             answers: known.answers,
             counts: known.counts,
+            remote: known.remote,
+            unheard: known.unheard,
             actions: VecDeque::new(),
         };
         machine.begin(start.desired, &known.stage);
@@ -231,6 +239,7 @@ impl Upload {
             Input::Received(response) => self.received(response),
             Input::Sealed(result) => self.sealed(result),
             Input::Closed(outcome) => self.closed(outcome),
+            Input::Interim { .. } | Input::Digested(_) => {}
             Input::Tick => {}
         }
         self.maintain();
@@ -356,6 +365,7 @@ impl Upload {
         Progress {
             received_bytes: 0,
             sent_bytes: self.sent,
+            acknowledged_bytes: self.remote.as_ref().map_or(0, |remote| remote.acknowledged),
             total_bytes: self.source.map(|source| source.length),
         }
     }

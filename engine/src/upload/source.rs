@@ -4,6 +4,7 @@ use crate::authorization_challenge::{Answers, Challenge};
 use crate::checkpoint::{FileIdentity, Retry};
 use crate::limits::SOURCE_SAMPLE_BYTES;
 use crate::metrics::Counts;
+use crate::upload::protocol::{Remote, Unheard};
 
 /// What the file of an upload was when the task looked at it first. No byte of it is sent before
 /// this is on record, and none of a file that differs is sent after.
@@ -36,15 +37,21 @@ pub struct UploadCheckpoint {
     pub answers: Answers,
     /// What was asked of servers so far.
     pub counts: Counts,
+    /// The place that the server has made for it.
+    pub remote: Option<Remote>,
+    /// What may have happened that nobody has heard of.
+    pub unheard: Unheard,
 }
 
 impl UploadCheckpoint {
     /// What another task begins with that sends the same file: its attempts, and what its owner
-    /// answers, are its own.
+    /// answers, are its own. The place at the server goes over to it.
     #[must_use]
     pub fn for_successor(self) -> Self {
         Self {
             source: self.source,
+            remote: self.remote,
+            unheard: self.unheard,
             ..Self::default()
         }
     }

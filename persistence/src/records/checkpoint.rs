@@ -9,7 +9,7 @@ use longhaul_engine::checkpoint::{
     Checkpoint, FileIdentity, Part, Retry, SpanRecord, Stage, TaskCheckpoint, ValidityToken,
 };
 use longhaul_engine::http::validator::{EntityTag, Validator};
-use longhaul_engine::limits::SPANS_MAX;
+use longhaul_engine::limits::{SPANS_MAX, URL_BYTES_MAX};
 use longhaul_engine::metrics::Counts;
 use longhaul_engine::time::Timestamp;
 
@@ -93,10 +93,10 @@ pub(super) struct RetryV1 {
     cause: FailureV1,
 }
 
-/// The larger kind, of a download: all spans of 69 bytes at most, two paths and an error text of 4 KiB
-/// each, an entity tag of 1 KiB, digests, a challenge of less than 1 KiB and as much of rejected
-/// schemes.
-pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + 26 * 1024;
+/// More than either kind. Of a download: all spans of 69 bytes at most, two paths and an error text of
+/// 4 KiB each, an entity tag of 1 KiB, digests, a challenge of less than 1 KiB and as much of rejected
+/// schemes. Of an upload: a URL, an error text with resume data, and the challenge.
+pub(super) const CHECKPOINT_BYTES_MAX: usize = SPANS_MAX * 69 + URL_BYTES_MAX + 26 * 1024;
 
 first_version!(CheckpointV1, kind: b'P', bytes_max: CHECKPOINT_BYTES_MAX);
 
@@ -140,7 +140,7 @@ impl TryFrom<CheckpointV1> for TaskCheckpoint {
     fn try_from(record: CheckpointV1) -> Result<Self, Unusable> {
         Ok(match record {
             CheckpointV1::Download(record) => Self::Download(record.try_into()?),
-            CheckpointV1::Upload(record) => Self::Upload(record.into()),
+            CheckpointV1::Upload(record) => Self::Upload(record.try_into()?),
         })
     }
 }

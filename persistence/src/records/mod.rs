@@ -9,6 +9,7 @@ mod launch;
 mod meta;
 mod metrics;
 mod options;
+mod remote;
 mod schedule;
 mod session;
 mod state;
@@ -93,17 +94,34 @@ enum AlgorithmV1 {
     Blake3,
 }
 
+impl From<Algorithm> for AlgorithmV1 {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256,
+            Algorithm::Sha512 => Self::Sha512,
+            Algorithm::Sha1 => Self::Sha1,
+            Algorithm::Md5 => Self::Md5,
+            Algorithm::Blake3 => Self::Blake3,
+        }
+    }
+}
+
+impl From<AlgorithmV1> for Algorithm {
+    fn from(record: AlgorithmV1) -> Self {
+        match record {
+            AlgorithmV1::Sha256 => Self::Sha256,
+            AlgorithmV1::Sha512 => Self::Sha512,
+            AlgorithmV1::Sha1 => Self::Sha1,
+            AlgorithmV1::Md5 => Self::Md5,
+            AlgorithmV1::Blake3 => Self::Blake3,
+        }
+    }
+}
+
 impl From<&Digest> for DigestV1 {
     fn from(digest: &Digest) -> Self {
-        let algorithm = match digest.algorithm() {
-            Algorithm::Sha256 => AlgorithmV1::Sha256,
-            Algorithm::Sha512 => AlgorithmV1::Sha512,
-            Algorithm::Sha1 => AlgorithmV1::Sha1,
-            Algorithm::Md5 => AlgorithmV1::Md5,
-            Algorithm::Blake3 => AlgorithmV1::Blake3,
-        };
         Self {
-            algorithm,
+            algorithm: digest.algorithm().into(),
             bytes: digest.bytes().to_vec(),
         }
     }
@@ -113,14 +131,8 @@ impl TryFrom<DigestV1> for Digest {
     type Error = Unusable;
 
     fn try_from(record: DigestV1) -> Result<Self, Unusable> {
-        let algorithm = match record.algorithm {
-            AlgorithmV1::Sha256 => Algorithm::Sha256,
-            AlgorithmV1::Sha512 => Algorithm::Sha512,
-            AlgorithmV1::Sha1 => Algorithm::Sha1,
-            AlgorithmV1::Md5 => Algorithm::Md5,
-            AlgorithmV1::Blake3 => Algorithm::Blake3,
-        };
-        Self::new(algorithm, record.bytes).ok_or(Unusable("a digest has the wrong length"))
+        Self::new(record.algorithm.into(), record.bytes)
+            .ok_or(Unusable("a digest has the wrong length"))
     }
 }
 
@@ -159,6 +171,7 @@ enum FailureKindV1 {
     Store,
     SourceMissing,
     SourceChanged,
+    OutcomeUnknown,
 }
 
 impl From<&Failure> for FailureV1 {
@@ -207,5 +220,5 @@ macro_rules! failure_kinds {
 failure_kinds! {
     InvalidRequest, TargetExists, File, NoSpace, Resolve, Connect, Disconnected, TimedOut, Proxy,
     Tls, Authentication, Protocol, Encoded, Redirect, Unstable, Integrity, ResourceTimedOut,
-    Crashed, Store, SourceMissing, SourceChanged,
+    Crashed, Store, SourceMissing, SourceChanged, OutcomeUnknown,
 }

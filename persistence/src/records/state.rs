@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use longhaul_engine::limits::{
-    ERROR_TEXT_BYTES_MAX, RESPONSE_BODY_BYTES_MAX, RESUME_DATA_BYTES_MAX, URL_BYTES_MAX,
+    ERROR_TEXT_BYTES_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADER_BYTES_MAX,
+    RESUME_DATA_BYTES_MAX, URL_BYTES_MAX,
 };
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::task::{Desired, Finished, Outcome, Uploaded};
@@ -101,6 +102,7 @@ pub(crate) enum OutcomeV1 {
     Uploaded {
         status: u16,
         bytes: u64,
+        headers: Vec<(String, String)>,
         response: Vec<u8>,
     },
 }
@@ -108,9 +110,12 @@ pub(crate) enum OutcomeV1 {
 /// An outcome, a host name, which is part of a URL, the path of a ticket of 4 KiB, and some integers.
 const STATE_BYTES_MAX: usize = OUTCOME_BYTES_MAX + URL_BYTES_MAX + 5 * 1024;
 
-/// A path, or an error text with resume data, or an answer's body.
-pub(super) const OUTCOME_BYTES_MAX: usize =
-    ERROR_TEXT_BYTES_MAX + RESUME_DATA_BYTES_MAX + RESPONSE_BODY_BYTES_MAX + 1024;
+/// A path, or an error text with resume data, or an answer's body and fields.
+pub(super) const OUTCOME_BYTES_MAX: usize = ERROR_TEXT_BYTES_MAX
+    + RESUME_DATA_BYTES_MAX
+    + RESPONSE_BODY_BYTES_MAX
+    + RESPONSE_HEADER_BYTES_MAX
+    + 4096;
 
 first_version!(StateV1, kind: b'A', bytes_max: STATE_BYTES_MAX);
 
@@ -157,10 +162,12 @@ impl From<&Outcome> for OutcomeV1 {
             Outcome::Uploaded(Uploaded {
                 status,
                 bytes,
+                headers,
                 response,
             }) => Self::Uploaded {
                 status: *status,
                 bytes: *bytes,
+                headers: headers.clone(),
                 response: response.clone(),
             },
         }
@@ -192,10 +199,12 @@ impl From<OutcomeV1> for Outcome {
             OutcomeV1::Uploaded {
                 status,
                 bytes,
+                headers,
                 response,
             } => Self::Uploaded(Uploaded {
                 status,
                 bytes,
+                headers,
                 response,
             }),
         }

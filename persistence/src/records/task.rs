@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use longhaul_engine::checksum::Algorithm;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::limits::{
-    DESCRIPTION_BYTES_MAX, NOTIFICATION_TITLE_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, URL_BYTES_MAX,
+    DESCRIPTION_BYTES_MAX, NOTIFICATION_TITLE_BYTES_MAX, REQUEST_HEADER_BYTES_MAX,
+    UPLOAD_METADATA_BYTES_MAX, URL_BYTES_MAX,
 };
 use longhaul_engine::task::{Collision, Destination, DownloadSpec, Spec, UploadSpec};
 
 use super::options::OptionsV1;
+use super::remote::UploadProtocolV1;
 
 use super::{
-    DigestV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
+    AlgorithmV1, DigestV1, PathV1, Unusable, digests_from_record, first_version, path_from_record,
     path_to_record, target_key, url_from_record,
 };
 
@@ -32,6 +35,10 @@ pub(crate) struct UploadV1 {
     allow_downgrade: bool,
     request_id: u128,
     options: OptionsV1,
+    protocol: UploadProtocolV1,
+    is_repeatable: bool,
+    metadata: Vec<(String, String)>,
+    checksum: Option<AlgorithmV1>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +84,7 @@ pub(super) enum CredentialsV1 {
 pub(super) const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX
     + URL_BYTES_MAX
     + DESCRIPTION_BYTES_MAX
+    + UPLOAD_METADATA_BYTES_MAX
     + 2 * NOTIFICATION_TITLE_BYTES_MAX
     + 83 * 1024;
 
@@ -139,6 +147,10 @@ impl From<&UploadSpec> for UploadV1 {
             allow_downgrade: spec.allow_downgrade,
             request_id: spec.request_id,
             options: (&spec.options).into(),
+            protocol: spec.protocol.into(),
+            is_repeatable: spec.is_repeatable,
+            metadata: spec.metadata.clone(),
+            checksum: spec.checksum.map(AlgorithmV1::from),
         }
     }
 }
@@ -156,6 +168,10 @@ impl TryFrom<UploadV1> for UploadSpec {
             allow_downgrade: record.allow_downgrade,
             request_id: record.request_id,
             options: record.options.into(),
+            protocol: record.protocol.into(),
+            is_repeatable: record.is_repeatable,
+            metadata: record.metadata,
+            checksum: record.checksum.map(Algorithm::from),
         })
     }
 }

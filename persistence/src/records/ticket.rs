@@ -86,7 +86,7 @@ impl TryFrom<TicketV1> for Ticket {
                 Self::Download((*asked).try_into()?, (*progress).try_into()?)
             }
             TicketV1::Upload { asked, progress } => {
-                Self::Upload((*asked).try_into()?, (*progress).into())
+                Self::Upload((*asked).try_into()?, (*progress).try_into()?)
             }
         })
     }

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use longhaul_engine::checkpoint::{FileIdentity, Retry};
 use longhaul_engine::metrics::Counts;
-use longhaul_engine::upload::{Source, UploadCheckpoint, UploadStage};
+use longhaul_engine::upload::{Remote, Source, UploadCheckpoint, UploadStage};
 
+use super::Unusable;
 use super::checkpoint::{AnswersV1, RetryV1};
 use super::event::ChallengeV1;
+use super::remote::{RemoteV1, UnheardV1};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UploadCheckpointV1 {
@@ -18,6 +20,8 @@ pub(crate) struct UploadCheckpointV1 {
     answers: AnswersV1,
     requests: u32,
     redirects: u32,
+    remote: Option<RemoteV1>,
+    unheard: UnheardV1,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,13 +61,17 @@ impl From<&UploadCheckpoint> for UploadCheckpointV1 {
             answers: (&checkpoint.answers).into(),
             requests: checkpoint.counts.requests,
             redirects: checkpoint.counts.redirects,
+            remote: checkpoint.remote.as_ref().map(RemoteV1::from),
+            unheard: checkpoint.unheard.into(),
         }
     }
 }
 
-impl From<UploadCheckpointV1> for UploadCheckpoint {
-    fn from(record: UploadCheckpointV1) -> Self {
-        Self {
+impl TryFrom<UploadCheckpointV1> for UploadCheckpoint {
+    type Error = Unusable;
+
+    fn try_from(record: UploadCheckpointV1) -> Result<Self, Unusable> {
+        Ok(Self {
             stage: match record.stage {
                 UploadStageV1::Transferring => UploadStage::Transferring,
                 UploadStageV1::AwaitingAuthorization(challenge) => {
@@ -78,7 +86,9 @@ impl From<UploadCheckpointV1> for UploadCheckpoint {
                 requests: record.requests,
                 redirects: record.redirects,
             },
-        }
+            remote: record.remote.map(Remote::try_from).transpose()?,
+            unheard: record.unheard.into(),
+        })
     }
 }
 

@@ -60,6 +60,7 @@ fn outcomes() -> Vec<(&'static str, Outcome)> {
             Outcome::Uploaded(Uploaded {
                 status: 201,
                 bytes: 5_000_000_000,
+                headers: vec![("location".into(), "/files/1".into())],
                 response: b"{}".to_vec(),
             }),
         ),

@@ -23,7 +23,10 @@ use longhaul_engine::task::{
     Spec, TaskOptions, UploadSpec,
 };
 use longhaul_engine::time::Timestamp;
-use longhaul_engine::upload::{Source, UploadCheckpoint, UploadStage};
+use longhaul_engine::upload::protocol::UploadLimits;
+use longhaul_engine::upload::{
+    Protocol, Remote, Source, Unheard, UploadCheckpoint, UploadProtocol, UploadStage,
+};
 
 use crate::resume::{ResumeToken, TicketId};
 use crate::{Change, Effect, Refusal, Store};
@@ -202,6 +205,10 @@ pub(super) fn full_upload() -> UploadSpec {
         headers: vec![("Authorization".into(), "Bearer hush".into())],
         credentials: Some(Credentials::Bearer("hush".into())),
         allow_downgrade: false,
+        protocol: UploadProtocol::Ietf { interop: 9 },
+        is_repeatable: true,
+        metadata: vec![("filename".into(), "ü.bin".into())],
+        checksum: Some(Algorithm::Sha1),
         request_id: u128::MAX - 5,
         options: full_options(),
     }
@@ -235,6 +242,22 @@ pub(super) fn full_upload_checkpoint() -> UploadCheckpoint {
             requests: 6,
             redirects: 1,
         },
+        remote: Some(Remote {
+            protocol: Protocol::Tus,
+            url: url("https://example.com/files/5f2a?key=hush"),
+            acknowledged: 4_000_000_001,
+            limits: UploadLimits {
+                size_max: Some(1 << 40),
+                size_min: Some(1),
+                append_max: Some(1 << 30),
+                append_min: Some(5),
+            },
+            expires_at: Some(Timestamp::from_unix_ms(1_700_000_900_000)),
+            can_terminate: true,
+            checksum: Some(Algorithm::Sha256),
+            piece_max: Some(8 << 20),
+        }),
+        unheard: Unheard::Completion,
     }
 }
 

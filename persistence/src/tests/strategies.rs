@@ -28,7 +28,7 @@ use proptest::prelude::*;
 use super::samples::url;
 
 /// Every kind of failure.
-pub(super) const KINDS: [FailureKind; 22] = [
+pub(super) const KINDS: [FailureKind; 23] = [
     FailureKind::InvalidRequest,
     FailureKind::TargetExists,
     FailureKind::File,
@@ -51,6 +51,7 @@ pub(super) const KINDS: [FailureKind; 22] = [
     FailureKind::Store,
     FailureKind::SourceMissing,
     FailureKind::SourceChanged,
+    FailureKind::OutcomeUnknown,
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -106,10 +107,11 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Cancelled),
         vec(any::<u8>(), 0..60)
             .prop_map(|bytes| Outcome::CancelledResumable(ResumeData::from_bytes(bytes).unwrap())),
-        (any::<u16>(), any::<u64>(), vec(any::<u8>(), 0..60)).prop_map(
-            |(status, bytes, response)| Outcome::Uploaded(Uploaded {
+        (any::<u16>(), any::<u64>(), pairs(), vec(any::<u8>(), 0..60)).prop_map(
+            |(status, bytes, headers, response)| Outcome::Uploaded(Uploaded {
                 status,
                 bytes,
+                headers,
                 response,
             })
         ),

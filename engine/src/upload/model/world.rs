@@ -143,6 +143,10 @@ impl World {
                 .url,
             source: PathBuf::from("/d/f"),
             method,
+            protocol: crate::upload::UploadProtocol::Plain,
+            is_repeatable: false,
+            metadata: Vec::new(),
+            checksum: None,
             headers: vec![("x-key".to_owned(), "hush".to_owned())],
             credentials,
             allow_downgrade: false,
@@ -228,6 +232,7 @@ impl World {
             rules: Arc::clone(&self.rules),
             created_at: Timestamp::from_unix_ms(1_800_000_000_000),
             checkpoint: self.stored.clone(),
+            known: None,
             desired: self.desired,
             seed: self.dice.below(u64::MAX),
         };
@@ -342,6 +347,9 @@ impl World {
                 }
                 machine.handle(self.now, Input::Inspected(Ok(self.source())));
             }
+            Action::Digest { .. } | Action::Proceed(_) | Action::Remember(_) => {
+                panic!("a plain upload needs none of these")
+            }
             Action::Record(checkpoint) => {
                 let result = if self.is_troubled() && self.dice.percent(3) {
                     Err(Failure::new(FailureKind::Store, "full"))
@@ -379,6 +387,7 @@ impl World {
                 assert!(progress.sent_bytes <= progress.total_bytes.unwrap_or(0));
             }
             Action::Tell(News::Phase(_)) => {}
+            Action::Tell(News::Negotiated(_)) => {}
             Action::Tell(News::Resumed(_)) => panic!("a plain upload resumes nothing"),
             Action::Stop(_) | Action::Drain(_) | Action::ReleasePlace => {}
             Action::Exit(_) => unreachable!("handled by the caller"),

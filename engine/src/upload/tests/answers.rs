@@ -14,6 +14,7 @@ fn an_upload_is_done_when_a_success_follows_every_byte_and_only_then() {
         let actions = driver.feed(Input::Received(b"receipt".to_vec()));
         assert_eq!(kinds(&actions), ["release", "close"]);
         let done = Outcome::Uploaded(Uploaded {
+            headers: Vec::new(),
             status,
             bytes: LENGTH,
             response: b"receipt".to_vec(),

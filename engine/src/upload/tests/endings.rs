@@ -100,6 +100,7 @@ fn the_outcome_that_the_store_has_is_the_one_that_counts() {
     let (mut driver, ask) = Driver::asking(spec(), LENGTH);
     driver.answer(ask.request, head(404, &[]));
     let earlier = Outcome::Uploaded(Uploaded {
+        headers: Vec::new(),
         status: 200,
         bytes: LENGTH,
         response: Vec::new(),

@@ -18,6 +18,7 @@ fn no_byte_is_sent_before_the_file_is_on_record() {
     let ask = sole_ask(&driver.feed(Input::Recorded(Ok(()))));
     assert_eq!((ask.method.as_str(), ask.url), ("PUT", spec().url));
     let body = RequestBody {
+        offset: 0,
         length: LENGTH,
         expects_continue: false,
     };

@@ -42,6 +42,8 @@ pub(super) struct FileContent {
     pub(super) blocks: Blocks,
     pub(super) limits: Limits,
     pub(super) report: Addr<TransferActor>,
+    /// Bytes that were given to the network.
+    pub(super) sent: u64,
 }
 
 /// Some bytes of the file.
@@ -85,6 +87,7 @@ impl Content for FileContent {
 
     fn sent(&mut self, bytes: u64) {
         let request = self.request;
+        self.sent = bytes;
         self.report.do_send(BytesSent { request, bytes });
     }
 }

@@ -46,6 +46,7 @@ impl TransferActor {
             blocks,
             limits,
             report,
+            sent: 0,
         });
         let (client, probe) = (uploading.client.clone(), uploading.metrics.probe());
         let send = async move {
@@ -56,9 +57,13 @@ impl TransferActor {
             match (content, ask.body) {
                 (Some(mut content), Some(body)) => {
                     let order = with_body(ask, body, idle_timeout);
-                    client.send_content(&order, &mut content, probe).await
+                    let answer = client.send_content(&order, &mut content, probe).await;
+                    answer.map_err(|failure| (failure, content.sent))
                 }
-                (_, _) => follow((&client, probe), ask, idle_timeout).await,
+                (_, _) => {
+                    let answer = follow((&client, probe), ask, idle_timeout).await;
+                    answer.map_err(|failure| (failure, 0))
+                }
             }
         };
         let handle = context
@@ -73,7 +78,7 @@ impl TransferActor {
     fn upload_answered(
         &mut self,
         request: RequestId,
-        answer: Result<Answered, SendFailure<Failure>>,
+        answer: Result<Answered, (SendFailure<Failure>, u64)>,
         context: &mut Context<Self>,
     ) {
         fault::point("upload.answered");
@@ -95,13 +100,17 @@ impl TransferActor {
                     sent,
                 }
             }
-            Err(failure) => {
+            Err((failure, sent)) => {
                 uploading.line = Line::Idle;
                 let failure = match failure {
                     SendFailure::Net(failure) => from_net(&failure),
                     SendFailure::Content(failure) => failure,
                 };
-                Input::AskFailed { request, failure }
+                Input::AskFailed {
+                    request,
+                    failure,
+                    sent,
+                }
             }
         };
         self.feed_upload(input, context);

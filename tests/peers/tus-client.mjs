@@ -1,18 +1,21 @@
 // tus-js-client in two roles, so that an upload can change hands:
-//   begin ENDPOINT FILE BYTES CHUNK   creates an upload and stops once the server has BYTES or more
-//   finish URL FILE CHUNK             sends the rest of an upload to its URL
-// CHUNK is the length of one PATCH in bytes. Prints one object: the URL and the offset reached.
-import { createReadStream, statSync } from 'node:fs'
+//   begin ENDPOINT FILE BYTES PROTOCOL CHUNK   creates an upload and stops once the server has BYTES
+//   finish URL FILE PROTOCOL CHUNK             sends the rest of an upload to its URL
+// PROTOCOL is tus-v1, ietf-draft-03 or ietf-draft-05, CHUNK the length of one PATCH in bytes. Prints
+// one object: the URL and the offset reached.
+import { readFileSync } from 'node:fs'
 import { Upload } from 'tus-js-client'
 
-const [role, url, path, ...numbers] = process.argv.slice(2)
-const [stopAt, chunkSize] = role === 'begin' ? numbers.map(Number) : [Infinity, Number(numbers[0])]
+const [role, url, path, ...rest] = process.argv.slice(2)
+const stopAt = role === 'begin' ? Number(rest.shift()) : Infinity
+const [protocol, chunkSize] = [rest[0], Number(rest[1])]
 
 let acknowledged = 0
 const tell = () => console.log(JSON.stringify({ url: upload.url, offset: acknowledged }))
-const upload = new Upload(createReadStream(path), {
+// Of a stream it does not know the last chunk, and so never tells that an upload is complete.
+const upload = new Upload(readFileSync(path), {
   ...(role === 'begin' ? { endpoint: url } : { uploadUrl: url }),
-  uploadSize: statSync(path).size,
+  protocol,
   chunkSize,
   metadata: { filename: 'from-tus-js-client' },
   retryDelays: null,

@@ -45,7 +45,7 @@ enum Framing {
     Chunked,
 }
 
-/// A request whose head was sent.
+/// A connection on which the head of a request was sent.
 #[derive(Debug)]
 pub struct Talk {
     stream: TcpStream,
@@ -124,6 +124,23 @@ impl Call {
 
     /// Sends the head alone.
     pub fn open(self) -> io::Result<Talk> {
+        let (authority, _) = split(&self.url)?;
+        let stream = TcpStream::connect(authority)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut talk = Talk {
+            stream,
+            is_head: false,
+            is_chunked: false,
+            read: Vec::new(),
+        };
+        talk.ask(&self)?;
+        Ok(talk)
+    }
+
+    /// The head as it goes over the wire.
+    fn head(&self) -> io::Result<String> {
         let (authority, target) = split(&self.url)?;
         let mut head = format!("{} {target} HTTP/1.1\r\nHost: {authority}\r\n", self.method);
         match self.framing {
@@ -135,21 +152,18 @@ impl Call {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        let mut stream = TcpStream::connect(authority)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(head.as_bytes())?;
-        Ok(Talk {
-            stream,
-            is_head: self.method == "HEAD",
-            is_chunked: self.framing == Framing::Chunked,
-            read: Vec::new(),
-        })
+        Ok(head)
     }
 }
 
 impl Talk {
+    /// Sends the head of another request on the same connection, after the answer to the one before.
+    pub fn ask(&mut self, call: &Call) -> io::Result<()> {
+        self.is_head = call.method == "HEAD";
+        self.is_chunked = call.framing == Framing::Chunked;
+        self.stream.write_all(call.head()?.as_bytes())
+    }
+
     /// Sends a piece of the body; as one chunk if the body is chunked.
     pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         if !self.is_chunked {
@@ -191,7 +205,7 @@ impl Talk {
     }
 
     /// Reads the final head, with the interim ones before it, and the body.
-    pub fn answer(mut self) -> io::Result<Answer> {
+    pub fn answer(&mut self) -> io::Result<Answer> {
         let mut interim = Vec::new();
         let head = loop {
             let head = self.head()?;

@@ -15,9 +15,12 @@ pub enum ProxyKind {
     Caddy,
     /// nginx as it is by default: the server behind it sees a request when all of it has come.
     NginxBuffering,
-    /// nginx with `proxy_request_buffering off`.
+    /// nginx with `proxy_request_buffering off`, and HTTP/1.1 to the server.
     NginxStreaming,
 }
+
+/// What makes nginx pass a body on as it comes.
+const STREAMING: &str = "proxy_request_buffering off; proxy_http_version 1.1;";
 
 /// A running proxy. Dropping it kills it.
 #[derive(Debug)]
@@ -51,8 +54,8 @@ impl Proxy {
         };
         let prepare = |dir: &Path, ports: Ports| match kind {
             ProxyKind::Caddy => caddy(dir, ports, origin),
-            ProxyKind::NginxBuffering => nginx(dir, ports, body_max_bytes, origin, "on"),
-            ProxyKind::NginxStreaming => nginx(dir, ports, body_max_bytes, origin, "off"),
+            ProxyKind::NginxBuffering => nginx(dir, ports, body_max_bytes, origin, ""),
+            ProxyKind::NginxStreaming => nginx(dir, ports, body_max_bytes, origin, STREAMING),
         };
         let server = RealServer::start(&program, prepare)?;
         Ok(Self { kind, server })
@@ -117,14 +120,13 @@ fn nginx(
     ports: Ports,
     body_max_bytes: Option<u64>,
     origin: &str,
-    buffering: &str,
+    streaming: &str,
 ) -> Result<Vec<String>, String> {
     let location = format!(
         "location / {{
       proxy_pass http://{origin};
-      proxy_http_version 1.1;
       proxy_set_header Host $http_host;
-      proxy_request_buffering {buffering};
+      {streaming}
     }}"
     );
     write_nginx(dir, ports, body_max_bytes, &location)

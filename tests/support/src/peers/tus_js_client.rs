@@ -20,6 +20,7 @@ const CHUNK_BYTES: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct TusJsClient {
     dir: TempDir,
+    protocol: &'static str,
     chunk_bytes: u64,
 }
 
@@ -34,13 +35,26 @@ pub struct Handover {
 }
 
 impl TusJsClient {
-    /// A client that sends 1 MiB in one PATCH. The error says how to install it.
+    /// A client that speaks tus 1.0.0 and sends 1 MiB in one PATCH. The error says how to install it.
     pub fn new() -> Result<Self, String> {
         let dir =
             tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
         script(dir.path(), "tus-client.mjs", SCRIPT)?;
-        let chunk_bytes = CHUNK_BYTES;
-        Ok(Self { dir, chunk_bytes })
+        Ok(Self {
+            dir,
+            protocol: "tus-v1",
+            chunk_bytes: CHUNK_BYTES,
+        })
+    }
+
+    /// That speaks the IETF draft in its interop version 5 (draft -03) or else 6 (draft -05).
+    pub fn ietf(mut self, interop: u16) -> Self {
+        self.protocol = if interop == 5 {
+            "ietf-draft-03"
+        } else {
+            "ietf-draft-05"
+        };
+        self
     }
 
     /// With so many bytes in one PATCH.
@@ -72,6 +86,7 @@ impl TusJsClient {
         command
             .arg(self.dir.path().join("tus-client.mjs"))
             .args(arguments)
+            .arg(self.protocol)
             .arg(self.chunk_bytes.to_string());
         let failed = |error: std::io::Error| format!("node: {error}");
         let mut process = Process::start(command, self.dir.path()).map_err(failed)?;

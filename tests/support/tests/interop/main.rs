@@ -2,4 +2,5 @@
 
 mod downloads;
 mod proxies;
+mod scripted;
 mod uploads;

@@ -239,7 +239,12 @@ impl Upload {
             Input::Received(response) => self.received(response),
             Input::Sealed(result) => self.sealed(result),
             Input::Closed(outcome) => self.closed(outcome),
-            Input::Interim { .. } | Input::Digested(_) => {}
+            Input::Interim { request, .. } => {
+                if self.step == Step::Asking(request) {
+                    self.act(Action::Proceed(request));
+                }
+            }
+            Input::Digested(_) => {}
             Input::Tick => {}
         }
         self.maintain();

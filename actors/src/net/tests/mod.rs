@@ -2,6 +2,7 @@
 
 mod framing;
 mod heads;
+mod interim;
 mod proxies;
 mod reuse;
 mod sending;

@@ -137,24 +137,22 @@ impl TransferActor {
                 }
             }
             Err(failure) => {
-                let line = std::mem::replace(&mut uploading.line, Line::Idle);
-                self.tell_sent(&line, context);
+                let sent = match std::mem::replace(&mut uploading.line, Line::Idle) {
+                    Line::Asking(asking) => asking.sent.newest(),
+                    Line::Answered(_) | Line::Drained(_) | Line::Idle => 0,
+                };
                 let failure = match failure {
                     SendFailure::Net(failure) => from_net(&failure),
                     SendFailure::Content(failure) => failure,
                 };
-                Input::AskFailed { request, failure }
+                Input::AskFailed {
+                    request,
+                    failure,
+                    sent,
+                }
             }
         };
         self.feed_upload(input, context);
-    }
-
-    /// Tells the machine how much went of a body that brought no answer.
-    fn tell_sent(&mut self, line: &Line, context: &mut Context<Self>) {
-        if let Line::Asking(asking) = line {
-            let (request, bytes) = (asking.request, asking.sent.newest());
-            self.feed_upload(Input::Sent { request, bytes }, context);
-        }
     }
 
     pub(super) fn stop_upload(&mut self, context: &mut Context<Self>) {

@@ -3,6 +3,7 @@
 mod framing;
 mod heads;
 mod interim;
+mod passing;
 mod proxies;
 mod reuse;
 mod sending;

@@ -33,6 +33,13 @@ pub enum UploadProtocol {
     },
 }
 
+impl UploadProtocol {
+    /// The IETF draft, in the interop version that most servers speak.
+    pub const IETF: Self = Self::Ietf {
+        interop: INTEROP_DEFAULT,
+    };
+}
+
 /// A protocol that an upload speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {

@@ -72,3 +72,96 @@ fn origin(url: &HttpUrl) -> Origin {
 fn is_fresh(known: &Known, now: Timestamp) -> bool {
     now.since(known.seen_at) < CAPABILITY_LIFETIME
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_engine::safe_url::parse_http_url;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::tests::bench::virtual_time;
+    use crate::time::Shift;
+
+    fn url(text: &str) -> HttpUrl {
+        parse_http_url(text).expect("a url").url
+    }
+
+    fn capabilities() -> (Capabilities, &'static Shift) {
+        let shift: &'static Shift = Box::leak(Box::default());
+        let clock = Clock::Runtime {
+            base: Timestamp::from_unix_ms(1_800_000_000_000),
+            origin: Instant::now(),
+            shift,
+        };
+        (Capabilities::new(clock), shift)
+    }
+
+    fn lifetime_ms() -> i64 {
+        i64::try_from(CAPABILITY_LIFETIME.as_millis()).expect("a day")
+    }
+
+    const IETF: Capability = Capability::IetfInterim { interop: 6 };
+
+    #[test]
+    fn what_an_origin_supports_is_known_for_every_url_of_it_and_for_no_other() {
+        virtual_time(async {
+            let (capabilities, _) = capabilities();
+            capabilities.remember(&url("http://a.test/files?x=1"), IETF);
+            let table = [
+                ("http://a.test/", true),
+                ("http://a.test:80/other", true),
+                ("http://A.TEST/", true),
+                ("https://a.test/", false),
+                ("http://a.test:8080/", false),
+                ("http://b.test/", false),
+                ("http://sub.a.test/", false),
+            ];
+            for (text, is_known) in table {
+                let found = capabilities.clone().of(&url(text));
+                assert_eq!(found, is_known.then_some(IETF), "{text}");
+            }
+            capabilities.remember(&url("http://a.test/"), Capability::Plain);
+            let newest = capabilities.of(&url("http://a.test/files"));
+            assert_eq!(newest, Some(Capability::Plain), "the newest word counts");
+        });
+    }
+
+    #[test]
+    fn what_was_seen_a_day_ago_is_not_believed() {
+        virtual_time(async {
+            let (capabilities, clock) = capabilities();
+            let here = url("http://a.test/");
+            capabilities.remember(&here, IETF);
+            clock.set(lifetime_ms() - 1);
+            assert_eq!(capabilities.of(&here), Some(IETF));
+            clock.set(1);
+            assert_eq!(capabilities.of(&here), None);
+            capabilities.remember(&here, IETF);
+            assert_eq!(capabilities.of(&here), Some(IETF));
+        });
+    }
+
+    #[test]
+    fn the_origin_that_was_seen_longest_ago_makes_room() {
+        virtual_time(async {
+            let (capabilities, clock) = capabilities();
+            let numbered = |number: usize| url(&format!("http://h{number}.test/"));
+            for number in 0..CAPABILITIES_MAX {
+                capabilities.remember(&numbered(number), IETF);
+                clock.set(1000);
+            }
+            capabilities.remember(&numbered(0), IETF);
+            clock.set(1000);
+            capabilities.remember(&numbered(CAPABILITIES_MAX), IETF);
+            let is_known = |number| capabilities.of(&numbered(number)).is_some();
+            assert!(!is_known(1), "the oldest");
+            assert!((2..=CAPABILITIES_MAX).all(is_known) && is_known(0));
+            // All that is too old makes room at once.
+            clock.set(lifetime_ms());
+            capabilities.remember(&numbered(7), IETF);
+            capabilities.remember(&numbered(CAPABILITIES_MAX + 1), IETF);
+            let known = capabilities.known.lock().expect("no panic");
+            assert_eq!(known.len(), 2);
+        });
+    }
+}

@@ -117,5 +117,10 @@ pub const EXPECT_CONTINUE_WAIT: Duration = Duration::from_millis(500);
 /// whole body again.
 pub const UPLOAD_ANSWER_WAIT: Duration = Duration::from_secs(5 * 60);
 
+/// How long a server may be silent at least, whatever the idle timeout, when it is asked how far an
+/// upload is or told to remove it: it first waits, up to 20 s where that was seen, for the connection
+/// to end that it takes for alive.
+pub const UPLOAD_STATUS_WAIT: Duration = Duration::from_secs(30);
+
 /// Bytes of each sample that tells an upload's file from another one: first, middle and last.
 pub const SOURCE_SAMPLE_BYTES: u64 = 64 * 1024;

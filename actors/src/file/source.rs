@@ -2,18 +2,24 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longhaul_engine::checksum::blake3;
+use longhaul_engine::checksum::{Algorithm, Digest, Hasher, blake3};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::upload::Source;
 use longhaul_engine::upload::source::samples;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::disk::identity_of;
 use super::error::refused;
+use crate::net::Passed;
+
+/// Bytes that are read at once for a digest.
+const DIGEST_READ_BYTES: usize = 256 * 1024;
 
 /// The open file of an upload. Clones share it. It is only read: another file that takes its name
 /// later is not noticed and not sent.
@@ -84,14 +90,76 @@ impl SourceFile {
     /// # Errors
     /// `SourceChanged` when it is not, `File` when it can not be read.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Failure> {
-        let Shared { file, path, stamp } = &*self.shared;
+        let Shared { file, path, .. } = &*self.shared;
         match file.read_exact_at(buffer, offset) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(changed(path));
-            }
-            Err(error) => return Err(unreadable(path, &error)),
+            Ok(()) => self.check(),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(changed(path)),
+            Err(error) => Err(unreadable(path, &error)),
         }
+    }
+
+    /// Lets the kernel give at most `most` bytes from `offset` on to a socket that does not block, and
+    /// proves afterwards that the file is still what it was. The kernel may look at the bytes as late
+    /// as when they leave the machine, so who sends them proves it once more at the end.
+    ///
+    /// # Errors
+    /// As [`SourceFile::read_at`]. Bytes may have gone by then.
+    pub fn send_at(
+        &self,
+        socket: BorrowedFd<'_>,
+        offset: u64,
+        most: usize,
+    ) -> Result<Passed, Failure> {
+        let Shared { file, path, .. } = &*self.shared;
+        let mut position = offset;
+        match rustix::fs::sendfile(socket, file, Some(&mut position), most) {
+            Ok(0) => Err(changed(path)),
+            Ok(count) => self.check().map(|()| Passed::Bytes(count as u64)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Passed::Full),
+            // File systems and kernels that can not do it, or not now.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOMEM) => {
+                Ok(Passed::Unable)
+            }
+            Err(error @ Errno::IO) => Err(unreadable(path, &error.into())),
+            Err(_) => Ok(Passed::Broken),
+        }
+    }
+
+    /// The digest of `length` bytes from `offset` on. `is_wanted` is asked now and then.
+    ///
+    /// # Errors
+    /// As [`SourceFile::read_at`], and `File` when it is not wanted any more.
+    pub fn digest(
+        &self,
+        (offset, length): (u64, u64),
+        algorithm: Algorithm,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Digest, Failure> {
+        let mut hasher = Hasher::new([algorithm]);
+        let mut buffer = vec![0; DIGEST_READ_BYTES];
+        let mut done = 0;
+        while done < length {
+            if !is_wanted() {
+                return Err(unwanted(&self.shared.path));
+            }
+            let rest = usize::try_from(length - done).unwrap_or(usize::MAX);
+            let piece = &mut buffer[..rest.min(DIGEST_READ_BYTES)];
+            self.read_at(piece, offset + done)?;
+            hasher.update(piece);
+            done += piece.len() as u64;
+        }
+        self.check()?;
+        let digest = hasher.finish().pop();
+        Ok(digest.expect("a hasher of one algorithm gives one digest"))
+    }
+
+    /// Proves that the file is still what it was when it was opened, as far as its length and the
+    /// time of its last modification tell.
+    ///
+    /// # Errors
+    /// As [`SourceFile::read_at`].
+    pub fn check(&self) -> Result<(), Failure> {
+        let Shared { file, path, stamp } = &*self.shared;
         let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
         if Stamp::of(&metadata) == *stamp {
             Ok(())
@@ -120,6 +188,11 @@ impl Stamp {
             modified_ns: metadata.mtime_nsec(),
         }
     }
+}
+
+fn unwanted(path: &Path) -> Failure {
+    let message = format!("the digest of {path:?} is not wanted any more");
+    Failure::new(FailureKind::File, message)
 }
 
 fn changed(path: &Path) -> Failure {
@@ -239,5 +312,40 @@ mod tests {
         fs::write(&path, b"").expect("written");
         let (_, empty) = SourceFile::inspect(&path).expect("a file");
         assert_eq!(empty.length, 0);
+    }
+
+    #[test]
+    fn the_digest_of_a_part_is_that_of_its_bytes_in_the_file_that_was_opened() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("f");
+        let bytes: Vec<u8> = (0..700_000u32).flat_map(u32::to_le_bytes).collect();
+        fs::write(&path, &bytes).expect("written");
+        let (file, _) = SourceFile::inspect(&path).expect("a file");
+        let length = bytes.len();
+        let parts = [(0, length), (0, 0), (length, 0), (5, 1), (300_001, 600_000)];
+        for (offset, length) in parts {
+            for algorithm in Algorithm::ALL {
+                let mut expected = Hasher::new([algorithm]);
+                expected.update(&bytes[offset..offset + length]);
+                let part = (offset as u64, length as u64);
+                let found = file.digest(part, algorithm, &|| true);
+                assert_eq!(found.ok(), expected.finish().pop(), "{part:?} {algorithm}");
+            }
+        }
+        let sha1 = Algorithm::Sha1;
+        let whole = (0, length as u64);
+        let unwanted = file.digest(whole, sha1, &|| false);
+        assert_eq!(kind(unwanted), FailureKind::File);
+        // Another file under that name is not read; another content of this one is refused.
+        let other = directory.path().join("g");
+        fs::write(&other, vec![0; length]).expect("written");
+        fs::rename(&other, &path).expect("renamed");
+        assert!(file.digest(whole, sha1, &|| true).is_ok());
+        let (file, _) = SourceFile::inspect(&path).expect("a file");
+        fs::write(&path, vec![1; length - 1]).expect("written");
+        for part in [whole, (0, 1), (0, 0)] {
+            let found = file.digest(part, sha1, &|| true);
+            assert_eq!(kind(found), FailureKind::SourceChanged, "{part:?}");
+        }
     }
 }

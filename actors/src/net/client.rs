@@ -138,7 +138,7 @@ impl Client {
             shared.will_use(&wire, true, &probe);
             match exchange(wire, outgoing.clone(), request.idle_timeout, &probe).await {
                 Ok(answer) => return shared.respond(answer, outgoing, &request, (true, probe)),
-                // The server had closed it meanwhile. Both methods may be sent twice.
+                // The server had closed it meanwhile. All methods may be sent twice.
                 Err(broken)
                     if broken.was_silent && matches!(broken.failure, NetFailure::Reset { .. }) => {}
                 Err(broken) => return Err(broken.failure),
@@ -255,7 +255,7 @@ impl Shared {
         (reused, probe): (bool, Probe),
     ) -> Result<Response, NetFailure> {
         let framing = match outgoing.method {
-            Method::Get => body_framing(&answer.head)?,
+            Method::Get | Method::Options | Method::Delete => body_framing(&answer.head)?,
             Method::Head => Framing::Empty,
         };
         let may_stay = answer.was_sent && keep_alive(&answer.head);

@@ -44,11 +44,20 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin {
     fn remote(&self) -> Option<SocketAddr> {
         None
     }
+
+    /// The socket below, if bytes go to it unchanged: a file may then be sent by the kernel.
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
 }
 
 impl Transport for TcpStream {
     fn remote(&self) -> Option<SocketAddr> {
         self.peer_addr().ok()
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
     }
 }
 
@@ -58,6 +67,10 @@ impl Transport for DuplexStream {}
 impl<T: Transport + ?Sized> Transport for Box<T> {
     fn remote(&self) -> Option<SocketAddr> {
         (**self).remote()
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        (**self).socket()
     }
 }
 

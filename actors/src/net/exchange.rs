@@ -22,13 +22,8 @@ use longhaul_engine::http::head::ResponseHead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    alarm::Alarm,
-    failure::NetFailure,
-    head::HeadScanner,
-    inbox::HEAD_READ_BYTES,
-    probe::Probe,
-    request::{Method, Outgoing},
-    wire::Wire,
+    alarm::Alarm, failure::NetFailure, head::HeadScanner, inbox::HEAD_READ_BYTES, probe::Probe,
+    request::Outgoing, wire::Wire,
 };
 
 /// A response whose head has come, and the connection that its body will come from.
@@ -114,10 +109,7 @@ async fn tunnel(loan: Loan, outgoing: Outgoing) -> Result<(), String> {
     else {
         return Err("not a tunnel request".to_owned());
     };
-    head.method = match outgoing.method {
-        Method::Get => http::Method::GET,
-        Method::Head => http::Method::HEAD,
-    };
+    head.method = outgoing.method.token();
     head.uri = outgoing.target;
     head.headers = outgoing.headers;
     let opened = connection.open_tunnel(head).await;

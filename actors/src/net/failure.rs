@@ -85,7 +85,7 @@ pub enum NetFailure {
     /// The response head is longer than 64 KiB or has more than 256 fields.
     #[error("the response head is too large")]
     HeadTooLarge,
-    /// More than 32 interim (1xx) responses came before the final one.
+    /// More than 32 interim (1xx) responses came, and for a body more than one a second beyond them.
     #[error("too many interim responses")]
     TooManyInterim,
     /// The answer does not begin as an HTTP/1 response: HTTP/0.9, another protocol, or garbage.

@@ -10,19 +10,31 @@ pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most fields of one head: far above what servers send, and it bounds the parser's table.
 const FIELDS_MAX: usize = 256;
 
-/// Most interim (1xx) heads before the final one; a server that sends more is stalling.
+/// Most interim (1xx) heads before the final one, unless the time that passed is worth more; a server
+/// that sends more is stalling.
 pub(super) const INTERIM_HEADS_MAX: usize = 32;
 
 /// How every HTTP/1 response begins. HTTP/0.9 has no head at all.
 const MAGIC: &[u8] = b"HTTP/";
 
-/// Looks for the final response head.
-#[derive(Debug, Default)]
+/// A head that was taken out of the stream.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// An interim one (1xx); others follow.
+    Interim(ResponseHead),
+    /// The final one.
+    Final(ResponseHead),
+}
+
+/// Looks for response heads, up to the final one.
+#[derive(Debug)]
 pub(super) struct HeadScanner {
     /// Bytes of the current block in which no end was found, so that no byte is searched twice.
     searched: usize,
-    /// The status codes of the interim responses that were cut out.
+    /// The status codes of the interim responses, the first [`INTERIM_HEADS_MAX`] of them.
     pub(super) interim: Vec<u16>,
+    /// Interim responses that may still come.
+    allowance: usize,
     /// Bytes of all heads that were taken out.
     pub(super) consumed: u64,
 }
@@ -32,37 +44,70 @@ impl HeadScanner {
     /// `Ok(None)` means that more bytes are needed.
     ///
     /// # Errors
-    /// [`NetFailure::Http09`], [`NetFailure::HeadTooLarge`], [`NetFailure::TooManyInterim`] or
-    /// [`NetFailure::Protocol`].
+    /// As [`HeadScanner::next`].
     pub(super) fn scan(&mut self, inbox: &mut Inbox) -> Result<Option<ResponseHead>, NetFailure> {
         loop {
-            let block = inbox.unread();
-            let known = block.len().min(MAGIC.len());
-            if block[..known] != MAGIC[..known] {
-                return Err(NetFailure::Http09);
+            match self.next(inbox)? {
+                Some(Found::Interim(_)) => {}
+                Some(Found::Final(head)) => return Ok(Some(head)),
+                None => return Ok(None),
             }
-            let end = end_of_block(block, self.searched);
-            if end.unwrap_or(block.len()) > HEAD_BYTES_MAX {
-                return Err(NetFailure::HeadTooLarge);
-            }
-            let Some(end) = end else {
-                // The end may begin in the last two bytes (`LF CR`), so they are searched again.
-                self.searched = block.len().saturating_sub(2);
-                return Ok(None);
-            };
-            let head = parse(&block[..end])?;
-            inbox.consume(end);
-            self.consumed += end as u64;
-            self.searched = 0;
-            match head.status {
-                101 => return Err(NetFailure::protocol("101 without a request to switch")),
-                100..=199 if self.interim.len() == INTERIM_HEADS_MAX => {
-                    return Err(NetFailure::TooManyInterim);
+        }
+    }
+
+    /// Takes the next head out of `inbox`; leaves what follows it. `Ok(None)` means that more bytes
+    /// are needed.
+    ///
+    /// # Errors
+    /// [`NetFailure::Http09`], [`NetFailure::HeadTooLarge`], [`NetFailure::TooManyInterim`] or
+    /// [`NetFailure::Protocol`].
+    pub(super) fn next(&mut self, inbox: &mut Inbox) -> Result<Option<Found>, NetFailure> {
+        let block = inbox.unread();
+        let known = block.len().min(MAGIC.len());
+        if block[..known] != MAGIC[..known] {
+            return Err(NetFailure::Http09);
+        }
+        let end = end_of_block(block, self.searched);
+        if end.unwrap_or(block.len()) > HEAD_BYTES_MAX {
+            return Err(NetFailure::HeadTooLarge);
+        }
+        let Some(end) = end else {
+            // The end may begin in the last two bytes (`LF CR`), so they are searched again.
+            self.searched = block.len().saturating_sub(2);
+            return Ok(None);
+        };
+        let head = parse(&block[..end])?;
+        inbox.consume(end);
+        self.consumed += end as u64;
+        self.searched = 0;
+        match head.status {
+            101 => Err(NetFailure::protocol("101 without a request to switch")),
+            100..=199 if self.allowance == 0 => Err(NetFailure::TooManyInterim),
+            100..=199 => {
+                self.allowance -= 1;
+                if self.interim.len() < INTERIM_HEADS_MAX {
+                    self.interim.push(head.status);
                 }
-                100..=199 => self.interim.push(head.status),
-                200..=599 => return Ok(Some(head)),
-                status => return Err(NetFailure::protocol(&format!("status {status}"))),
+                Ok(Some(Found::Interim(head)))
             }
+            200..=599 => Ok(Some(Found::Final(head))),
+            status => Err(NetFailure::protocol(&format!("status {status}"))),
+        }
+    }
+
+    /// So many more interim heads may come.
+    pub(super) const fn allow(&mut self, count: usize) {
+        self.allowance = self.allowance.saturating_add(count);
+    }
+}
+
+impl Default for HeadScanner {
+    fn default() -> Self {
+        Self {
+            searched: 0,
+            interim: Vec::new(),
+            allowance: INTERIM_HEADS_MAX,
+            consumed: 0,
         }
     }
 }

@@ -40,6 +40,6 @@ pub use self::{
     probe::Probe,
     proxy::Proxy,
     request::{Method, Request},
-    sending::{Answered, BodyRequest, Content, SendFailure},
+    sending::{Answered, BodyRequest, Content, Listener, Passed, SendFailure},
     tls::Roots,
 };

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use awc::http::{
-    Uri,
+    Method as Token, Uri,
     header::{
         ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue,
         PROXY_AUTHORIZATION, USER_AGENT,
@@ -30,14 +30,42 @@ const OWN_FIELDS: [&str; 10] = [
     "upgrade",
 ];
 
-/// What is asked of a resource. Both methods are safe to repeat.
+/// What is asked of a resource without a body. Every one of these methods is idempotent (RFC 9110
+/// section 9.2.2), so a request may be sent again on another connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
     /// The representation.
     Get,
-    /// Its head only; the response has no body.
+    /// Its head only; the response has no body, whatever its fields say.
     Head,
+    /// What may be done with it.
+    Options,
+    /// Its removal.
+    Delete,
+}
+
+impl Method {
+    /// The method of this name (RFC 9110 section 9.1: in this case); `None` for any other.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "GET" => Some(Self::Get),
+            "HEAD" => Some(Self::Head),
+            "OPTIONS" => Some(Self::Options),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn token(self) -> Token {
+        match self {
+            Self::Get => Token::GET,
+            Self::Head => Token::HEAD,
+            Self::Options => Token::OPTIONS,
+            Self::Delete => Token::DELETE,
+        }
+    }
 }
 
 /// One request. `Debug` shows neither the path nor the value of a field that may be a secret.

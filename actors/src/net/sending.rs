@@ -4,12 +4,15 @@
 //! final (measured), so nothing here passes through it.
 
 mod duplex;
+mod interim;
+mod pass;
 
-use std::{future::Future, io::Write as _, time::Duration};
+use std::{future::Future, io::Write as _, os::fd::BorrowedFd, time::Duration};
 
 use awc::http::{Method as Token, header::HOST};
 
 use self::duplex::Exchange;
+pub use self::interim::Listener;
 use super::{
     client::{Client, Response},
     failure::NetFailure,
@@ -32,8 +35,31 @@ pub trait Content {
     /// when the answer comes first.
     fn block(&mut self, offset: u64) -> impl Future<Output = Result<Self::Block, Self::Error>>;
 
+    /// Gives bytes from `offset` on straight to the socket of a connection without TLS, which takes
+    /// what it can without waiting. By default no bytes go this way.
+    ///
+    /// # Errors
+    /// As those of a block.
+    fn pass(&mut self, offset: u64, socket: BorrowedFd<'_>) -> Result<Passed, Self::Error> {
+        let _ = (offset, socket);
+        Ok(Passed::Unable)
+    }
+
     /// So many bytes from the beginning were given to the connection.
     fn sent(&mut self, bytes: u64);
+}
+
+/// What became of bytes that were to go straight to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// So many of them went, at least one.
+    Bytes(u64),
+    /// The socket takes none now.
+    Full,
+    /// The socket takes no more.
+    Broken,
+    /// They can not go this way; they are asked for as a block.
+    Unable,
 }
 
 /// A request that carries a body. `Debug` is not for it: the fields may be secrets.
@@ -50,8 +76,11 @@ pub struct BodyRequest {
     pub idle_timeout: Duration,
     /// Longest time from the last byte of the body to the answer.
     pub answer_timeout: Duration,
-    /// Announce the body (`Expect: 100-continue`) and wait so long for the server's word.
+    /// Announce the body (`Expect: 100-continue`) and wait so long for the server's word: any
+    /// interim answer, or the final one.
     pub expect_continue: Option<Duration>,
+    /// Who hears interim answers.
+    pub listener: Listener,
 }
 
 /// The answer to a body, and how much of the body it was given for.

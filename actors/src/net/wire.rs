@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::{
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    net::TcpStream,
+};
 
 use super::{dial::Transport, inbox::Inbox};
 
@@ -65,6 +68,11 @@ impl Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.transport).poll_write(context, bytes)
+    }
+
+    /// The socket, if what is written goes to it as it is.
+    pub(super) fn socket(&self) -> Option<&TcpStream> {
+        self.transport.socket()
     }
 
     /// Passes on what the transport still holds (TLS records).

@@ -45,7 +45,8 @@ pub(super) async fn quick<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
     timed(work)
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> T {
+/// Runs work here, whatever the disk is like, and notes how long it took.
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> T {
     let watch = Stopwatch::start();
     let done = work();
     if watch.elapsed() > SLOW {
@@ -61,7 +62,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-fn is_slow() -> bool {
+/// Whether work that is short on a quick disk belongs on the pool now.
+pub(super) fn is_slow() -> bool {
     #[cfg(test)]
     if IS_ALWAYS_SLOW.get() {
         return true;

@@ -1,12 +1,15 @@
 //! The uploads of the transfer actor: it feeds the upload machine and performs what it says.
 
 mod content;
+mod order;
 mod requests;
+mod sent;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use longhaul_engine::checksum::Algorithm;
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::id::Generation;
 use longhaul_engine::metrics::{TaskMetrics, TransactionLog};
@@ -119,7 +122,12 @@ impl TransferActor {
                 Action::Inspect(path) => self.inspect(path, context),
                 Action::Record(checkpoint) => self.record_upload(*checkpoint, context),
                 Action::Ask(ask) => self.ask_upload(ask, context),
-                Action::Digest { .. } | Action::Proceed(_) => {}
+                Action::Digest {
+                    offset,
+                    length,
+                    algorithm,
+                } => self.digest((offset, length), algorithm, context),
+                Action::Proceed(request) => self.proceed(request),
                 Action::Remember(capability) => self.remember(capability),
                 Action::Stop(_) => self.stop_upload(context),
                 Action::Drain(_) => self.drain_upload(),
@@ -155,6 +163,26 @@ impl TransferActor {
                 found
             });
             actor.feed_upload(Input::Inspected(found), context);
+        }));
+    }
+
+    /// Reads a part of the file for its digest, as long as this transfer lives.
+    fn digest(&self, part: (u64, u64), algorithm: Algorithm, context: &mut Context<Self>) {
+        let file = self.uploading.as_ref().and_then(|it| it.file.clone());
+        let wanted = Arc::new(());
+        let is_wanted = Arc::downgrade(&wanted);
+        let digest = async move {
+            let work = move || match file {
+                Some(file) => file.digest(part, algorithm, &|| is_wanted.strong_count() > 0),
+                None => Err(not_open()),
+            };
+            let digested = blocking(work).await;
+            drop(wanted);
+            digested
+        };
+        context.spawn(digest.into_actor(self).map(|digested, actor, context| {
+            fault::point("upload.digested");
+            actor.feed_upload(Input::Digested(digested), context);
         }));
     }
 
@@ -204,6 +232,12 @@ impl TransferActor {
             }
         });
     }
+}
+
+/// The file was closed before it was asked for.
+fn not_open() -> Failure {
+    let message = "the file is not open any more; start the upload again";
+    Failure::new(FailureKind::File, message)
 }
 
 const fn name_of(action: &Action) -> &'static str {

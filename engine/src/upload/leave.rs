@@ -96,6 +96,7 @@ impl Upload {
             counts: self.counts,
             remote: self.remote.clone(),
             unheard: self.unheard,
+            restarts: self.restarts,
         }
     }
 

@@ -56,6 +56,9 @@ pub enum Input {
         request: RequestId,
         /// Why.
         failure: Failure,
+        /// All bytes of the body that were given to the network: whether the server may have acted
+        /// depends on them, and [`Input::Sent`] may come too late.
+        sent: u64,
     },
     /// The answer to [`Action::Receive`]: the beginning of the answer's body, as far as it came.
     Received(Vec<u8>),

@@ -87,6 +87,7 @@ pub struct Upload {
     counts: Counts,
     remote: Option<Remote>,
     unheard: Unheard,
+    restarts: u32,
     actions: VecDeque<Action>,
 }
 
@@ -189,6 +190,7 @@ impl Upload {
             counts: known.counts,
             remote: known.remote,
             unheard: known.unheard,
+            restarts: known.restarts,
             actions: VecDeque::new(),
         };
         machine.begin(start.desired, &known.stage);
@@ -231,7 +233,9 @@ impl Upload {
                     self.answered(request, &head);
                 }
             }
-            Input::AskFailed { request, failure } => {
+            Input::AskFailed {
+                request, failure, ..
+            } => {
                 if self.step == Step::Asking(request) {
                     self.lose(failure, None);
                 }
@@ -239,7 +243,12 @@ impl Upload {
             Input::Received(response) => self.received(response),
             Input::Sealed(result) => self.sealed(result),
             Input::Closed(outcome) => self.closed(outcome),
-            Input::Interim { .. } | Input::Digested(_) => {}
+            Input::Interim { request, .. } => {
+                if self.step == Step::Asking(request) {
+                    self.act(Action::Proceed(request));
+                }
+            }
+            Input::Digested(_) => {}
             Input::Tick => {}
         }
         self.maintain();

@@ -41,6 +41,9 @@ pub struct UploadCheckpoint {
     pub remote: Option<Remote>,
     /// What may have happened that nobody has heard of.
     pub unheard: Unheard,
+    /// Times that bytes which the server had acknowledged were lost there, so that they were sent
+    /// again: at most [`RESTARTS_MAX`](crate::limits::RESTARTS_MAX).
+    pub restarts: u32,
 }
 
 impl UploadCheckpoint {

@@ -22,6 +22,7 @@ pub(crate) struct UploadCheckpointV1 {
     redirects: u32,
     remote: Option<RemoteV1>,
     unheard: UnheardV1,
+    restarts: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,7 @@ impl From<&UploadCheckpoint> for UploadCheckpointV1 {
             redirects: checkpoint.counts.redirects,
             remote: checkpoint.remote.as_ref().map(RemoteV1::from),
             unheard: checkpoint.unheard.into(),
+            restarts: checkpoint.restarts,
         }
     }
 }
@@ -88,6 +90,7 @@ impl TryFrom<UploadCheckpointV1> for UploadCheckpoint {
             },
             remote: record.remote.map(Remote::try_from).transpose()?,
             unheard: record.unheard.into(),
+            restarts: record.restarts,
         })
     }
 }

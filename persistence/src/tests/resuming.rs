@@ -145,7 +145,7 @@ fn a_ticket_makes_one_task_as_long_as_that_is_known() {
 }
 
 #[test]
-fn an_upload_that_is_made_of_a_ticket_knows_its_file_and_nothing_of_the_attempts_before() {
+fn an_upload_that_is_made_of_a_ticket_knows_its_file_and_place_and_no_attempt_before() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, a) = store_in(directory.path());
     let first = registered(&mut store, &a, full_upload());
@@ -169,6 +169,8 @@ fn an_upload_that_is_made_of_a_ticket_knows_its_file_and_nothing_of_the_attempts
     assert_eq!(one(&mut store, resume()), Err(Refusal::TicketUsed));
     let expected = UploadCheckpoint {
         source: full_upload_checkpoint().source,
+        remote: full_upload_checkpoint().remote,
+        unheard: full_upload_checkpoint().unheard,
         ..UploadCheckpoint::default()
     };
     let known = store.task(&a, second).unwrap().unwrap().1.unwrap();

@@ -258,6 +258,7 @@ pub(super) fn full_upload_checkpoint() -> UploadCheckpoint {
             piece_max: Some(8 << 20),
         }),
         unheard: Unheard::Completion,
+        restarts: 3,
     }
 }
 

@@ -168,3 +168,58 @@ fn the_server_sees_our_fields_and_the_callers_and_no_length() {
     });
     assert_eq!(first, "HEAD / HTTP/1.1");
 }
+
+#[test]
+fn a_request_without_a_body_says_its_method_and_hears_what_that_allows() {
+    // What the server answers to each method, and the body that is heard.
+    let table = [
+        (
+            Method::Head,
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+            "",
+        ),
+        (
+            Method::Head,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nUpload-Offset: 7\r\n\r\n",
+            "",
+        ),
+        (
+            Method::Options,
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nall",
+            "all",
+        ),
+        (Method::Delete, "HTTP/1.1 204 Gone\r\n\r\n", ""),
+        (
+            Method::Delete,
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "ok",
+        ),
+    ];
+    for (method, answer, heard) in table {
+        let server = Pipes::new(move |_, mut stream| async move {
+            while let Some(head) = read_head(&mut stream).await {
+                let line = head.lines().next().expect("a line");
+                let name = line.split(' ').next().expect("a method");
+                assert_eq!(Method::from_name(name), Some(method), "{line}");
+                assert!(!head.contains("content-length"), "{head}");
+                stream.write_all(answer.as_bytes()).await.expect("a client");
+            }
+        });
+        virtual_time(async {
+            let client = server.client();
+            for number in 0..2 {
+                let request = Request {
+                    method,
+                    ..get("http://a.test/u")
+                };
+                let mut response = client.send(request).await.expect("a head");
+                assert_eq!(response.facts.reused, number > 0, "{answer}");
+                let (body, end) = read_body(&mut response).await;
+                assert_eq!((&body[..], end), (heard.as_bytes(), Ok(())), "{answer}");
+            }
+        });
+    }
+    for name in ["get", "POST", "CONNECT", ""] {
+        assert_eq!(Method::from_name(name), None);
+    }
+}

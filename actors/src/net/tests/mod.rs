@@ -2,6 +2,8 @@
 
 mod framing;
 mod heads;
+mod interim;
+mod passing;
 mod proxies;
 mod reuse;
 mod sending;

@@ -3,16 +3,16 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::net::{Answered, BodyRequest, Content, Probe, SendFailure};
+use crate::net::{Answered, BodyRequest, Content, Listener, Probe, SendFailure};
 
-const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok";
+pub(super) const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok";
 
 /// More than the pipe and the client hold.
-const LARGE: usize = 1 << 20;
+pub(super) const LARGE: usize = 1 << 20;
 
 /// A body out of memory.
-struct Bytes {
-    bytes: Vec<u8>,
+pub(super) struct Bytes {
+    pub(super) bytes: Vec<u8>,
     block: usize,
     /// Fails when it is asked for this offset.
     broken_at: Option<u64>,
@@ -20,7 +20,7 @@ struct Bytes {
 }
 
 impl Bytes {
-    fn new(length: usize) -> Self {
+    pub(super) fn new(length: usize) -> Self {
         Self {
             bytes: (0..length).map(|at| (at % 251) as u8).collect(),
             block: 10_000,
@@ -54,7 +54,7 @@ impl Content for Bytes {
     }
 }
 
-fn put(method: &str) -> BodyRequest {
+pub(super) fn put(method: &str) -> BodyRequest {
     BodyRequest {
         method: method.to_owned(),
         url: Url::parse("http://a.test/f?q").expect("a url"),
@@ -62,11 +62,12 @@ fn put(method: &str) -> BodyRequest {
         idle_timeout: IDLE,
         answer_timeout: 5 * IDLE,
         expect_continue: None,
+        listener: Listener::default(),
     }
 }
 
 /// Reads the body that the head declares.
-async fn read_request_body(stream: &mut DuplexStream, head: &str) -> Vec<u8> {
+pub(super) async fn read_request_body(stream: &mut DuplexStream, head: &str) -> Vec<u8> {
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
@@ -76,14 +77,14 @@ async fn read_request_body(stream: &mut DuplexStream, head: &str) -> Vec<u8> {
     body
 }
 
-type Sent = Result<Answered, SendFailure<&'static str>>;
+pub(super) type Sent = Result<Answered, SendFailure<&'static str>>;
 
-fn status(sent: &Sent) -> (u16, u64) {
+pub(super) fn status(sent: &Sent) -> (u16, u64) {
     let answered = sent.as_ref().expect("an answer");
     (answered.response.head.status, answered.sent)
 }
 
-fn net_failure(sent: Sent) -> NetFailure {
+pub(super) fn net_failure(sent: Sent) -> NetFailure {
     match sent {
         Err(SendFailure::Net(failure)) => failure,
         other => panic!("{other:?}"),

@@ -15,7 +15,9 @@ use crate::{
 };
 
 /// Serves each connection on a thread of its own; `serve` is told the connection's number.
-fn listen(serve: impl Fn(usize, TcpStream) + Send + Sync + Copy + 'static) -> SocketAddr {
+pub(super) fn listen(
+    serve: impl Fn(usize, TcpStream) + Send + Sync + Copy + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
@@ -28,7 +30,7 @@ fn listen(serve: impl Fn(usize, TcpStream) + Send + Sync + Copy + 'static) -> So
 }
 
 /// Reads one request head; false when the client has gone.
-fn read_request(stream: &mut TcpStream) -> bool {
+pub(super) fn read_request(stream: &mut TcpStream) -> bool {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -40,7 +42,7 @@ fn read_request(stream: &mut TcpStream) -> bool {
     true
 }
 
-fn tcp_client() -> Client {
+pub(super) fn tcp_client() -> Client {
     Client::new(&ClientConfig::default(), Rc::new(TcpDial)).expect("a client")
 }
 

@@ -1,47 +1,75 @@
 //! The file as the body of a request.
 
-use actix::{Addr, Handler, Message};
-use longhaul_engine::failure::{Failure, FailureKind};
-use longhaul_engine::upload::{Input, RequestId};
+use std::os::fd::BorrowedFd;
 
-use super::super::TransferActor;
-use super::super::disk::quick;
+use longhaul_engine::failure::Failure;
+use longhaul_engine::upload::RequestBody;
+
+use super::super::disk::{is_slow, quick, timed};
+use super::not_open;
+use super::sent::SentBytes;
 use crate::blocks::{Block, Blocks};
 use crate::fault;
 use crate::file::source::SourceFile;
 use crate::limiter::{LIMITED_READ_BYTES, Limits};
-use crate::net::Content;
+use crate::net::{Content, Passed};
 
 /// Bytes of the file that are read at once: enough that reading costs little beside sending, few
 /// enough that the first byte is soon on its way.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-/// Bytes of the file were given to the network.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(in crate::transfer) struct BytesSent {
-    request: RequestId,
-    bytes: u64,
-}
+/// Bytes that the kernel is told to send at once: few enough that a cold disk holds up the other
+/// streams of the arbiter no longer than a block does.
+const PIECE_BYTES: usize = 1024 * 1024;
 
-impl Handler<BytesSent> for TransferActor {
-    type Result = ();
-
-    fn handle(&mut self, message: BytesSent, context: &mut Self::Context) {
-        fault::point("upload.sent");
-        let BytesSent { request, bytes } = message;
-        self.feed_upload(Input::Sent { request, bytes }, context);
-    }
-}
-
-/// The file as the body of a request.
+/// A part of the file as the body of a request.
 pub(super) struct FileContent {
-    pub(super) request: RequestId,
-    pub(super) file: Option<SourceFile>,
-    pub(super) length: u64,
-    pub(super) blocks: Blocks,
-    pub(super) limits: Limits,
-    pub(super) report: Addr<TransferActor>,
+    file: Option<SourceFile>,
+    body: RequestBody,
+    blocks: Blocks,
+    limits: Limits,
+    sent: SentBytes,
+    /// The kernel sends bytes of this file on its own, as far as is known.
+    can_pass: bool,
+    /// It has sent some.
+    has_passed: bool,
+}
+
+impl FileContent {
+    pub(super) fn new(
+        file: Option<SourceFile>,
+        body: RequestBody,
+        (blocks, limits): (Blocks, Limits),
+        sent: SentBytes,
+    ) -> Self {
+        Self {
+            file,
+            body,
+            blocks,
+            limits,
+            sent,
+            can_pass: true,
+            has_passed: false,
+        }
+    }
+
+    /// Proves that what was sent is what was in the file. Blocks are proven before they go; of what
+    /// the kernel sends from the file itself, the last bytes may leave after they were looked at.
+    pub(super) async fn check(&self) -> Result<(), Failure> {
+        match self.file.clone().filter(|_| self.has_passed) {
+            Some(file) => quick(move || file.check()).await,
+            None => Ok(()),
+        }
+    }
+
+    fn file(&self) -> Result<SourceFile, Failure> {
+        self.file.clone().ok_or_else(not_open)
+    }
+
+    /// Bytes from `offset` to the end of the body.
+    fn rest(&self, offset: u64) -> usize {
+        usize::try_from(self.body.length - offset).unwrap_or(usize::MAX)
+    }
 }
 
 /// Some bytes of the file.
@@ -61,7 +89,7 @@ impl Content for FileContent {
     type Error = Failure;
 
     fn length(&self) -> u64 {
-        self.length
+        self.body.length
     }
 
     async fn block(&mut self, offset: u64) -> Result<FileBlock, Failure> {
@@ -70,21 +98,36 @@ impl Content for FileContent {
             true => LIMITED_READ_BYTES,
             false => BLOCK_BYTES,
         };
-        let rest = usize::try_from(self.length - offset).unwrap_or(usize::MAX);
-        let length = most.min(rest);
-        let file = self.file.clone().ok_or_else(|| {
-            let message = "the file is not open any more; start the upload again";
-            Failure::new(FailureKind::File, message)
-        })?;
+        let length = most.min(self.rest(offset));
+        let (file, from) = (self.file()?, self.body.offset + offset);
         let mut block = self.blocks.take(length).await;
-        let block =
-            quick(move || file.read_at(&mut block[..length], offset).map(|()| block)).await?;
+        let block = quick(move || file.read_at(&mut block[..length], from).map(|()| block)).await?;
         self.limits.pay(length).await;
         Ok(FileBlock { block, length })
     }
 
+    /// All but the last block goes this way, while nothing limits the rate and the disk is quick. The
+    /// last block is read and proven before it goes: a request with bytes of another file never ends.
+    fn pass(&mut self, offset: u64, socket: BorrowedFd<'_>) -> Result<Passed, Failure> {
+        let most = self
+            .rest(offset)
+            .saturating_sub(BLOCK_BYTES)
+            .min(PIECE_BYTES);
+        if most == 0 || !self.can_pass || self.limits.is_limited() || is_slow() {
+            return Ok(Passed::Unable);
+        }
+        fault::point("upload.pass");
+        let (file, from) = (self.file()?, self.body.offset + offset);
+        let passed = timed(|| file.send_at(socket, from, most))?;
+        match passed {
+            Passed::Bytes(_) => self.has_passed = true,
+            Passed::Unable => self.can_pass = false,
+            Passed::Full | Passed::Broken => {}
+        }
+        Ok(passed)
+    }
+
     fn sent(&mut self, bytes: u64) {
-        let request = self.request;
-        self.report.do_send(BytesSent { request, bytes });
+        self.sent.tell(bytes);
     }
 }

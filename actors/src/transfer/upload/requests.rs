@@ -2,27 +2,61 @@
 
 use std::time::Duration;
 
-use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use actix::{
+    ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
+};
 use longhaul_engine::failure::Failure;
-use longhaul_engine::limits::{EXPECT_CONTINUE_WAIT, RESPONSE_BODY_BYTES_MAX, UPLOAD_ANSWER_WAIT};
-use longhaul_engine::upload::{Ask, Input, RequestBody, RequestId};
+use longhaul_engine::http::head::ResponseHead;
+use longhaul_engine::limits::RESPONSE_BODY_BYTES_MAX;
+use longhaul_engine::upload::{Ask, Input, RequestId};
 
 use super::super::TransferActor;
 use super::super::requests::{DRAIN_BYTES_MAX, from_net};
 use super::content::FileContent;
+use super::order::Order;
+use super::sent::SentBytes;
 use crate::fault;
-use crate::net::{Answered, Body, BodyRequest, Client, Method, Probe, Request, SendFailure};
+use crate::net::{Answered, Body, Listener, SendFailure};
 
 /// The connection of the machine.
 pub(super) enum Line {
     /// There is none.
     Idle,
     /// A request is under way.
-    Asking(SpawnHandle),
+    Asking(Asking),
     /// The head has come; the body waits for the machine's word.
     Answered(Body),
     /// The body is not wanted; it is read away before the next request.
     Drained(Body),
+}
+
+/// A request that is under way.
+pub(super) struct Asking {
+    request: RequestId,
+    handle: SpawnHandle,
+    /// Holds its body while an interim answer is being dealt with.
+    listener: Listener,
+    /// What was given to the network of its body.
+    sent: SentBytes,
+}
+
+/// An interim answer has come. The body waits for the machine's word.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct InterimCame {
+    request: RequestId,
+    head: ResponseHead,
+}
+
+impl Handler<InterimCame> for TransferActor {
+    type Result = ();
+
+    fn handle(&mut self, message: InterimCame, context: &mut Self::Context) {
+        fault::point("upload.interim");
+        let InterimCame { request, head } = message;
+        tracing::debug!(status = head.status, "interim answer");
+        self.feed_upload(Input::Interim { request, head }, context);
+    }
 }
 
 impl TransferActor {
@@ -39,13 +73,11 @@ impl TransferActor {
             Line::Asking(_) | Line::Idle => None,
         };
         let request = ask.request;
-        let content = ask.body.map(|body| FileContent {
-            request,
-            file: uploading.file.clone(),
-            length: body.length,
-            blocks,
-            limits,
-            report,
+        let listener = listener(request, report.clone());
+        let sent = SentBytes::new(request, report);
+        let (file, bytes) = (uploading.file.clone(), sent.clone());
+        let order = Order::new(ask, idle_timeout, listener.clone(), |body| {
+            FileContent::new(file, body, (blocks, limits), bytes)
         });
         let (client, probe) = (uploading.client.clone(), uploading.metrics.probe());
         let send = async move {
@@ -53,20 +85,29 @@ impl TransferActor {
             if let Some(body) = drained {
                 body.discard(DRAIN_BYTES_MAX).await;
             }
-            match (content, ask.body) {
-                (Some(mut content), Some(body)) => {
-                    let order = with_body(ask, body, idle_timeout);
-                    client.send_content(&order, &mut content, probe).await
-                }
-                (_, _) => follow((&client, probe), ask, idle_timeout).await,
-            }
+            order.send(&client, probe).await
         };
         let handle = context
             .spawn(send.into_actor(self).map(move |answer, actor, context| {
                 actor.upload_answered(request, answer, context)
             }));
         if let Some(uploading) = &mut self.uploading {
-            uploading.line = Line::Asking(handle);
+            uploading.line = Line::Asking(Asking {
+                request,
+                handle,
+                listener,
+                sent,
+            });
+        }
+    }
+
+    /// The body of this request may flow on.
+    pub(super) fn proceed(&self, request: RequestId) {
+        let line = self.uploading.as_ref().map(|uploading| &uploading.line);
+        if let Some(Line::Asking(asking)) = line
+            && asking.request == request
+        {
+            asking.listener.proceed();
         }
     }
 
@@ -96,12 +137,19 @@ impl TransferActor {
                 }
             }
             Err(failure) => {
-                uploading.line = Line::Idle;
+                let sent = match std::mem::replace(&mut uploading.line, Line::Idle) {
+                    Line::Asking(asking) => asking.sent.newest(),
+                    Line::Answered(_) | Line::Drained(_) | Line::Idle => 0,
+                };
                 let failure = match failure {
                     SendFailure::Net(failure) => from_net(&failure),
                     SendFailure::Content(failure) => failure,
                 };
-                Input::AskFailed { request, failure }
+                Input::AskFailed {
+                    request,
+                    failure,
+                    sent,
+                }
             }
         };
         self.feed_upload(input, context);
@@ -112,8 +160,8 @@ impl TransferActor {
             return;
         };
         match std::mem::replace(&mut uploading.line, Line::Idle) {
-            Line::Asking(handle) => {
-                context.cancel_future(handle);
+            Line::Asking(asking) => {
+                context.cancel_future(asking.handle);
             }
             Line::Answered(_) | Line::Drained(_) | Line::Idle => {}
         }
@@ -153,31 +201,9 @@ impl TransferActor {
     }
 }
 
-fn with_body(ask: Ask, body: RequestBody, idle_timeout: Duration) -> BodyRequest {
-    BodyRequest {
-        method: ask.method,
-        url: ask.url.as_url().clone(),
-        headers: ask.headers,
-        idle_timeout,
-        answer_timeout: idle_timeout.max(UPLOAD_ANSWER_WAIT),
-        expect_continue: body.expects_continue.then_some(EXPECT_CONTINUE_WAIT),
-    }
-}
-
-/// Asks for what a 303 points at.
-async fn follow(
-    (client, probe): (&Client, Probe),
-    ask: Ask,
-    idle_timeout: Duration,
-) -> Result<Answered, SendFailure<Failure>> {
-    let request = Request {
-        method: Method::Get,
-        url: ask.url.as_url().clone(),
-        headers: ask.headers,
-        idle_timeout,
-    };
-    let response = client.send_probed(request, probe).await?;
-    Ok(Answered { response, sent: 0 })
+/// Tells the transfer of the interim answers to a request.
+fn listener(request: RequestId, report: Addr<TransferActor>) -> Listener {
+    Listener::new(move |head| report.do_send(InterimCame { request, head }))
 }
 
 /// What comes of a body, at most [`RESPONSE_BODY_BYTES_MAX`].

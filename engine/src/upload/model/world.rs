@@ -449,12 +449,20 @@ impl World {
                 let bytes = takes;
                 machine.handle(self.now, Input::Sent { request, bytes });
                 let failure = Failure::new(FailureKind::Disconnected, "it broke");
-                Input::AskFailed { request, failure }
+                Input::AskFailed {
+                    request,
+                    failure,
+                    sent: 0,
+                }
             }
             Deed::SourceChanges => {
                 self.file += 1;
                 let failure = Failure::new(FailureKind::SourceChanged, "it changed");
-                Input::AskFailed { request, failure }
+                Input::AskFailed {
+                    request,
+                    failure,
+                    sent: 0,
+                }
             }
         };
         machine.handle(self.now, input);

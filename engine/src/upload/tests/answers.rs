@@ -85,6 +85,7 @@ fn a_broken_connection_is_tried_again_whatever_the_method() {
         let actions = driver.feed(Input::AskFailed {
             request: ask.request,
             failure: failure(FailureKind::Disconnected),
+            sent: LENGTH,
         });
         assert!(record(&actions).retry.is_some(), "{method}");
     }

@@ -168,6 +168,7 @@ fn a_new_token_sends_the_file_again_and_answers_that_did_not_help_are_counted() 
         let broke = Input::AskFailed {
             request: ask.request,
             failure: failure(FailureKind::Disconnected),
+            sent: LENGTH,
         };
         let (mut driver, ask) = going_on(&spec, &rules, record(&driver.feed(broke)));
         let again = head(401, &[("www-authenticate", "Bearer")]);

@@ -145,6 +145,7 @@ fn inputs_of_a_request_that_is_gone_change_nothing() {
         Input::AskFailed {
             request: first.request,
             failure: failure(FailureKind::Disconnected),
+            sent: LENGTH,
         },
     ];
     for input in late {
@@ -158,6 +159,7 @@ fn a_file_that_changes_while_it_is_sent_ends_the_upload() {
     let actions = driver.feed(Input::AskFailed {
         request: ask.request,
         failure: failure(FailureKind::SourceChanged),
+        sent: LENGTH,
     });
     assert_eq!(failed_kind(&actions), FailureKind::SourceChanged);
 }

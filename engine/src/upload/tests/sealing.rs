@@ -95,6 +95,7 @@ fn a_failure_that_another_try_may_mend_leaves_resume_data_when_the_session_asks_
                 _ => Input::AskFailed {
                     request: ask.request,
                     failure: failure(kind),
+                    sent: 10,
                 },
             };
             let mut actions = driver.feed(input);

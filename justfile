@@ -24,8 +24,13 @@ doc:
 deny:
     cargo deny check
 
-# Downloads from real nginx and Apache
-interop:
+# The servers and clients of npm and PyPI that uploads are tested against, into target/peers
+peers:
+    tests/peers/install
+
+# Real servers: the kit's own, then downloads from and uploads to them
+interop: peers
+    cargo test -p longhaul-support --features interop --test interop
     cargo test -p longhaul-cli --features interop --test interop
 
 # The real command, killed this often at random moments

@@ -10,8 +10,11 @@ use longhaul_actors::handle::{EngineHandle, EngineOptions, StartRequest};
 use longhaul_engine::conditions::ConditionSource;
 use longhaul_engine::launch::LaunchRules;
 
-use crate::session::named;
-use crate::{DownloadRequest, DownloadTask, Error, Events, Session, SessionConfiguration};
+use crate::session::{named, named_uploads};
+use crate::{
+    DownloadRequest, DownloadTask, Error, Events, Session, SessionConfiguration, UploadRequest,
+    UploadTask,
+};
 
 /// Threads that run transfers when the caller names no number: two keep a loopback or a 10 Gbit/s
 /// link busy, and more cost memory in every small program.
@@ -58,16 +61,17 @@ impl fmt::Debug for EngineBuilder {
     }
 }
 
-/// A session that was opened with downloads by [`Engine::session_with`].
+/// A session that was opened with downloads by [`Engine::session_with`], or with uploads by
+/// [`Engine::session_with_uploads`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct OpenedSession {
+pub struct OpenedSession<T = DownloadTask> {
     /// The session.
     pub session: Session,
     /// What [`Session::events`] gives, with the news of the first moment too.
     pub events: Events,
     /// One result for each request, in their order.
-    pub tasks: Vec<Result<DownloadTask, Error>>,
+    pub tasks: Vec<Result<T, Error>>,
 }
 
 impl Engine {
@@ -126,6 +130,28 @@ impl Engine {
         let session = Session::new(opened.session);
         Ok(OpenedSession {
             tasks: session.tasks_of(named, opened.started),
+            events: Events::new(opened.events),
+            session,
+        })
+    }
+
+    /// As [`Engine::session_with`], for uploads: what was left running goes on with the options of the
+    /// request that [takes it over](UploadRequest::adopt_existing) from its first moment.
+    ///
+    /// # Errors
+    /// As [`Engine::session_with`].
+    pub async fn session_with_uploads(
+        &self,
+        configuration: SessionConfiguration,
+        requests: Vec<UploadRequest>,
+    ) -> Result<OpenedSession<UploadTask>, Error> {
+        let SessionConfiguration { id, rules } = configuration;
+        let named = named_uploads(&requests);
+        let requests = requests.into_iter().map(|it| it.in_session(&id)).collect();
+        let opened = self.handle.open_session_with(id, rules, requests).await?;
+        let session = Session::new(opened.session);
+        Ok(OpenedSession {
+            tasks: session.uploads_of(named, opened.started),
             events: Events::new(opened.events),
             session,
         })

@@ -175,7 +175,8 @@ pub mod limits {
     pub use longhaul_engine::limits::{
         CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, DESCRIPTION_BYTES_MAX,
         NOTIFICATION_TITLE_BYTES_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
-        RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX, TRANSACTIONS_MAX,
+        RESPONSE_BODY_BYTES_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX,
+        TRANSACTIONS_MAX,
     };
 }
 
@@ -219,6 +220,10 @@ mod tests {
             let configuration = SessionConfiguration::new("x")?;
             let delegate = std::sync::Arc::new(Default);
             engine.session_with_delegate(configuration, delegate).await
+        });
+        is_sent(|engine, _, _| async {
+            let configuration = SessionConfiguration::new("x")?;
+            engine.session_with_uploads(configuration, Vec::new()).await
         });
         is_sent(|_, session, _| async { session.start_downloads(Vec::new()).await });
         is_sent(|_, session, _| async { session.start_uploads(Vec::new()).await });

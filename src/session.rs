@@ -15,6 +15,7 @@ use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
 
 pub use life::AnyTask;
 pub use resuming::{ResumeRequest, ResumeUploadRequest};
+pub(crate) use uploads::named_uploads;
 
 /// What a handle shows of its task.
 pub(crate) type Named = (HttpUrl, Destination);

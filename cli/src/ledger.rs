@@ -1,27 +1,33 @@
-//! What is known of each download of a run: events go in, notes for the reader come out. It is pure
-//! and each event costs the same however many downloads there are.
+//! What is known of each transfer of a run: events go in, notes for the reader come out. It is pure
+//! and each event costs the same however many transfers there are.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use longhaul::{
-    Error, Event, Fact, Failure, Finished, NumberedFact, Outcome, Phase, Progress, TaskId,
-    TaskSnapshot, Timestamp,
+    Error, Event, Fact, Failure, Negotiated, NumberedFact, Outcome, Phase, Progress, Protocol,
+    TaskId, Timestamp,
 };
 
-use crate::exit::{Exit, code_of, exit_of};
+use crate::exit::Exit;
+use crate::transfer::Standing;
+
+mod note;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use note::{Note, Problem, What};
 
 /// When to give up on a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryLimits {
-    /// Retries in a row that brought no byte.
+    /// Retries in a row that brought nothing new.
     pub(crate) retries_max: u32,
     /// Time from the start of the command after which no retry begins.
     pub(crate) time_max: Option<Duration>,
 }
 
-/// All downloads of a run.
+/// All transfers of a run.
 pub(crate) struct Ledger {
     retry: RetryLimits,
     is_retry_time_over: bool,
@@ -32,33 +38,36 @@ pub(crate) struct Ledger {
     first_failure: Option<Exit>,
 }
 
-/// How many downloads ended how, and how many bytes are there.
+/// How many transfers ended how, and how many bytes are where they shall be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// All of them.
-    pub(crate) downloads: usize,
+    pub(crate) transfers: usize,
     /// Complete.
     pub(crate) finished: usize,
     /// The file existed.
     pub(crate) skipped: usize,
     /// Failed or given up.
     pub(crate) failed: usize,
-    /// Bytes in all files, with those of earlier runs.
-    pub(crate) received_bytes: u64,
+    /// Bytes that need not be transferred again, with those of earlier runs: in files, or at servers
+    /// that have said so.
+    pub(crate) kept_bytes: u64,
 }
 
-/// One download.
+/// One transfer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Item {
     state: State,
-    received_bytes: u64,
+    kept_bytes: u64,
     /// Retries since the last new byte.
     retries: u32,
     /// The retry that was counted last: it may be told twice.
     retry_at: Option<Timestamp>,
+    /// What was negotiated last: each attempt may tell it.
+    protocol: Option<Protocol>,
 }
 
-/// Where a download is, for this command.
+/// Where a transfer is, for this command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// Nothing was heard of it.
@@ -72,106 +81,43 @@ enum State {
     Settled,
 }
 
-/// Something to be told about one download.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
-    /// Its place in the run.
-    pub(crate) item: usize,
-    /// What happened.
-    pub(crate) what: What,
-}
-
-/// What happened to a download.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// It began, or went on.
-    Started,
-    /// It goes on with bytes of an earlier attempt.
-    Resumed {
-        /// Bytes that are not fetched again.
-        held_bytes: u64,
-        /// The length of the whole, when known.
-        total_bytes: Option<u64>,
-    },
-    /// It is further now.
-    Progress(Progress),
-    /// It tries again later.
-    Retrying {
-        /// Retries in a row without a byte, with this one.
-        retry: u32,
-        /// When.
-        at: Timestamp,
-        /// Why.
-        cause: Failure,
-    },
-    /// It is complete.
-    Finished(Finished),
-    /// The file exists already.
-    Skipped(PathBuf),
-    /// It failed, or was given up.
-    Failed(Problem),
-}
-
-/// Why there is no file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// The stable name for scripts.
-    pub(crate) code: &'static str,
-    /// The exit code that goes with it.
-    pub(crate) exit: Exit,
-    /// For a person.
-    pub(crate) message: String,
-    /// The engine has not ended the task: what it holds is kept, and the same command goes on.
-    pub(crate) is_kept: bool,
-}
-
 impl Ledger {
-    /// A ledger of this many downloads.
-    pub(crate) fn new(downloads: usize, retry: RetryLimits) -> Self {
+    /// A ledger of this many transfers.
+    pub(crate) fn new(transfers: usize, retry: RetryLimits) -> Self {
         Self {
             retry,
             is_retry_time_over: false,
-            places: HashMap::with_capacity(downloads),
-            items: vec![Item::default(); downloads],
-            open: downloads,
+            places: HashMap::with_capacity(transfers),
+            items: vec![Item::default(); transfers],
+            open: transfers,
             tally: Tally {
-                downloads,
+                transfers,
                 ..Tally::default()
             },
             first_failure: None,
         }
     }
 
-    /// The task of a download has this number. False when another download has it already.
+    /// The task of a transfer has this number. False when another transfer has it already.
     pub(crate) fn track(&mut self, item: usize, task: TaskId) -> bool {
         self.places.insert(task, item).is_none()
     }
 
-    /// A download could not be started.
+    /// A transfer could not be started.
     pub(crate) fn refuse(&mut self, item: usize, error: &Error) -> Option<Note> {
-        let problem = Problem {
-            code: code_of(error),
-            exit: exit_of(error),
-            message: error.to_string(),
-            is_kept: false,
-        };
-        self.settle(item, What::Failed(problem))
+        self.settle(item, What::Failed(Problem::refused(error)))
     }
 
-    /// A download ended in this way, now or in an earlier run.
+    /// A transfer ended in this way, now or in an earlier run.
     pub(crate) fn end(&mut self, item: usize, outcome: Outcome) -> Option<Note> {
         let what = match outcome {
             Outcome::Finished(finished) => What::Finished(finished),
             Outcome::Skipped(path) => What::Skipped(path),
             Outcome::Failed(failure) => What::Failed(Problem::of(&failure, false)),
-            // This command starts no upload and asks for no resume data.
-            Outcome::Uploaded(_) | Outcome::Cancelled | Outcome::CancelledResumable(_) => {
-                What::Failed(Problem {
-                    code: "cancelled",
-                    exit: Exit::OTHER,
-                    message: "it was cancelled".to_owned(),
-                    is_kept: false,
-                })
+            Outcome::Uploaded(uploaded) => What::Uploaded(uploaded),
+            // No command asks for resume data.
+            Outcome::Cancelled | Outcome::CancelledResumable(_) => {
+                What::Failed(Problem::cancelled())
             }
         };
         self.settle(item, what)
@@ -195,7 +141,7 @@ impl Ledger {
             }
             Event::Progress { progress, .. } => {
                 self.begin(item, notes);
-                self.advance(item, progress.received_bytes);
+                self.advance(item, kept_bytes(&progress));
                 notes.push(Note {
                     item,
                     what: What::Progress(progress),
@@ -216,6 +162,7 @@ impl Ledger {
                     },
                 });
             }
+            Event::Negotiated { negotiated, .. } => self.negotiated(item, negotiated, notes),
             Event::PhaseChanged { phase, .. } => self.change(item, phase, notes),
             // The events may grow; those that this command does not know it does not need.
             _ => {}
@@ -223,21 +170,15 @@ impl Ledger {
     }
 
     /// Takes in what the session knows, for news that got lost: they may, facts may not.
-    pub(crate) fn reconcile(&mut self, snapshots: Vec<TaskSnapshot>, notes: &mut Vec<Note>) {
-        for TaskSnapshot {
-            task,
-            phase,
-            outcome,
-            ..
-        } in snapshots
-        {
-            let Some(&item) = self.places.get(&task.id()) else {
+    pub(crate) fn reconcile(&mut self, standings: Vec<Standing>, notes: &mut Vec<Note>) {
+        for standing in standings {
+            let Some(&item) = self.places.get(&standing.task.id()) else {
                 continue;
             };
-            if let Some(outcome) = outcome {
+            if let Some(outcome) = standing.outcome {
                 notes.extend(self.end(item, outcome));
             } else if self.items[item].state != State::Settled {
-                self.change(item, phase, notes);
+                self.change(item, standing.phase, notes);
             }
         }
     }
@@ -252,7 +193,7 @@ impl Ledger {
         }
     }
 
-    /// Whether every download has ended or was given up.
+    /// Whether every transfer has ended or was given up.
     pub(crate) const fn is_settled(&self) -> bool {
         self.open == 0
     }
@@ -294,14 +235,24 @@ impl Ledger {
         self.items[item].state = State::Started;
     }
 
-    fn advance(&mut self, item: usize, received_bytes: u64) {
+    fn negotiated(&mut self, item: usize, negotiated: Negotiated, notes: &mut Vec<Note>) {
+        self.begin(item, notes);
+        if self.items[item].protocol.replace(negotiated.protocol) != Some(negotiated.protocol) {
+            notes.push(Note {
+                item,
+                what: What::Negotiated(negotiated),
+            });
+        }
+    }
+
+    fn advance(&mut self, item: usize, kept_bytes: u64) {
         let item = &mut self.items[item];
-        if received_bytes > item.received_bytes {
+        if kept_bytes > item.kept_bytes {
             item.retries = 0;
         }
-        self.tally.received_bytes += received_bytes;
-        self.tally.received_bytes -= item.received_bytes;
-        item.received_bytes = received_bytes;
+        self.tally.kept_bytes += kept_bytes;
+        self.tally.kept_bytes -= item.kept_bytes;
+        item.kept_bytes = kept_bytes;
     }
 
     fn retry(&mut self, item: usize, at: Timestamp, cause: Failure) -> Option<Note> {
@@ -337,14 +288,20 @@ impl Ledger {
                 self.tally.finished += 1;
                 self.advance(item, finished.bytes);
             }
+            What::Uploaded(uploaded) => {
+                self.tally.finished += 1;
+                self.advance(item, uploaded.bytes);
+            }
             What::Skipped(_) => self.tally.skipped += 1,
             What::Failed(problem) => {
                 self.tally.failed += 1;
                 self.first_failure.get_or_insert(problem.exit);
             }
-            What::Started | What::Resumed { .. } | What::Progress(_) | What::Retrying { .. } => {
-                unreachable!("only ends settle a download")
-            }
+            What::Started
+            | What::Resumed { .. }
+            | What::Negotiated(_)
+            | What::Progress(_)
+            | What::Retrying { .. } => unreachable!("only ends settle a transfer"),
         }
         self.items[item].state = State::Settled;
         self.open -= 1;
@@ -352,47 +309,7 @@ impl Ledger {
     }
 }
 
-impl Problem {
-    fn of(failure: &Failure, is_kept: bool) -> Self {
-        Self {
-            code: failure.kind().code(),
-            exit: Exit::of(failure.kind().class()),
-            message: failure.message().to_owned(),
-            is_kept,
-        }
-    }
-
-    fn out_of_retries(cause: &Failure, retries_max: u32) -> Self {
-        let mut problem = Self::of(cause, true);
-        match retries_max {
-            0 => {}
-            1 => problem.message.push_str(" (given up after 1 retry)"),
-            many => problem
-                .message
-                .push_str(&format!(" (given up after {many} retries)")),
-        }
-        problem
-    }
-
-    fn out_of_time(cause: Option<&Failure>) -> Self {
-        let last = cause.map_or_else(String::new, |cause| format!(": {}", cause.message()));
-        Self {
-            code: "retry_timed_out",
-            exit: Exit::TIMED_OUT,
-            message: format!("the time for retries is over{last}"),
-            is_kept: true,
-        }
-    }
-
-    fn unauthorized() -> Self {
-        Self {
-            code: "authentication",
-            exit: Exit::AUTHENTICATION,
-            message: "the server asks for credentials, or refused those it was given".to_owned(),
-            is_kept: true,
-        }
-    }
+/// Bytes that no later attempt has to move: those in a file, or those that a server has said it has.
+pub(crate) const fn kept_bytes(progress: &Progress) -> u64 {
+    progress.received_bytes + progress.acknowledged_bytes
 }
-
-#[cfg(test)]
-mod tests;

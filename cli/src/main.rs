@@ -16,10 +16,11 @@ mod report;
 mod run;
 mod signals;
 mod state;
+mod transfer;
 mod units;
 
 use crate::args::{Args, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, Fault};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -35,17 +36,13 @@ fn main() -> ExitCode {
             .into();
         }
     };
-    let Command::Get(get) = args.command;
-    logging::start(get.verbose);
-    let output = plan::Output::of(&get);
-    let result = plan::resolve(*get).and_then(|plan| {
-        // The engine has threads of its own; this one only waits for it and for signals.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| exit::Fault::Other(format!("no event loop: {error}")))?;
-        runtime.block_on(run::get(plan))
-    });
+    let transfer = args.command.transfer();
+    logging::start(transfer.verbose);
+    let output = plan::Output::of(transfer);
+    let result = match args.command {
+        Command::Get(args) => plan::get(*args).and_then(|plan| wait_for(run::get(plan))),
+        Command::Put(args) => plan::put(*args).and_then(|plan| wait_for(run::put(plan))),
+    };
     match result {
         Ok(exit) => exit.into(),
         Err(fault) => {
@@ -53,4 +50,13 @@ fn main() -> ExitCode {
             fault.exit().into()
         }
     }
+}
+
+/// The engine has threads of its own; this one only waits for it and for signals.
+fn wait_for(run: impl Future<Output = Result<Exit, Fault>>) -> Result<Exit, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::Other(format!("no event loop: {error}")))?;
+    runtime.block_on(run)
 }

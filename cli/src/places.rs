@@ -61,16 +61,7 @@ impl Places {
                 "{shown} is a directory; use -d {shown}"
             )));
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) | None => Path::new("."),
-        };
-        let parent = std::fs::canonicalize(parent).map_err(|error| {
-            let parent = parent.display();
-            Fault::File(format!(
-                "the directory {parent} can not be used: {error}; make it first"
-            ))
-        })?;
+        let parent = directory_of(path)?;
         if !parent.is_dir() {
             return Err(Fault::File(format!(
                 "{} is no directory; choose another place",
@@ -79,6 +70,40 @@ impl Places {
         }
         Ok(parent.join(name))
     }
+
+    /// The place of a file that is to be read, which must be there. It keeps the name that it was
+    /// given, also where that is a link.
+    pub(crate) fn source(path: &Path) -> Result<PathBuf, Fault> {
+        let shown = path.display();
+        if path.as_os_str() == "-" {
+            return Err(Fault::Usage(
+                "standard input can not be gone on with after a kill; name a file".to_owned(),
+            ));
+        }
+        let file = std::fs::metadata(path).map_err(|error| {
+            Fault::File(format!("{shown} can not be read: {error}; check the path"))
+        })?;
+        let (Some(name), true) = (path.file_name(), file.is_file()) else {
+            return Err(Fault::File(format!(
+                "{shown} is no file; only files can be gone on with after a kill"
+            )));
+        };
+        Ok(directory_of(path)?.join(name))
+    }
+}
+
+/// The canonical name of the directory that a path lies in, which has to be there.
+fn directory_of(path: &Path) -> Result<PathBuf, Fault> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    std::fs::canonicalize(parent).map_err(|error| {
+        let parent = parent.display();
+        Fault::File(format!(
+            "the directory {parent} can not be used: {error}; make it first"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +121,10 @@ mod tests {
         assert_eq!(places.directory(&root.join("link/a/./b")).unwrap(), made);
         assert_eq!(places.file_in(&made, "../c/f").unwrap(), root.join("a/c/f"));
         assert_eq!(Places::file(&root.join("link/f")).unwrap(), root.join("f"));
+        std::fs::write(root.join("f"), "").unwrap();
+        std::os::unix::fs::symlink("f", root.join("g")).unwrap();
+        let source = Places::source(&root.join("link/./a/../g")).unwrap();
+        assert_eq!(source, root.join("g"));
     }
 
     #[test]
@@ -103,6 +132,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("file"), "").unwrap();
         let table = [
+            (Places::source(Path::new("-")), 2),
+            (Places::source(Path::new("..")), 3),
+            (Places::source(root.path()), 3),
+            (Places::source(Path::new("/dev/null")), 3),
+            (Places::source(&root.path().join("missing")), 3),
+            (Places::source(&root.path().join("file/f")), 3),
             (Places::file(Path::new("-")), 2),
             (Places::file(Path::new("/")), 2),
             (Places::file(root.path()), 2),

@@ -3,12 +3,13 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use longhaul::{Destination, DownloadTask, HttpUrl, TaskId};
+use longhaul::{HttpUrl, TaskId};
 
 use crate::exit::{Exit, Fault};
 use crate::ledger::{Note, Tally};
 use crate::plan::Output;
 use crate::signals::Stop;
+use crate::transfer::{Kind, Place, Transfer};
 
 mod bars;
 mod human;
@@ -18,15 +19,15 @@ mod out;
 use human::Human;
 use json::Json;
 
-/// Which download a note is about.
+/// Which transfer a note is about.
 #[derive(Clone, Copy)]
 pub(crate) struct Label<'a> {
     /// Its task; `None` when it was refused.
     pub(crate) task: Option<TaskId>,
-    /// What it fetches; shown without secrets.
+    /// What it fetches, or where to it sends; shown without secrets.
     pub(crate) url: &'a HttpUrl,
-    /// Where to.
-    pub(crate) destination: &'a Destination,
+    /// Its file.
+    pub(crate) place: Place<'a>,
 }
 
 /// Tells a run to its reader.
@@ -38,36 +39,36 @@ pub(crate) enum Reporter {
 }
 
 impl<'a> Label<'a> {
-    /// The label of a started download.
-    pub(crate) fn of(task: &'a DownloadTask) -> Self {
+    /// The label of a started transfer.
+    pub(crate) fn of(task: &'a Transfer) -> Self {
         Self {
             task: Some(task.id()),
             url: task.url(),
-            destination: task.destination(),
+            place: task.place(),
         }
     }
 }
 
 impl Reporter {
-    /// A reporter for a run of this many downloads.
-    pub(crate) fn new(output: Output, downloads: usize) -> Self {
+    /// A reporter for a run of this many transfers.
+    pub(crate) fn new(output: Output, kind: Kind, transfers: usize) -> Self {
         match output {
-            Output::Json => Self::Json(Json::new()),
+            Output::Json => Self::Json(Json::new(kind, transfers)),
             Output::Quiet | Output::Plain | Output::Bars => {
-                Self::Human(Human::new(output, downloads))
+                Self::Human(Human::new(output, kind, transfers))
             }
         }
     }
 
     /// The run begins.
-    pub(crate) fn begin(&mut self, downloads: usize, state: &Path) {
+    pub(crate) fn begin(&mut self, state: &Path) {
         match self {
-            Self::Json(json) => json.begin(downloads, state),
+            Self::Json(json) => json.begin(state),
             Self::Human(_) => {}
         }
     }
 
-    /// Something happened to a download.
+    /// Something happened to a transfer.
     pub(crate) fn note(&mut self, note: Note, label: Label<'_>, tally: Tally) {
         match self {
             Self::Json(json) => json.note(note, label),
@@ -103,7 +104,7 @@ impl Reporter {
 /// Tells what ended the whole command.
 pub(crate) fn fault(output: Output, fault: &Fault) {
     match output {
-        Output::Json => Json::new().fault(fault),
+        Output::Json => json::fault(fault),
         Output::Quiet | Output::Plain | Output::Bars => complain(&fault.to_string()),
     }
 }

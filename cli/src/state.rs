@@ -8,16 +8,29 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use etcetera::base_strategy::{BaseStrategy as _, Xdg};
-use longhaul::{Destination, DownloadRequest};
+use longhaul::{Destination, DownloadRequest, UploadRequest};
 use sha2::{Digest as _, Sha256};
 
 use crate::exit::Fault;
 
-/// Changed whenever the same list must no longer mean the same directory.
-const SCHEME: &[u8] = b"longhaul get 1\0";
+/// The runs of one command.
+#[derive(Clone, Copy, Debug)]
+struct Runs {
+    /// Their directory, beneath the state directory.
+    directory: &'static str,
+    /// Changed whenever the same arguments must no longer mean the same directory.
+    scheme: &'static [u8],
+}
 
-/// The directory of all `get` runs, beneath the state directory.
-const RUNS: &str = "get";
+const GET: Runs = Runs {
+    directory: "get",
+    scheme: b"longhaul get 1\0",
+};
+
+const PUT: Runs = Runs {
+    directory: "put",
+    scheme: b"longhaul put 1\0",
+};
 
 /// What a directory is called while it is being removed, so that a kill leaves nothing behind that
 /// could be taken for a run.
@@ -35,6 +48,7 @@ pub(crate) struct StateRoot {
 #[derive(Clone, Debug)]
 pub(crate) struct RunDirectory {
     root: StateRoot,
+    runs: &'static str,
     name: String,
 }
 
@@ -70,9 +84,8 @@ impl StateRoot {
 
     /// The directory for these downloads: the same for the same URLs into the same places, whatever
     /// the other options are.
-    pub(crate) fn run(self, requests: &[DownloadRequest]) -> RunDirectory {
-        let mut hash = Sha256::new();
-        hash.update(SCHEME);
+    pub(crate) fn of_downloads(self, requests: &[DownloadRequest]) -> RunDirectory {
+        let mut hash = GET.hash();
         for request in requests {
             let (kind, path): (&[u8], &Path) = match request.destination() {
                 Destination::File(path) => (b"\0f\0", path),
@@ -83,11 +96,37 @@ impl StateRoot {
             hash.update(path.as_os_str().as_bytes());
             hash.update(b"\0");
         }
+        self.run(GET, hash)
+    }
+
+    /// The directory for this upload: the same for the same file to the same URL with the same
+    /// method.
+    pub(crate) fn of_upload(self, method: &str, request: &UploadRequest) -> RunDirectory {
+        let mut hash = PUT.hash();
+        hash.update(method);
+        hash.update(b"\0");
+        hash.update(request.url().as_str());
+        hash.update(b"\0");
+        hash.update(request.source().as_os_str().as_bytes());
+        self.run(PUT, hash)
+    }
+
+    fn run(self, runs: Runs, hash: Sha256) -> RunDirectory {
         let mut name = String::with_capacity(32);
         for byte in &hash.finalize()[..16] {
             write!(name, "{byte:02x}").expect("a string takes everything");
         }
-        RunDirectory { root: self, name }
+        RunDirectory {
+            root: self,
+            runs: runs.directory,
+            name,
+        }
+    }
+}
+
+impl Runs {
+    fn hash(self) -> Sha256 {
+        Sha256::new().chain_update(self.scheme)
     }
 }
 
@@ -98,7 +137,7 @@ impl RunDirectory {
     }
 
     fn runs(&self) -> PathBuf {
-        self.root.path.join(RUNS)
+        self.root.path.join(self.runs)
     }
 
     /// Removes it, and the directories above it that are ours and empty. The engine in it must have
@@ -146,7 +185,7 @@ mod tests {
     }
 
     fn name(requests: &[DownloadRequest]) -> String {
-        root(Path::new("/s")).run(requests).name
+        root(Path::new("/s")).of_downloads(requests).name
     }
 
     fn file(url: &str, path: &str) -> DownloadRequest {
@@ -186,13 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_is_known_by_its_file_its_url_and_its_method() {
+        let name = |method, url: &str, path: &str| {
+            let request = UploadRequest::new(url, path).unwrap();
+            root(Path::new("/s")).of_upload(method, &request).path()
+        };
+        let plain = name("PUT", "http://h/a", "/d/a");
+        assert_eq!(name("PUT", "http://u:p@h:80/a#x", "/d/a"), plain);
+        assert!(plain.starts_with("/s/put"));
+        let others = [
+            name("POST", "http://h/a", "/d/a"),
+            name("PUT", "http://h/b", "/d/a"),
+            name("PUT", "http://h/a", "/d/b"),
+        ];
+        assert!(!others.contains(&plain));
+    }
+
+    #[test]
     fn removing_leaves_nothing_but_what_is_others() {
         let home = tempfile::tempdir().unwrap();
         let ours = StateRoot {
             path: home.path().join("longhaul"),
             is_given: false,
         };
-        let run = ours.run(&[file("http://h/a", "/d/a")]);
+        let run = ours.of_downloads(&[file("http://h/a", "/d/a")]);
         fs::create_dir_all(run.path().join("x")).unwrap();
         fs::create_dir_all(run.runs().join(".removed-old-1")).unwrap();
         let other = run.runs().join("other");
@@ -213,7 +269,7 @@ mod tests {
     #[test]
     fn a_state_directory_that_was_given_is_not_removed() {
         let home = tempfile::tempdir().unwrap();
-        let run = root(home.path()).run(&[]);
+        let run = root(home.path()).of_downloads(&[]);
         fs::create_dir_all(run.path()).unwrap();
         run.remove().unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);

@@ -1,7 +1,9 @@
 //! What becomes of an earlier task when the same file is asked for again.
 
+use crate::checksum::blake3;
+use crate::id::SessionId;
 use crate::resume;
-use crate::task::{Collision, DownloadSpec, Finished, Outcome, Spec};
+use crate::task::{Collision, DownloadSpec, Finished, Outcome, Spec, UploadSpec};
 
 /// What a request for the URL and the destination of an earlier task means for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +25,8 @@ pub enum Adoption {
 pub fn decide(earlier: &Spec, outcome: &Outcome, asked: &Spec) -> Adoption {
     let (earlier, asked) = match (earlier, asked) {
         (Spec::Download(earlier), Spec::Download(asked)) => (earlier, asked),
-        // An upload is found only by the very request that made it, which was repeated after a crash.
+        // An upload is found only by its name: by the very request that made it, which was repeated
+        // after a crash, or by one that adopts.
         (Spec::Upload(_), Spec::Upload(_)) => return Adoption::TakeOver,
         (Spec::Download(_), Spec::Upload(_)) | (Spec::Upload(_), Spec::Download(_)) => {
             return Adoption::Anew;
@@ -40,6 +43,23 @@ pub fn decide(earlier: &Spec, outcome: &Outcome, asked: &Spec) -> Adoption {
     } else {
         Adoption::Anew
     }
+}
+
+/// The name of a request to upload that stands for every request of the same file to the same URL with
+/// the same method in this session ([`UploadSpec::request_id`]); never zero.
+#[must_use]
+pub fn upload_name(session: &SessionId, spec: &UploadSpec) -> u128 {
+    // None of them holds a NUL but the identifier, which comes last.
+    let parts = [
+        spec.method.as_bytes(),
+        spec.url.as_str().as_bytes(),
+        spec.source.as_os_str().as_encoded_bytes(),
+        session.as_str().as_bytes(),
+    ];
+    let digest = blake3(&parts.join(&0));
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest[..16]);
+    u128::from_be_bytes(name) | 1
 }
 
 /// Whether a finished file has been held against everything that `asked` expects of it.
@@ -61,7 +81,7 @@ mod tests {
     use crate::checksum::Digest;
     use crate::failure::{Failure, FailureKind};
     use crate::safe_url::parse_http_url;
-    use crate::task::{Destination, TaskOptions, UploadSpec};
+    use crate::task::{Destination, TaskOptions};
 
     fn spec() -> DownloadSpec {
         DownloadSpec {
@@ -218,9 +238,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_upload_that_is_found_again_is_the_one_that_is_asked_for_however_it_ended() {
-        let upload = Spec::from(UploadSpec {
+    fn upload() -> UploadSpec {
+        UploadSpec {
             url: spec().url,
             source: PathBuf::from("/s"),
             protocol: crate::upload::UploadProtocol::Plain,
@@ -233,7 +252,49 @@ mod tests {
             allow_downgrade: false,
             request_id: 1,
             options: TaskOptions::default(),
-        });
+        }
+    }
+
+    #[test]
+    fn uploads_of_one_file_to_one_place_have_one_name_in_their_session() {
+        let session = |name: &str| SessionId::new(name).expect("an identifier");
+        let name = upload_name(&session("a"), &upload());
+        let with_options = UploadSpec {
+            is_repeatable: true,
+            request_id: 0,
+            headers: vec![("x-key".to_owned(), "2".to_owned())],
+            ..upload()
+        };
+        assert_eq!(upload_name(&session("a"), &with_options), name);
+        let url = parse_http_url("https://origin.example/g").expect("a URL");
+        let others = [
+            UploadSpec {
+                method: "POST".to_owned(),
+                ..upload()
+            },
+            UploadSpec {
+                url: url.url,
+                ..upload()
+            },
+            UploadSpec {
+                source: PathBuf::from("/t"),
+                ..upload()
+            },
+        ];
+        let mut names: Vec<u128> = others
+            .iter()
+            .map(|other| upload_name(&session("a"), other))
+            .collect();
+        names.extend([name, upload_name(&session("b"), &upload())]);
+        assert!(!names.contains(&0));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 5);
+    }
+
+    #[test]
+    fn an_upload_that_is_found_again_is_the_one_that_is_asked_for_however_it_ended() {
+        let upload = Spec::from(upload());
         let failed = Outcome::Failed(Failure::new(FailureKind::Status(404), "none"));
         for outcome in [failed, Outcome::Cancelled] {
             assert_eq!(decide(&upload, &outcome, &upload), Adoption::TakeOver);

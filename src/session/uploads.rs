@@ -1,13 +1,25 @@
 //! The uploads of a session.
 
-use longhaul_actors::handle::StartRequest;
+use std::path::PathBuf;
+
+use longhaul_actors::handle::Starts;
+use longhaul_engine::safe_url::HttpUrl;
 
 use crate::{Error, Session, UploadRequest, UploadSnapshot, UploadTask};
+
+/// What a handle shows of its upload.
+pub(crate) type NamedUpload = (HttpUrl, PathBuf);
+
+/// What the handles of the tasks of these requests will show.
+pub(crate) fn named_uploads(requests: &[UploadRequest]) -> Vec<NamedUpload> {
+    let named = |request: &UploadRequest| (request.url().clone(), request.source().to_path_buf());
+    requests.iter().map(named).collect()
+}
 
 impl Session {
     /// Makes an upload and starts it. It answers after the commit: from then on the task exists until
     /// it has ended and its end was acknowledged, through crashes of any kind. Two calls make two
-    /// tasks, also of one file.
+    /// tasks, also of one file, unless the request [adopts](UploadRequest::adopt_existing).
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Stopped`] or [`Error::Store`].
@@ -25,7 +37,8 @@ impl Session {
     /// As [`Session::start_upload`].
     pub async fn upload_task(&self, request: UploadRequest) -> Result<UploadTask, Error> {
         let (url, source) = (request.spec.url.clone(), request.spec.source.clone());
-        let made = self.handle.create(vec![request.into()]).await?;
+        let request = request.in_session(self.handle.id());
+        let made = self.handle.create(vec![request]).await?;
         let none = || Error::Store("it gave no answer".to_owned());
         let id = made.into_iter().next().ok_or_else(none)??;
         Ok(UploadTask::new(self.handle.clone(), id, url, source))
@@ -44,20 +57,23 @@ impl Session {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let named: Vec<_> = requests
-            .iter()
-            .map(|request| (request.spec.url.clone(), request.spec.source.clone()))
-            .collect();
-        let requests = requests.into_iter().map(StartRequest::from).collect();
-        let answers = self.handle.start(requests).await?;
-        Ok(named
-            .into_iter()
-            .zip(answers)
-            .map(|((url, source), answer)| {
-                let id = answer?;
-                Ok(UploadTask::new(self.handle.clone(), id, url, source))
-            })
-            .collect())
+        let named = named_uploads(&requests);
+        let session = self.handle.id();
+        let requests = requests.into_iter().map(|it| it.in_session(session));
+        let starts = self.handle.start(requests.collect()).await?;
+        Ok(self.uploads_of(named, starts))
+    }
+
+    /// The handles of uploads that were started.
+    pub(crate) fn uploads_of(
+        &self,
+        named: Vec<NamedUpload>,
+        starts: Starts,
+    ) -> Vec<Result<UploadTask, Error>> {
+        let task = |((url, source), id): (NamedUpload, Result<_, _>)| {
+            Ok(UploadTask::new(self.handle.clone(), id?, url, source))
+        };
+        named.into_iter().zip(starts).map(task).collect()
     }
 
     /// Every upload of the session that is not forgotten, in the order of their numbers: also those

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_actors::handle::StartRequest;
+use longhaul_engine::adoption;
 use longhaul_engine::checksum::Algorithm;
 use longhaul_engine::http::authorization::Credentials;
+use longhaul_engine::id::SessionId;
 use longhaul_engine::limits::UPLOAD_METADATA_BYTES_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::task::{Desired, TaskOptions, UploadSpec};
@@ -50,6 +52,7 @@ const METHOD_BYTES_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
     pub(crate) spec: UploadSpec,
+    adopts: bool,
 }
 
 impl UploadRequest {
@@ -77,7 +80,10 @@ impl UploadRequest {
             request_id: 0,
             options: TaskOptions::default(),
         };
-        Ok(Self { spec })
+        Ok(Self {
+            spec,
+            adopts: false,
+        })
     }
 
     /// The method of the request; letters become capitals.
@@ -191,6 +197,16 @@ impl UploadRequest {
         self
     }
 
+    /// Takes over the session's upload of this file to this URL with this method that was asked for so
+    /// before, with its place at the server and with the options of this request, instead of beginning
+    /// another one. One that has ended is the answer, however it ended, until its end is acknowledged.
+    /// An upload that was asked for without this is not found.
+    #[must_use]
+    pub const fn adopt_existing(mut self, adopts: bool) -> Self {
+        self.adopts = adopts;
+        self
+    }
+
     /// Where the file is sent. Its `Display` shows no secret, [`HttpUrl::as_str`] does.
     #[must_use]
     pub const fn url(&self) -> &HttpUrl {
@@ -206,11 +222,15 @@ impl UploadRequest {
 
 task_options!(UploadRequest, "Upload finished", "Upload failed");
 
-impl From<UploadRequest> for StartRequest {
-    fn from(request: UploadRequest) -> Self {
-        Self {
-            spec: request.spec.into(),
-            adopts: false,
+impl UploadRequest {
+    /// The request as the engine takes it.
+    pub(crate) fn in_session(mut self, session: &SessionId) -> StartRequest {
+        if self.adopts {
+            self.spec.request_id = adoption::upload_name(session, &self.spec);
+        }
+        StartRequest {
+            spec: self.spec.into(),
+            adopts: self.adopts,
             desired: Desired::Running,
         }
     }

@@ -2,6 +2,7 @@
 //! can not do.
 
 mod callbacks;
+mod challenges;
 mod delayed;
 mod kill;
 mod uploads;

@@ -1,6 +1,6 @@
 //! Tests of the ledger: what events make of a run.
 
-use longhaul::{FailureKind, QueueReason, Sequence};
+use longhaul::{Evidence, Failure, FailureKind, Finished, QueueReason, Sequence, Uploaded};
 
 use super::*;
 
@@ -70,6 +70,36 @@ fn finished(bytes: u64) -> Outcome {
     })
 }
 
+fn uploaded(bytes: u64) -> Outcome {
+    Outcome::Uploaded(Uploaded {
+        status: 201,
+        bytes,
+        headers: Vec::new(),
+        response: Vec::new(),
+    })
+}
+
+fn sent(item: usize, sent_bytes: u64, acknowledged_bytes: u64) -> Event {
+    let progress = Progress {
+        received_bytes: 0,
+        sent_bytes,
+        acknowledged_bytes,
+        total_bytes: None,
+    };
+    Event::Progress {
+        task: task(item),
+        progress,
+    }
+}
+
+fn negotiated(item: usize, protocol: Protocol, evidence: Evidence) -> Event {
+    let negotiated = Negotiated { protocol, evidence };
+    Event::Negotiated {
+        task: task(item),
+        negotiated,
+    }
+}
+
 fn failed(kind: FailureKind) -> Outcome {
     Outcome::Failed(Failure::new(kind, "no"))
 }
@@ -112,10 +142,7 @@ fn a_download_is_told_as_started_once_and_as_finished_once() {
     );
     assert!(ledger.is_settled());
     assert_eq!(ledger.exit(), Exit::OK);
-    assert_eq!(
-        (ledger.tally().finished, ledger.tally().received_bytes),
-        (1, 7)
-    );
+    assert_eq!((ledger.tally().finished, ledger.tally().kept_bytes), (1, 7));
 }
 
 #[test]
@@ -174,6 +201,72 @@ fn a_new_byte_gives_all_retries_back() {
 }
 
 #[test]
+fn only_what_the_server_has_said_it_has_gives_an_upload_its_retries_back() {
+    for (acknowledges, is_settled) in [(false, true), (true, false)] {
+        let mut ledger = ledger(1);
+        let events = (0..20)
+            .flat_map(|round| {
+                let acknowledged = if acknowledges { round + 1 } else { 0 };
+                [sent(0, 50 + round, acknowledged), broken(0, round)]
+            })
+            .collect();
+        told(&mut ledger, events);
+        assert_eq!(ledger.is_settled(), is_settled);
+    }
+}
+
+#[test]
+fn an_upload_is_told_with_its_protocol_once_and_with_its_end_once() {
+    let mut ledger = ledger(1);
+    let events = vec![
+        negotiated(0, Protocol::Tus, Evidence::Options),
+        sent(0, 5, 0),
+        broken(0, 1),
+        negotiated(0, Protocol::Tus, Evidence::Recorded),
+        ended(0, uploaded(7)),
+        ended(0, uploaded(7)),
+    ];
+    let told = told(&mut ledger, events);
+    assert!(
+        matches!(
+            told[..],
+            [
+                What::Started,
+                What::Negotiated(_),
+                What::Progress(_),
+                What::Retrying { .. },
+                What::Uploaded(_)
+            ]
+        ),
+        "{told:?}"
+    );
+    let Tally {
+        finished,
+        kept_bytes,
+        ..
+    } = ledger.tally();
+    assert_eq!((finished, kept_bytes, ledger.exit()), (1, 7, Exit::OK));
+}
+
+#[test]
+fn an_upload_whose_protocol_changes_is_told_so() {
+    let told = told(
+        &mut ledger(1),
+        vec![
+            negotiated(0, Protocol::Tus, Evidence::Remembered),
+            negotiated(0, Protocol::Plain, Evidence::Nothing),
+        ],
+    );
+    assert!(
+        matches!(
+            told[..],
+            [What::Started, What::Negotiated(_), What::Negotiated(_)]
+        ),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn no_retry_begins_when_their_time_is_over() {
     let mut ledger = ledger(3);
     told(
@@ -211,13 +304,13 @@ fn the_exit_code_is_that_of_the_first_failure() {
     told(&mut ledger, events);
     assert_eq!(ledger.exit(), Exit::SERVER);
     let Tally {
-        downloads,
+        transfers,
         finished,
         skipped,
         failed,
         ..
     } = ledger.tally();
-    assert_eq!((downloads, finished, skipped, failed), (4, 1, 1, 2));
+    assert_eq!((transfers, finished, skipped, failed), (4, 1, 1, 2));
 }
 
 #[test]

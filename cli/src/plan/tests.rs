@@ -2,16 +2,31 @@
 
 use clap::Parser as _;
 
+use longhaul::{Destination, DownloadRequest, UploadRequest};
+
 use super::*;
 use crate::args::{Args, Command};
 
 /// What `longhaul get` with these arguments would do, in a state directory that is never made.
-fn plan(line: &[&str]) -> Result<Plan, Fault> {
+fn plan(line: &[&str]) -> Result<Plan<Vec<DownloadRequest>>, Fault> {
     let line = ["longhaul", "get", "--state-dir", "/nowhere"]
         .iter()
         .chain(line);
-    let Command::Get(get) = Args::try_parse_from(line).unwrap().command;
-    resolve(*get)
+    match Args::try_parse_from(line).unwrap().command {
+        Command::Get(args) => get(*args),
+        Command::Put(_) => panic!("another command"),
+    }
+}
+
+/// What `longhaul put` with these arguments would do.
+fn put_plan(line: &[&str]) -> Result<Plan<UploadRequest>, Fault> {
+    let line = ["longhaul", "put", "--state-dir", "/nowhere"]
+        .iter()
+        .chain(line);
+    match Args::try_parse_from(line).unwrap().command {
+        Command::Put(args) => put(*args),
+        Command::Get(_) => panic!("another command"),
+    }
 }
 
 fn fault(line: &[&str]) -> Fault {
@@ -175,4 +190,120 @@ fn what_is_shown_follows_the_options() {
             "{option}"
         );
     }
+}
+
+/// A file to upload.
+fn source() -> (tempfile::TempDir, String) {
+    let root = tempfile::tempdir().unwrap();
+    let path = std::fs::canonicalize(root.path()).unwrap().join("a b");
+    std::fs::write(&path, "bytes").unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (root, path)
+}
+
+#[test]
+fn a_file_is_put_under_its_name_into_a_collection_and_created_at_a_place_for_that() {
+    let (_root, path) = source();
+    let table: [(&[&str], &str); 7] = [
+        (&["http://h/d/"], "http://h/d/a%20b"),
+        (
+            &["http://h/d/", "-X", "put", "--protocol", "plain"],
+            "http://h/d/a%20b",
+        ),
+        (&["http://h/d"], "http://h/d"),
+        (&["http://h/d/", "-X", "POST"], "http://h/d/"),
+        (&["http://h/d/", "--protocol", "tus"], "http://h/d/"),
+        (&["http://h/d/", "--protocol", "ietf=5"], "http://h/d/"),
+        (&["http://h/d/", "-u", "a:b"], "http://h/d/a%20b"),
+    ];
+    for (line, url) in table {
+        let line: Vec<&str> = [path.as_str()].iter().chain(line).copied().collect();
+        let plan = put_plan(&line).unwrap();
+        assert_eq!(plan.requests.url().as_str(), url, "{line:?}");
+        assert_eq!(plan.requests.source(), Path::new(&path));
+    }
+}
+
+#[test]
+fn an_upload_is_found_again_whatever_its_options() {
+    let (root, path) = source();
+    let name = |line: &[&str]| put_plan(line).unwrap().directory.path();
+    let plain = name(&[&path, "http://h/d/"]);
+    let same = root.path().join("x/../a b");
+    std::fs::create_dir(root.path().join("x")).unwrap();
+    let same = same.to_str().unwrap();
+    let options = ["--checksum", "sha1", "-HA: b", "--protocol", "plain", "-q"];
+    let line: Vec<&str> = [same, "http://u:p@h:80/d/a%20b", "-X", "put"]
+        .iter()
+        .chain(&options)
+        .copied()
+        .collect();
+    assert_eq!(name(&line), plain);
+    assert_ne!(name(&[&path, "http://h/d/", "-X", "POST"]), plain);
+}
+
+#[test]
+fn what_can_not_be_put_is_refused_with_the_next_step_and_no_secret() {
+    let (_root, path) = source();
+    let path = path.as_str();
+    let table: [(&[&str], &str, u8); 9] = [
+        (&["-", "http://h/"], "standard input can not", 2),
+        (
+            &["/nowhere/f", "http://h/"],
+            "/nowhere/f can not be read",
+            3,
+        ),
+        (&["/dev/null", "http://h/"], "/dev/null is no file", 3),
+        (&[path, "hush/"], "the url does not begin with http", 2),
+        (
+            &[path, "http://h/", "-X", "GET"],
+            "a file can not be sent",
+            2,
+        ),
+        (
+            &[path, "http://h/", "-u", "hush"],
+            "the login has no name",
+            2,
+        ),
+        (
+            &[path, "http://h/", "-H", "hush"],
+            "a header without a colon",
+            2,
+        ),
+        (
+            &[path, "http://h/", "-H", "Content-Length: 5"],
+            "the header Content-Length is set by the engine",
+            2,
+        ),
+        (
+            &[
+                path,
+                "http://h/",
+                "--metadata",
+                "a=b",
+                "--metadata",
+                "a=hush",
+            ],
+            "that can not be told of the file",
+            2,
+        ),
+    ];
+    for (line, text, code) in table {
+        let fault = put_plan(line).map(|_| ()).unwrap_err();
+        let shown = fault.to_string();
+        assert!(shown.starts_with(text), "{line:?}: {shown}");
+        assert!(shown.contains(';') && !shown.contains("hush"), "{shown}");
+        assert_eq!(fault.exit().code(), code, "{shown}");
+    }
+}
+
+#[test]
+fn the_fields_of_an_upload_are_its_own() {
+    let (_root, path) = source();
+    let plan = put_plan(&[&path, "http://h/a", "-H", "Content-Type: hush"]).unwrap();
+    let shown = format!("{:?}{:?}", plan.requests, plan.configuration);
+    assert!(
+        shown.contains("Content-Type") && !shown.contains("hush"),
+        "{shown}"
+    );
 }

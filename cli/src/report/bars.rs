@@ -1,14 +1,15 @@
-//! Progress bars: one for each running download while they are few, one for all when they are many.
+//! Progress bars: one for each running transfer while they are few, one for all when they are many.
 
 use std::collections::HashMap;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use longhaul::Destination;
+use longhaul::{Destination, Progress};
 
 use crate::ledger::{Note, Tally, What};
 use crate::report::Label;
+use crate::transfer::Place;
 
-/// Above this many downloads there is one bar for all: more would not fit on a screen.
+/// Above this many transfers there is one bar for all: more would not fit on a screen.
 pub(super) const BARS_MAX: usize = 8;
 
 /// Redraws a second: more is not seen, and costs.
@@ -20,24 +21,25 @@ const NAME_CHARS_MAX: usize = 28;
 const KNOWN: &str =
     "{prefix:28} {bar:24} {percent:>3}% {bytes:>11} {bytes_per_sec:>13} {eta:>5} {msg}";
 const UNKNOWN: &str = "{prefix:28} {spinner} {bytes:>11} {bytes_per_sec:>13} {msg}";
+const SENT: &str = "{prefix:28} {bar:16} {percent:>3}% {bytes_per_sec:>13} {eta:>5} {msg}";
 const TOTAL: &str = "{spinner} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
 
 /// The bars of a run, on stderr.
 pub(super) struct Bars {
     screen: MultiProgress,
-    /// The bar of all downloads, when they are many.
+    /// The bar of all transfers, when they are many.
     total: Option<ProgressBar>,
     /// The bars of the running ones, when they are few.
     each: HashMap<usize, ProgressBar>,
 }
 
 impl Bars {
-    pub(super) fn new(downloads: usize) -> Self {
+    pub(super) fn new(transfers: usize) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_S);
         let screen = MultiProgress::with_draw_target(target);
-        let total = (downloads > BARS_MAX).then(|| {
+        let total = (transfers > BARS_MAX).then(|| {
             let bar = ProgressBar::no_length().with_style(style(TOTAL));
-            screen.add(bar.with_message(format!("0 of {downloads} files")))
+            screen.add(bar.with_message(format!("0 of {transfers} files")))
         });
         Self {
             screen,
@@ -46,20 +48,20 @@ impl Bars {
         }
     }
 
-    /// Shows what a note changes. Costs the same however many downloads there are.
+    /// Shows what a note changes. Costs the same however many transfers there are.
     pub(super) fn note(&mut self, note: &Note, label: Label<'_>, tally: Tally) {
         if let Some(total) = &self.total {
-            total.set_position(tally.received_bytes);
+            total.set_position(tally.kept_bytes);
             if matches!(
                 note.what,
-                What::Finished(_) | What::Skipped(_) | What::Failed(_)
+                What::Finished(_) | What::Uploaded(_) | What::Skipped(_) | What::Failed(_)
             ) {
                 total.set_message(ended(tally));
             }
             return;
         }
         match &note.what {
-            What::Started => {
+            What::Started | What::Negotiated(_) => {
                 self.bar(note.item, label);
             }
             What::Resumed {
@@ -73,17 +75,19 @@ impl Bars {
                 bar.set_message(format!("from {}", HumanBytes(*held_bytes)));
             }
             What::Progress(progress) => {
-                show(
-                    self.bar(note.item, label),
-                    progress.received_bytes,
-                    progress.total_bytes,
-                );
+                let bar = self.bar(note.item, label);
+                match label.place {
+                    Place::Destination(_) => {
+                        show(bar, progress.received_bytes, progress.total_bytes);
+                    }
+                    Place::Source(_) => show_sent(bar, progress),
+                }
             }
             What::Retrying { cause, .. } => {
                 self.bar(note.item, label)
                     .set_message(printable(cause.message(), 40));
             }
-            What::Finished(_) | What::Skipped(_) | What::Failed(_) => {
+            What::Finished(_) | What::Uploaded(_) | What::Skipped(_) | What::Failed(_) => {
                 if let Some(bar) = self.each.remove(&note.item) {
                     bar.finish_and_clear();
                     self.screen.remove(&bar);
@@ -137,6 +141,30 @@ fn show(bar: &ProgressBar, received_bytes: u64, total_bytes: Option<u64>) {
     bar.set_position(received_bytes);
 }
 
+fn show_sent(bar: &ProgressBar, progress: &Progress) {
+    if bar.length() != progress.total_bytes
+        && let Some(total_bytes) = progress.total_bytes
+    {
+        bar.set_style(style(SENT).progress_chars("=> "));
+        bar.set_length(total_bytes);
+    }
+    bar.set_position(progress.sent_bytes);
+    bar.set_message(amounts(progress));
+}
+
+/// How much of a file was sent, and how much of that the server has said it has.
+fn amounts(progress: &Progress) -> String {
+    let sent = HumanBytes(progress.sent_bytes);
+    let mut text = match progress.acknowledged_bytes {
+        0 => format!("{sent} sent"),
+        bytes => format!("{sent} sent, {} acknowledged", HumanBytes(bytes)),
+    };
+    if let Some(total_bytes) = progress.total_bytes {
+        text.push_str(&format!(" of {}", HumanBytes(total_bytes)));
+    }
+    text
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates above are well formed")
 }
@@ -144,19 +172,19 @@ fn style(template: &str) -> ProgressStyle {
 fn ended(tally: Tally) -> String {
     let there = tally.finished + tally.skipped;
     match tally.failed {
-        0 => format!("{there} of {} files", tally.downloads),
-        failed => format!("{there} of {} files, {failed} failed", tally.downloads),
+        0 => format!("{there} of {} files", tally.transfers),
+        failed => format!("{there} of {} files, {failed} failed", tally.transfers),
     }
 }
 
-/// A short name for a download: its file's, or the last part of its path.
+/// A short name for a transfer: its file's, or the last part of its path.
 fn name(label: Label<'_>) -> String {
-    let name = match label.destination {
-        Destination::File(path) => path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned()),
-        Destination::Directory(_) => None,
+    let name = match label.place {
+        Place::Destination(Destination::File(path)) => path.file_name(),
+        Place::Source(path) => path.file_name(),
+        Place::Destination(Destination::Directory(_)) => None,
     };
+    let name = name.map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| {
         let target = label.url.request_target();
         let path = target.split('?').next().unwrap_or(target);
@@ -179,7 +207,7 @@ fn printable(text: &str, chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use longhaul::{DownloadRequest, Progress};
+    use longhaul::DownloadRequest;
 
     use super::*;
 
@@ -187,7 +215,7 @@ mod tests {
         Label {
             task: None,
             url: request.url(),
-            destination: request.destination(),
+            place: Place::Destination(request.destination()),
         }
     }
 
@@ -211,8 +239,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_is_told_from_what_was_acknowledged() {
+        let table = [
+            (
+                512,
+                480,
+                Some(2048),
+                "512 MiB sent, 480 MiB acknowledged of 2.00 GiB",
+            ),
+            (512, 0, Some(2048), "512 MiB sent of 2.00 GiB"),
+            (1, 0, None, "1 MiB sent"),
+        ];
+        for (sent, acknowledged, total, expected) in table {
+            let mib = |count: u64| count * 1024 * 1024;
+            let text = amounts(&Progress {
+                received_bytes: 0,
+                sent_bytes: mib(sent),
+                acknowledged_bytes: mib(acknowledged),
+                total_bytes: total.map(mib),
+            });
+            assert_eq!(text.replace(".00 MiB", " MiB"), expected);
+        }
+    }
+
+    #[test]
     fn the_templates_are_well_formed() {
-        for template in [KNOWN, UNKNOWN, TOTAL] {
+        for template in [KNOWN, UNKNOWN, SENT, TOTAL] {
             style(template);
         }
     }
@@ -226,8 +278,8 @@ mod tests {
             acknowledged_bytes: 0,
             total_bytes: Some(9),
         };
-        for (downloads, bars) in [(BARS_MAX, 1), (BARS_MAX + 1, 0)] {
-            let mut shown = Bars::new(downloads);
+        for (transfers, bars) in [(BARS_MAX, 1), (BARS_MAX + 1, 0)] {
+            let mut shown = Bars::new(transfers);
             let note = Note {
                 item: 0,
                 what: What::Progress(progress),
@@ -236,7 +288,7 @@ mod tests {
                 &note,
                 label(&request),
                 Tally {
-                    downloads,
+                    transfers,
                     ..Tally::default()
                 },
             );
@@ -249,7 +301,7 @@ mod tests {
                 &note,
                 label(&request),
                 Tally {
-                    downloads,
+                    transfers,
                     ..Tally::default()
                 },
             );

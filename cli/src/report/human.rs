@@ -1,7 +1,10 @@
-//! A run for people: paths on stdout, the rest on stderr.
+//! A run for people: paths, or a server's answer, on stdout, the rest on stderr.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use longhaul::limits::RESPONSE_BODY_BYTES_MAX;
+use longhaul::{Evidence, Negotiated, Protocol, Uploaded};
 
 use crate::clock;
 use crate::ledger::{Note, Problem, Tally, What};
@@ -10,24 +13,27 @@ use crate::report::bars::{BARS_MAX, Bars};
 use crate::report::out::Out;
 use crate::report::{Label, complain};
 use crate::signals::Stop;
+use crate::transfer::Kind;
 
 /// Tells a run to a person.
 pub(crate) struct Human {
     out: Out,
     bars: Option<Bars>,
+    kind: Kind,
     /// Errors only.
     is_quiet: bool,
-    /// Few enough downloads that each retry is worth a line.
+    /// Few enough transfers that each retry is worth a line.
     tells_retries: bool,
 }
 
 impl Human {
-    pub(super) fn new(output: Output, downloads: usize) -> Self {
+    pub(super) fn new(output: Output, kind: Kind, transfers: usize) -> Self {
         Self {
             out: Out::default(),
-            bars: (output == Output::Bars).then(|| Bars::new(downloads)),
+            bars: (output == Output::Bars).then(|| Bars::new(transfers)),
+            kind,
             is_quiet: output == Output::Quiet,
-            tells_retries: output != Output::Quiet && downloads <= BARS_MAX,
+            tells_retries: output != Output::Quiet && transfers <= BARS_MAX,
         }
     }
 
@@ -45,6 +51,12 @@ impl Human {
                 ));
             }
             What::Retrying { .. } => {}
+            What::Negotiated(negotiated) => {
+                if let Some(text) = protocol(negotiated).filter(|_| !self.is_quiet) {
+                    self.say(&format!("{}: {text}", label.url));
+                }
+            }
+            What::Uploaded(uploaded) => self.answer(&uploaded, label),
             What::Finished(finished) => {
                 if finished.length_unverified && !self.is_quiet {
                     self.say(&format!(
@@ -84,27 +96,45 @@ impl Human {
 
     pub(super) fn end(&mut self, tally: Tally, is_resumable: bool) {
         self.bars = None;
-        if tally.failed > 0 && tally.downloads > 1 && !self.is_quiet {
+        if tally.failed > 0 && tally.transfers > 1 && !self.is_quiet {
             let there = tally.finished + tally.skipped;
-            let (all, failed) = (tally.downloads, tally.failed);
+            let (all, failed) = (tally.transfers, tally.failed);
             complain(&format!(
                 "{there} of {all} files are there, {failed} failed"
             ));
         }
         if is_resumable && !self.is_quiet {
-            complain("what is there is kept; run the same command again to resume");
+            let kept = match self.kind {
+                Kind::Downloads => "what is there is kept",
+                Kind::Uploads => "what the server has is kept",
+            };
+            complain(&format!("{kept}; run the same command again to resume"));
         }
     }
 
     fn path(&mut self, path: &Path) {
+        self.print(|out| out.line(path.as_os_str().as_bytes()));
+    }
+
+    /// What the server has answered, as it is.
+    fn answer(&mut self, uploaded: &Uploaded, label: Label<'_>) {
+        self.print(|out| out.bytes(&uploaded.response));
+        if uploaded.response.len() >= RESPONSE_BODY_BYTES_MAX && !self.is_quiet {
+            self.say(&format!(
+                "{}: of the server's answer only the first {RESPONSE_BODY_BYTES_MAX} bytes are kept",
+                label.url
+            ));
+        }
+    }
+
+    fn print(&mut self, write: impl FnOnce(&mut Out)) {
         if self.is_quiet {
             return;
         }
         let out = &mut self.out;
-        let bytes = path.as_os_str().as_bytes();
         match &self.bars {
-            Some(bars) => bars.hidden_while(|| out.line(bytes)),
-            None => out.line(bytes),
+            Some(bars) => bars.hidden_while(|| write(out)),
+            None => write(out),
         }
     }
 
@@ -116,6 +146,26 @@ impl Human {
     }
 }
 
+/// How an upload is sent, where that is worth a line: what happens when it is interrupted. Who asked
+/// for a plain request, or sends a small file, knows.
+fn protocol(negotiated: Negotiated) -> Option<String> {
+    let Negotiated { protocol, evidence } = negotiated;
+    match (protocol, evidence) {
+        (Protocol::Tus, _) => Some("resumable: tus 1.0".to_owned()),
+        (Protocol::Ietf { interop }, _) => {
+            Some(format!("resumable: IETF draft, interop version {interop}"))
+        }
+        (Protocol::Plain, Evidence::Requested | Evidence::Small) => None,
+        (Protocol::Plain, Evidence::OtherVersion(interop)) => Some(format!(
+            "not resumable: the server speaks interop version {interop} of the IETF draft; try \
+             --protocol ietf={interop}"
+        )),
+        (Protocol::Plain, _) => {
+            Some("not resumable: the server has shown no protocol for it".to_owned())
+        }
+    }
+}
+
 /// What went wrong, and what to do about it when an option of this command can help.
 fn complaint(problem: &Problem, label: Label<'_>) -> String {
     let advice = match problem.code {
@@ -123,6 +173,9 @@ fn complaint(problem: &Problem, label: Label<'_>) -> String {
         "target_exists" => " (--if-exists)",
         "tls" => "; if the server has an authority of its own, name it with --cacert FILE",
         "retry_timed_out" => "; give more with --retry-max-time",
+        "outcome_unknown" => {
+            "; look whether it has, and run the same command again to send the file again"
+        }
         _ => "",
     };
     format!("{}: {}{advice}", label.url, problem.message)
@@ -134,21 +187,58 @@ mod tests {
 
     use super::*;
     use crate::exit::Exit;
+    use crate::transfer::Place;
+
+    #[test]
+    fn a_line_tells_whether_an_upload_can_be_interrupted() {
+        let ietf = Protocol::Ietf { interop: 5 };
+        let table = [
+            (Protocol::Tus, Evidence::Options, Some("resumable: tus 1.0")),
+            (
+                ietf,
+                Evidence::Interim,
+                Some("resumable: IETF draft, interop version 5"),
+            ),
+            (
+                Protocol::Plain,
+                Evidence::Nothing,
+                Some("not resumable: the server has shown no protocol for it"),
+            ),
+            (
+                Protocol::Plain,
+                Evidence::OtherVersion(8),
+                Some(
+                    "not resumable: the server speaks interop version 8 of the IETF draft; try \
+                     --protocol ietf=8",
+                ),
+            ),
+            (Protocol::Plain, Evidence::Small, None),
+            (Protocol::Plain, Evidence::Requested, None),
+        ];
+        for (spoken, evidence, expected) in table {
+            let text = protocol(Negotiated {
+                protocol: spoken,
+                evidence,
+            });
+            assert_eq!(text.as_deref(), expected);
+        }
+    }
 
     #[test]
     fn a_complaint_names_the_safe_url_and_the_next_step() {
         let url = "http://u:hush@h/a?sig=hush";
         let request = DownloadRequest::new(url, "/d/a").unwrap();
-        let (url, destination) = (request.url(), request.destination());
+        let (url, place) = (request.url(), Place::Destination(request.destination()));
         let label = Label {
             task: None,
             url,
-            destination,
+            place,
         };
         for (code, advice) in [
             ("authentication", "-u USER"),
             ("target_exists", "--if-exists"),
             ("tls", "--cacert"),
+            ("outcome_unknown", "run the same command again"),
         ] {
             let message = "it went wrong".to_owned();
             let problem = Problem {

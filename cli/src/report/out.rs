@@ -12,13 +12,23 @@ pub(super) struct Out {
 impl Out {
     /// Writes one line; the line break is added.
     pub(super) fn line(&mut self, bytes: &[u8]) {
+        self.write(&[bytes, b"\n"]);
+    }
+
+    /// Writes bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.write(&[bytes]);
+    }
+
+    fn write(&mut self, parts: &[&[u8]]) {
         if self.is_closed {
             return;
         }
         let mut stdout = io::stdout().lock();
-        let result = stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.write_all(b"\n"));
+        let mut parts = parts.iter();
+        let result = parts
+            .try_for_each(|part| stdout.write_all(part))
+            .and_then(|()| stdout.flush());
         self.is_closed = result.is_err();
     }
 }

@@ -1,5 +1,10 @@
 //! Which protocol an upload speaks, what a server was seen to support, and what is known of its place.
 
+pub(super) mod discovery;
+pub(super) mod ietf;
+pub(super) mod plain;
+pub(super) mod tus;
+
 use crate::checksum::Algorithm;
 use crate::safe_url::HttpUrl;
 use crate::time::Timestamp;
@@ -26,6 +31,13 @@ pub enum UploadProtocol {
         /// Its interop version, 3 or above.
         interop: u16,
     },
+}
+
+impl UploadProtocol {
+    /// The IETF draft, in the interop version that most servers speak.
+    pub const IETF: Self = Self::Ietf {
+        interop: INTEROP_DEFAULT,
+    };
 }
 
 /// A protocol that an upload speaks.

@@ -13,7 +13,7 @@ use super::resuming::TicketLeft;
 use super::{Batch, Step, encoded};
 use crate::change::{Effect, Refusal};
 use crate::error::Trouble;
-use crate::records::{StateV1, TargetV1, TaskV1, TicketClaimV1, Unusable};
+use crate::records::{StateV1, TargetV1, TaskV1, TicketClaimV1, Unusable, ticket_key};
 use crate::resume::TicketClaim;
 use crate::tables::{NEXT_TASK, TARGETS, TASKS, bad_row, decode_row, number_key, numbered};
 
@@ -111,11 +111,12 @@ impl Batch<'_> {
                 .targets
                 .insert(claim.as_slice(), target.as_slice())?;
         }
-        let task = TaskId::new(number);
         if let Some(ticket) = &request.ticket {
-            self.claim_ticket(ticket, request.session, task)?;
+            self.tables
+                .targets
+                .insert(ticket_key(ticket.id).as_slice(), target.as_slice())?;
         }
-        Ok(Effect::Registered(task))
+        Ok(Effect::Registered(TaskId::new(number)))
     }
 
     /// Makes a task that goes on with what a failed one had fetched, unless its resume data was used:
@@ -140,6 +141,7 @@ impl Batch<'_> {
         Ok(effect)
     }
 
+    /// Makes a task that has not ended the one that is asked for.
     fn adopt(&mut self, holder: Holder, asked: &TaskV1, request: &Registration<'_>) -> Step {
         let Holder {
             session,
@@ -159,12 +161,12 @@ impl Batch<'_> {
         }
         let schedule = Schedule::from(request.spec.options()).into();
         let is_current = state.desired == request.desired.into() && state.schedule == schedule;
-        if state.ended.is_none() && !is_current {
+        if !is_current {
             state.desired = request.desired.into();
             state.schedule = schedule;
             self.put_state(&session, task, &state)?;
         }
-        if state.ended.is_none() && request.desired == Desired::Running {
+        if request.desired == Desired::Running {
             self.ask_again(&session, task)?;
         }
         Ok(Effect::Adopted {

@@ -2,12 +2,12 @@
 //! once.
 
 use longhaul_engine::checkpoint::TaskCheckpoint;
-use longhaul_engine::id::{SessionId, TaskId};
+use longhaul_engine::id::SessionId;
 use longhaul_engine::resume_data::ResumeData;
 use redb::ReadableTable;
 
 use super::registering::Registration;
-use super::{Batch, Step, encoded};
+use super::{Batch, Step};
 use crate::change::{Effect, Refusal};
 use crate::error::Trouble;
 use crate::records::{StateV1, TargetV1, TaskV1, ticket_key};
@@ -44,12 +44,12 @@ impl Batch<'_> {
     ) -> Step {
         let effect = self.create(asked, request)?;
         if let Effect::Registered(task) = &effect {
-            self.record(request.session, *task, &progress.for_successor())?;
+            self.put_checkpoint(request.session, *task, &progress.for_successor())?;
         }
         Ok(effect)
     }
 
-    /// The ticket that a failed task had left, when nobody has used it; `Err` when somebody has.
+    /// What a failed task has left beside its progress.
     pub(super) fn ticket_left(&self, failed: &StateV1) -> Result<TicketLeft, Trouble> {
         let data = failed
             .resume_data()
@@ -61,22 +61,6 @@ impl Batch<'_> {
             Some(_) => TicketLeft::Used,
             None => TicketLeft::Unused(token.claim()),
         })
-    }
-
-    pub(super) fn claim_ticket(
-        &mut self,
-        ticket: &TicketClaim,
-        session: &SessionId,
-        task: TaskId,
-    ) -> Step<()> {
-        let row = encoded(&TargetV1 {
-            session: session.as_str().to_owned(),
-            task: task.get(),
-        })?;
-        self.tables
-            .targets
-            .insert(ticket_key(ticket.id).as_slice(), row.as_slice())?;
-        Ok(())
     }
 
     /// Removes the row of this claim if it is still of this task.

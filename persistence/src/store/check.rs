@@ -8,8 +8,8 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use super::{Store, TaskTables, session_id};
 use crate::codec::Record;
 use crate::error::{StoreError, Trouble};
-use crate::records::{CounterV1, FactV1, SessionV1, TargetV1};
-use crate::tables::{Bytes, EVENTS, META, SESSIONS, TARGETS, decode_row};
+use crate::records::{CounterV1, FactV1, LaunchV1, SessionV1, TargetV1};
+use crate::tables::{Bytes, EVENTS, LAUNCHES, META, SESSIONS, TARGETS, decode_row};
 
 impl Store {
     /// Reads every record; a second is enough for some 100,000 tasks.
@@ -33,6 +33,7 @@ impl Store {
         read_named::<CounterV1>(&transaction, META)?;
         read_named::<SessionV1>(&transaction, SESSIONS)?;
         read_named::<TargetV1>(&transaction, TARGETS)?;
+        read_named::<LaunchV1>(&transaction, LAUNCHES)?;
         for row in transaction.open_table(EVENTS)?.iter()? {
             let (key, row) = row?;
             let (session, number) = key.value();

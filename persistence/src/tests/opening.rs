@@ -16,8 +16,8 @@ use super::samples::{
 use crate::codec::encode;
 use crate::records::CounterV1;
 use crate::tables::{
-    Bytes, CHECKPOINTS, EVENTS, META, NEXT_TASK, NumberKey, SCHEMA, SESSIONS, STATES, TARGETS,
-    TASKS, next_fact, number_key,
+    Bytes, CHECKPOINTS, EVENTS, LAUNCHES, META, NEXT_TASK, NumberKey, SCHEMA, SESSIONS, STATES,
+    TARGETS, TASKS, next_fact, number_key,
 };
 use crate::{Change, Store, StoreError};
 
@@ -270,6 +270,37 @@ fn a_damaged_row_is_an_error_that_names_its_table_and_key() {
     damage(&store, TARGETS, &claim);
     let change = adopt(&id, full_spec(), Desired::Running);
     assert_names(store.commit(&[change]), TARGETS, &path.to_string_lossy());
+}
+
+#[test]
+fn a_check_finds_a_damaged_row_in_every_table() {
+    fn finds_in<K: redb::Key + 'static>(
+        table: TableDefinition<'static, K, Bytes>,
+        key: impl Fn(&SessionId) -> K::SelfType<'_>,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, id) = lived_in(directory.path());
+        let log = Change::PutLaunches {
+            session: id.clone(),
+            log: Box::new(super::samples::launches()),
+        };
+        one(&mut store, log).unwrap();
+        store.check().unwrap();
+        damage(&store, table, key(&id));
+        let error = store.check().unwrap_err();
+        assert!(matches!(&error, StoreError::Corrupt { .. }), "{error:?}");
+        assert!(error.to_string().contains(table.name()), "{error}");
+    }
+    for table in [TASKS, STATES, CHECKPOINTS, EVENTS] {
+        finds_in(table, |id| number_key(id, 1));
+    }
+    finds_in(META, |_| NEXT_TASK);
+    let target = crate::records::target_key(&full_spec().destination, full_spec().url.as_str());
+    let target: &'static [u8] = target.leak();
+    finds_in(TARGETS, |_| target);
+    for table in [SESSIONS, LAUNCHES] {
+        finds_in(table, |_| b"a");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use longhaul_engine::time::Timestamp;
 use super::samples::{
     adopt, close, one, record, register, registered, session, spec, store_in, url,
 };
-use super::scenario::check;
+use super::scenario::{check, image};
 use crate::{Change, Effect, Refusal, Store, TaskSummary};
 
 const URL: &str = "http://h.example/file";
@@ -164,6 +164,14 @@ fn a_new_request_moves_the_claim_in_a_directory_and_never_takes_anothers() {
         !summary(&store, &id, moved).has_begun,
         "nothing of it is stored"
     );
+    let before = image(&store);
+    let large = DelayedRequest::UseNewRequest(NewRequest {
+        url: url("http://h.example/third"),
+        headers: vec![("X-New".into(), "x".repeat(1 << 20))],
+    });
+    let refusal = one(&mut store, decide(&id, moved, large)).unwrap_err();
+    assert!(matches!(refusal, Refusal::TooLarge { .. }), "{refusal}");
+    assert_eq!(image(&store), before, "its claim is where it was");
     let away = decide(&id, moved, new_request("http://h.example/third"));
     one(&mut store, away).unwrap();
     check(&store);

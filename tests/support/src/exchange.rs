@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::date::http_date;
 use crate::gate::{Gate, Passage};
 use crate::log::{Log, Request};
+use crate::reasons::reason;
 use crate::resource::{Answer, Part, Resource};
 use crate::script::{Closing, Cut, Edit, Framing, Pace, Reply, Source};
 use crate::wire::Connection;
@@ -284,21 +285,5 @@ fn fixed(status: u16, body: &[u8]) -> Answer {
         status,
         headers: vec![kind],
         body: vec![Part::Bytes(body.to_vec())],
-    }
-}
-
-/// The usual reason phrase; clients must not care.
-fn reason(status: u16) -> &'static str {
-    match status {
-        100 => "Continue",
-        103 => "Early Hints",
-        200 => "OK",
-        206 => "Partial Content",
-        401 => "Unauthorized",
-        404 => "Not Found",
-        416 => "Range Not Satisfiable",
-        429 => "Too Many Requests",
-        503 => "Service Unavailable",
-        _ => "Scripted",
     }
 }

@@ -29,8 +29,10 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Bytes of the request body that were received.
     pub body_received: u64,
-    /// The request body as far as it was received.
+    /// The request body as far as it was received; long ones are kept in part by some servers.
     pub body: Arc<Vec<u8>>,
+    /// The connection ended before the body did.
+    pub is_cut: bool,
     /// The final status sent; `None` until then, and for answers that are not HTTP.
     pub status: Option<u16>,
     /// Body bytes that the kernel has taken for sending, without framing. On loopback up to a few
@@ -41,6 +43,30 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request of which nothing but the head is known: its connection's number and its position
+    /// there, its method, its path and query, its header fields.
+    pub(crate) fn new(
+        (connection, position): (u64, u64),
+        method: &str,
+        (path, query): (&str, Option<&str>),
+        headers: &[(String, String)],
+    ) -> Self {
+        Self {
+            connection,
+            position,
+            method: method.into(),
+            path: path.into(),
+            query: query.map(Into::into),
+            headers: headers.to_vec(),
+            body_received: 0,
+            body: Arc::default(),
+            is_cut: false,
+            status: None,
+            body_sent: 0,
+            is_finished: false,
+        }
+    }
+
     /// The first value of the header `name`, compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self

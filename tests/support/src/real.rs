@@ -40,6 +40,8 @@ pub(crate) struct Ports {
 pub(crate) struct RealServer {
     /// Before `dir`: the process ends before its files go.
     process: Process,
+    program: PathBuf,
+    arguments: Vec<String>,
     ports: Ports,
     dir: TempDir,
 }
@@ -55,12 +57,12 @@ impl RealServer {
         for _ in 0..STARTS_MAX {
             let dir = directory()?;
             let ports = free_ports()?;
-            let mut command = Command::new(program);
-            command.args(prepare(dir.path(), ports)?);
-            let process = Process::start(command, dir.path())
-                .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+            let arguments = prepare(dir.path(), ports)?;
+            let process = launch(program, &arguments, dir.path())?;
             let mut server = Self {
                 process,
+                program: program.into(),
+                arguments,
                 ports,
                 dir,
             };
@@ -72,6 +74,29 @@ impl RealServer {
         Err(format!(
             "{} did not start {STARTS_MAX} times: {failure}",
             program.display()
+        ))
+    }
+
+    /// Ends the server with SIGKILL, whatever it was doing; its files stay.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.process.kill().map(drop)
+    }
+
+    /// Starts the server again, after a kill, with the same arguments, ports and files.
+    pub(crate) fn restart(&mut self) -> Result<(), String> {
+        self.kill().map_err(|error| error.to_string())?;
+        let mut failure = String::new();
+        for _ in 0..STARTS_MAX {
+            self.process = launch(&self.program, &self.arguments, self.dir.path())?;
+            match self.become_ready() {
+                Ok(()) => return Ok(()),
+                // For a moment its port may have gone to an outgoing connection of another test.
+                Err(reason) => failure = reason,
+            }
+        }
+        Err(format!(
+            "{} did not come back {STARTS_MAX} times: {failure}",
+            self.program.display()
         ))
     }
 
@@ -139,6 +164,19 @@ impl RealServer {
         let log = fs::read_to_string(self.path("error.log")).unwrap_or_default();
         format!("{stderr}{log}")
     }
+}
+
+/// Starts `program`, which sees no files of the user's own.
+fn launch(program: &Path, arguments: &[String], dir: &Path) -> Result<Process, String> {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(dir)
+        .env("HOME", dir)
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_DATA_HOME");
+    Process::start(command, dir)
+        .map_err(|error| format!("cannot start {}: {error}", program.display()))
 }
 
 /// Whether the server on this port of 127.0.0.1 answers a request. That it accepts a connection is

@@ -217,7 +217,7 @@ fn interim_heads_come_first() {
         statuses,
         [
             "HTTP/1.1 103 Early Hints",
-            "HTTP/1.1 104 Scripted",
+            "HTTP/1.1 104 Upload Resumption Supported",
             "HTTP/1.1 200 OK"
         ]
     );

@@ -5,3 +5,4 @@ mod behaviour;
 mod client;
 mod faults;
 mod ranges;
+mod uploads;

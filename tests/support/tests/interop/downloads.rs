@@ -1,4 +1,4 @@
-//! The real servers of the kit, asked by curl: they start, serve, and ask for credentials.
+//! nginx and Apache, asked by curl: they start, serve, and ask for credentials.
 
 use std::process::Command;
 

@@ -1,0 +1,145 @@
+//! The beginning of a run of `longhaul put`: an upload that goes on, or a new one.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use longhaul::{
+    Error, Event, Events, Fact, FailureKind, NumberedFact, Outcome, TaskMetrics, Timestamp,
+    UploadRequest, UploadTask,
+};
+
+use super::{Run, signals, start};
+use crate::exit::{Exit, Fault};
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::report::{Label, Reporter};
+use crate::transfer::{Kind, Place, Transfer};
+
+/// The one upload of a run.
+const ITEM: usize = 0;
+
+/// Uploads what the plan says, or goes on with it.
+///
+/// # Errors
+/// When the run as a whole can not be made; a failure of the upload is told and makes the exit code.
+pub(crate) async fn put(plan: Plan<UploadRequest>) -> Result<Exit, Fault> {
+    let mut signals = signals()?;
+    let time_max = plan.retry.time_max;
+    open(plan).await?.finish(&mut signals, time_max).await
+}
+
+async fn open(plan: Plan<UploadRequest>) -> Result<Run, Fault> {
+    let Plan {
+        requests: request,
+        configuration,
+        directory,
+        retry,
+        output,
+    } = plan;
+    let was_there = directory.path().is_dir();
+    let engine = start(&directory, Kind::Uploads)?;
+    let mut reporter = Reporter::new(output, Kind::Uploads, 1);
+    reporter.begin(&directory.path());
+    // One step with the opening: what an earlier run left goes on with the options of this one.
+    let wanted = vec![request.clone()];
+    let opened = engine.session_with_uploads(configuration, wanted).await?;
+    let (session, mut events) = (opened.session, opened.events);
+    let mut task = match opened.tasks.into_iter().next() {
+        Some(task) => task,
+        None => Err(Error::Store("it gave no answer".to_owned())),
+    };
+    let mut ledger = Ledger::new(1, retry);
+    let mut told = Vec::new();
+    if was_there
+        && let Ok(found) = &task
+        && let Some(end) = earlier_end(found, &mut events).await?
+    {
+        if is_to_be_told(&end.fact, request.source()) {
+            ledger.track(ITEM, found.id());
+            ledger.handle(Event::Fact(end), &mut told);
+        } else {
+            session.acknowledge(end.sequence).await?;
+            task = session.start_upload(request.clone()).await;
+        }
+    }
+    match &task {
+        Ok(task) => {
+            ledger.track(ITEM, task.id());
+        }
+        Err(error) => told.extend(ledger.refuse(ITEM, error)),
+    }
+    let task = task.ok().map(Transfer::Upload);
+    for note in told {
+        let label = task.as_ref().map_or_else(|| unstarted(&request), Label::of);
+        reporter.note(note, label, ledger.tally());
+    }
+    Ok(Run {
+        engine,
+        session,
+        events,
+        directory,
+        kind: Kind::Uploads,
+        ledger,
+        tasks: vec![task],
+        reporter,
+    })
+}
+
+/// How a task had ended that an earlier run has left; `None` when it goes on.
+async fn earlier_end(
+    task: &UploadTask,
+    events: &mut Events,
+) -> Result<Option<NumberedFact>, Fault> {
+    if task.snapshot().await?.outcome.is_none() {
+        return Ok(None);
+    }
+    // Facts that nobody has acknowledged are told first.
+    while let Some(event) = events.next().await {
+        if let Event::Fact(numbered) = event
+            && let Fact::Completed { task: ended, .. } = &numbered.fact
+            && *ended == task.id()
+        {
+            return Ok(Some(numbered));
+        }
+    }
+    Err(Error::Stopped { reason: None }.into())
+}
+
+/// Whether an end that an earlier run has perhaps not lived to tell is the answer to this one: the
+/// server has the file, or nobody knows whether it has.
+fn is_to_be_told(fact: &Fact, source: &Path) -> bool {
+    let Fact::Completed {
+        outcome, metrics, ..
+    } = fact
+    else {
+        return false;
+    };
+    match outcome {
+        Outcome::Uploaded(_) => metrics
+            .as_deref()
+            .is_some_and(|metrics| is_unchanged(source, metrics)),
+        Outcome::Failed(failure) => failure.kind() == FailureKind::OutcomeUnknown,
+        Outcome::Finished(_)
+        | Outcome::Skipped(_)
+        | Outcome::Cancelled
+        | Outcome::CancelledResumable(_) => false,
+    }
+}
+
+/// Whether a file is as it was when the task ended. The time of the last change of its inode says
+/// so: it can not be set, and a file that is moved into its place has a later one.
+fn is_unchanged(source: &Path, metrics: &TaskMetrics) -> bool {
+    source.metadata().is_ok_and(|file| {
+        let ms = file.ctime() * 1000 + file.ctime_nsec() / 1_000_000;
+        u64::try_from(ms).is_ok_and(|ms| Timestamp::from_unix_ms(ms) <= metrics.ended_at)
+    })
+}
+
+/// The label of an upload that was refused.
+fn unstarted(request: &UploadRequest) -> Label<'_> {
+    Label {
+        task: None,
+        url: request.url(),
+        place: Place::Source(request.source()),
+    }
+}

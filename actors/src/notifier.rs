@@ -191,7 +191,7 @@ impl Handler<TaskNews> for NotifierActor {
             News::Negotiated(negotiated) => Event::Negotiated { task, negotiated },
             News::Resumed(progress) => Event::Resumed {
                 task,
-                held_bytes: progress.received_bytes,
+                held_bytes: progress.received_bytes.max(progress.acknowledged_bytes),
                 total_bytes: progress.total_bytes,
             },
         };

@@ -124,3 +124,39 @@ pub const UPLOAD_STATUS_WAIT: Duration = Duration::from_secs(30);
 
 /// Bytes of each sample that tells an upload's file from another one: first, middle and last.
 pub const SOURCE_SAMPLE_BYTES: u64 = 64 * 1024;
+
+/// A file shorter than this is not worth a question to the server before it is sent.
+pub const UPLOAD_PROBE_BYTES_MIN: u64 = 1024 * 1024;
+
+/// A file up to this length may go with the request that makes its upload (tus
+/// `creation-with-upload`): longer ones would be lost as a whole with the answer that says where.
+pub const CREATION_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The length of a piece of an upload where the server or the way to it loses longer ones, or where
+/// each has a digest: what is lost at once is small, and a round trip costs little beside it.
+pub const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Pieces that arrive become longer up to this.
+pub const PIECE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Pieces that are too long become shorter down to this, unless the server wants longer ones.
+pub const PIECE_BYTES_MIN: u64 = 256 * 1024;
+
+/// A request that was cut before it had sent this much says nothing of the way to the server.
+pub const STALL_BYTES_MIN: u64 = 1024 * 1024;
+
+/// Newly acknowledged bytes after which they are recorded: the server is asked after a crash anyway.
+pub const ACKNOWLEDGED_RECORD_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Fewer of them are recorded after this time.
+pub const ACKNOWLEDGED_RECORD_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Answers in a row that an append does not fit (409), or that acknowledge nothing, before an upload
+/// fails: a server that contradicts itself would otherwise be asked for ever.
+pub const CONFLICTS_MAX: u32 = 3;
+
+/// Times that a piece is sent again whose digest the server finds another (tus, status 460).
+pub const MISMATCHES_MAX: u32 = 3;
+
+/// Times that a server is asked to remove an upload that was cancelled. It removes it by itself one day.
+pub const TERMINATIONS_MAX: u32 = 3;

@@ -11,6 +11,7 @@ mod percent;
 pub mod redirect;
 pub mod repr_digest;
 pub mod retry_after;
+pub(crate) mod structured;
 pub mod validator;
 
 pub(crate) use percent::{percent_decode, percent_encode_non_ascii};

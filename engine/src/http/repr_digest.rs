@@ -6,6 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::checksum::{Algorithm, Digest};
 use crate::http::head::{ResponseHead, trim_ows};
+use crate::http::structured::members;
 
 /// Most members of the dictionary that are looked at: there are two algorithms that we believe, and
 /// eight registered.
@@ -37,25 +38,6 @@ pub fn from_head(head: &ResponseHead) -> Vec<Digest> {
         digests.push(digest);
     }
     digests
-}
-
-/// The parts of a dictionary between the commas, where a comma inside a string or an inner list is
-/// none.
-fn members(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut in_string, mut escaped, mut in_list) = (false, false, false);
-    field
-        .split(move |&byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if in_string => escaped = true,
-                b'"' => in_string = !in_string,
-                b'(' if !in_string => in_list = true,
-                b')' if !in_string => in_list = false,
-                _ => return byte == b',' && !in_string && !in_list,
-            }
-            false
-        })
-        .map(trim_ows)
 }
 
 /// A member of the form `key=:base64:`, with parameters after it or not.

@@ -4,41 +4,58 @@ use std::time::Duration;
 
 use crate::checkpoint::Retry;
 use crate::download::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::resume_data::Ending;
 use crate::retry;
 use crate::task::{Desired, Outcome};
-use crate::upload::{Action, Leave, Step, Upload, UploadCheckpoint, UploadStage};
+use crate::upload::terminating::After;
+use crate::upload::{Action, Leave, Step, Upload};
 
 impl Upload {
     pub(super) fn want(&mut self, desired: Desired) {
         match (&self.step, desired) {
             (_, Desired::Running) => {}
-            // The record that is under way says what this one would.
-            (Step::Announcing, Desired::Suspended) => self.step = Step::Recording(Leave::Suspend),
-            (Step::Inspecting | Step::Asking(_), Desired::Suspended) => {
+            // It is being removed at the server, and ends when it is.
+            _ if self.termination.is_some() => {}
+            (
+                Step::Inspecting | Step::Announcing | Step::Digesting | Step::Asking(_),
+                Desired::Suspended,
+            ) => {
+                self.interrupt();
                 self.leave(Leave::Suspend);
             }
             (
-                Step::Inspecting | Step::Announcing | Step::Asking(_) | Step::Recording(_),
+                Step::Inspecting
+                | Step::Announcing
+                | Step::Digesting
+                | Step::Asking(_)
+                | Step::Recording(_),
                 Desired::Cancelled,
             ) => {
                 self.stop();
-                self.close(Outcome::Cancelled);
+                self.cancel();
             }
-            (Step::Inspecting | Step::Asking(_), Desired::CancelledResumable) => {
-                self.stop();
-                self.cancel_resumable();
+            (
+                Step::Inspecting | Step::Announcing | Step::Digesting | Step::Asking(_),
+                Desired::CancelledResumable,
+            ) => {
+                self.interrupt();
+                self.leave(Leave::CancelResumable);
             }
-            // The record that is under way says which file it is.
-            (Step::Announcing | Step::Recording(_), Desired::CancelledResumable) => {
+            // The record that is under way says nothing less.
+            (Step::Recording(_), Desired::CancelledResumable) => {
                 self.step = Step::Recording(Leave::CancelResumable);
             }
             // It is about to end by itself, which is sooner than any other way to stop. The server
             // has acknowledged every byte where its answer is being read.
             (Step::Recording(_), Desired::Suspended)
             | (
-                Step::Receiving(_) | Step::Sealing(_) | Step::Closing | Step::Gone,
+                Step::Receiving
+                | Step::Confirming
+                | Step::Pausing(_)
+                | Step::Sealing(_)
+                | Step::Closing
+                | Step::Gone,
                 Desired::Suspended | Desired::Cancelled | Desired::CancelledResumable,
             ) => {}
         }
@@ -51,11 +68,32 @@ impl Upload {
             return self.fail(failure);
         }
         let delay = retry::delay(&self.rules, self.attempts_failed, asked, &mut self.jitter);
-        self.leave(Leave::Retry(self.now.after(delay), failure));
+        self.wait(delay, failure);
+    }
+
+    /// Tries again after this time.
+    pub(super) fn wait(&mut self, delay: Duration, cause: Failure) {
+        let at = self.now.after(delay);
+        self.leave(Leave::Retry(Retry { at, delay, cause }));
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
         self.stop();
+        if self.termination.is_some() {
+            return self.removed();
+        }
+        // What the server has is of no use to anybody.
+        let is_spoilt = matches!(
+            failure.kind(),
+            FailureKind::SourceChanged | FailureKind::Integrity
+        );
+        match is_spoilt && self.has_removable_place() {
+            true => self.terminate(After::Fail(failure)),
+            false => self.end_failed(failure),
+        }
+    }
+
+    pub(super) fn end_failed(&mut self, failure: Failure) {
         match self.rules.resume_data_on_failure && self.is_worth_sealing(&failure) {
             true => self.seal(Ending::Failed(failure)),
             false => self.close(Outcome::Failed(failure)),
@@ -65,64 +103,37 @@ impl Upload {
     /// Ends the request, records why, and goes.
     pub(super) fn leave(&mut self, leave: Leave) {
         self.stop();
-        let checkpoint = self.checkpoint(&leave);
-        self.step = Step::Recording(leave);
-        self.act(Action::Record(Box::new(checkpoint)));
-    }
-
-    fn stop(&mut self) {
-        if let Step::Asking(request) = self.step {
-            self.act(Action::Stop(request));
+        self.step = Step::Recording(leave.clone());
+        if self.in_flight.is_none() {
+            self.go_off(&leave);
         }
     }
 
-    pub(super) fn checkpoint(&self, leave: &Leave) -> UploadCheckpoint {
-        let (stage, retry) = match leave {
-            Leave::Suspend | Leave::CancelResumable => (UploadStage::Transferring, None),
-            Leave::Retry(at, cause) => {
-                let (at, delay, cause) = (*at, at.since(self.now), cause.clone());
-                (UploadStage::Transferring, Some(Retry { at, delay, cause }))
+    /// Goes when the store knows all that is known here, and tells it before.
+    pub(super) fn go_off(&mut self, leave: &Leave) {
+        let checkpoint = self.last_checkpoint(leave);
+        let is_done = match leave {
+            Leave::Suspend | Leave::Retry(_) | Leave::Authorization(_) => {
+                self.on_record.as_ref() == Some(&checkpoint)
             }
-            Leave::Authorization(asked) => {
-                (UploadStage::AwaitingAuthorization(asked.clone()), None)
+            Leave::CancelResumable => {
+                self.source.is_none() || self.is_on_record(checkpoint.unheard)
             }
         };
-        UploadCheckpoint {
-            stage,
-            source: self.source,
-            attempts_failed: self.attempts_failed,
-            retry,
-            answers: self.answers.clone(),
-            counts: self.counts,
-            remote: self.remote.clone(),
-            unheard: self.unheard,
-            restarts: self.restarts,
+        if !is_done {
+            return self.record(checkpoint);
+        }
+        match leave.clone() {
+            Leave::Suspend => self.exit(Exit::Stopped),
+            Leave::Retry(Retry { at, cause, .. }) => self.exit(Exit::Retry { at, cause }),
+            Leave::Authorization(_) => self.exit(Exit::NeedsAuthorization),
+            Leave::CancelResumable => self.cancel_resumable(),
         }
     }
 
-    pub(super) fn recorded(&mut self, result: Result<(), Failure>) {
-        match (&self.step, result) {
-            (Step::Announcing, Ok(())) => self.ask(),
-            (Step::Recording(leave), Ok(())) => {
-                let exit = match leave.clone() {
-                    Leave::Suspend => Exit::Stopped,
-                    Leave::Retry(at, cause) => Exit::Retry { at, cause },
-                    Leave::Authorization(_) => Exit::NeedsAuthorization,
-                    Leave::CancelResumable => return self.cancel_resumable(),
-                };
-                self.exit(exit);
-            }
-            (Step::Announcing | Step::Recording(_), Err(_)) => self.exit(Exit::Fenced),
-            // The owner's wish came while it was being written.
-            (
-                Step::Inspecting
-                | Step::Asking(_)
-                | Step::Receiving(_)
-                | Step::Sealing(_)
-                | Step::Closing
-                | Step::Gone,
-                _,
-            ) => {}
+    pub(super) fn stop(&mut self) {
+        if let Step::Asking(request) = self.step {
+            self.act(Action::Stop(request));
         }
     }
 

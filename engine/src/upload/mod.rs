@@ -1,48 +1,61 @@
 //! The upload machine: what happens is an input, what must be done is an action.
 //!
-//! One machine lives as long as one transfer, as [`Download`](crate::download::Download) does. It
-//! sends a file as the body of one request (the plain protocol): what a server has of a body that was
-//! cut is of no use to the next attempt, which begins at the first byte.
+//! One machine lives as long as one transfer, as [`Download`](crate::download::Download) does. What it
+//! asks and what the answers mean is a table for each protocol: tus 1.0.0, the IETF draft, and the
+//! plain request. In the first two the server makes a place for the upload, and what it has there is
+//! never sent again. What it has of a plain request that was cut is of no use to the next attempt,
+//! which begins at the first byte.
 //!
-//! An upload is done when the server has answered 2xx to a request whose every byte was sent. Until
-//! then it is tried again, whatever its method, as Foundation's background sessions do: a server may
-//! see a POST twice when its answer was lost.
+//! An upload is done when the server has said 2xx and acknowledged the length of the file; a plain
+//! request when every byte was sent and the answer is 2xx. Until then it is tried again, but for a
+//! request that must not reach a server twice: one with another method than PUT, whose answer was lost
+//! after a byte of it had gone, and that nobody declared repeatable (RFC 9110 section 9.2.2).
 
 mod answer;
+mod appending;
 mod asking;
+mod holding;
+mod interim;
 mod leave;
+mod lost;
 mod message;
 #[cfg(test)]
 mod model;
+mod negotiating;
+mod operation;
 pub mod protocol;
+mod recording;
+mod redirected;
 mod sealing;
 pub mod source;
+mod state;
+mod telling;
+mod terminating;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::authorization_challenge::{Answers, Challenge as Asked};
-use crate::authorizer::{Authorizer, Petition};
-use crate::download::{Exit, News};
+use crate::authorization_challenge::Answers;
+use crate::authorizer::Authorizer;
+use crate::checksum::Digest;
+use crate::download::Exit;
 use crate::failure::{Failure, FailureKind};
 use crate::metrics::Counts;
-use crate::resume_data::Ending;
 use crate::retry::Jitter;
-use crate::safe_url::HttpUrl;
 use crate::schedule::resource_deadline;
 use crate::session::SessionRules;
-use crate::task::{Desired, Outcome, Phase, Progress, UploadSpec};
+use crate::task::{Desired, UploadSpec, Uploaded};
 use crate::time::Timestamp;
 pub use message::{Action, Ask, Input, RequestBody, RequestId};
+use negotiating::Negotiation;
+use operation::Operation;
 pub use protocol::{Capability, Negotiated, Protocol, Remote, Unheard, UploadProtocol};
 pub use source::{Source, UploadCheckpoint, UploadStage};
-
-/// Progress of one task is told at most this often, and so is what it does; neither waits for the
-/// other.
-const NEWS_INTERVAL: Duration = Duration::from_millis(100);
+use state::{Hop, Leave, Oddities, Step};
+use telling::Told;
+use terminating::Termination;
 
 /// What a machine starts from.
 #[derive(Clone, Debug)]
@@ -72,102 +85,51 @@ pub struct Upload {
     now: Timestamp,
     jitter: Jitter,
     step: Step,
-    phase: Phase,
-    told_at: Timestamp,
-    told_bytes: u64,
-    phase_told_at: Timestamp,
-    /// The file as it is on record.
+    /// What the request is for that is under way, or about to be.
+    operation: Operation,
+    hop: Hop,
+    told: Told,
+    /// The file as it is on record, or about to be.
     source: Option<Source>,
     attempts_failed: u32,
+    /// Bytes of the latest request's body that were given to the network.
     sent: u64,
-    hop: Hop,
     next_request: u32,
     authorizer: Authorizer,
     answers: Answers,
     counts: Counts,
     remote: Option<Remote>,
+    /// What requests before the one that is under way have left unheard.
     unheard: Unheard,
     restarts: u32,
+    negotiation: Negotiation,
+    oddities: Oddities,
+    /// The digest that goes along with the next request.
+    digest: Option<Digest>,
+    /// What is committed.
+    on_record: Option<UploadCheckpoint>,
+    /// What is being committed.
+    in_flight: Option<Box<UploadCheckpoint>>,
+    recorded_at: Timestamp,
+    /// The body of the request that is under way waits for a record.
+    is_held: bool,
+    termination: Option<Termination>,
+    /// The server's last word, once it has acknowledged every byte.
+    answer: Option<Uploaded>,
     actions: VecDeque<Action>,
-}
-
-/// Where a machine is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    /// The file is looked at.
-    Inspecting,
-    /// The record that says what the file is is being written.
-    Announcing,
-    /// A request is under way.
-    Asking(RequestId),
-    /// The server has acknowledged every byte with this status; its answer is read.
-    Receiving(u16),
-    /// The last record is being written.
-    Recording(Leave),
-    /// Resume data is made of what is on record; then the task is closed.
-    Sealing(Ending),
-    /// The terminal fact is being committed.
-    Closing,
-    /// The last action was given out.
-    Gone,
-}
-
-/// Why a machine leaves before the task has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Leave {
-    /// Its owner suspended it.
-    Suspend,
-    /// It tries again later.
-    Retry(Timestamp, Failure),
-    /// The server wants this.
-    Authorization(Box<Asked>),
-    /// Its owner cancelled it and wants resume data.
-    CancelResumable,
-}
-
-/// Where the next request goes, and what goes along.
-#[derive(Clone, Debug)]
-struct Hop {
-    url: HttpUrl,
-    method: String,
-    redirects: u32,
-    /// Every hop so far had the origin that the caller named.
-    is_same_origin: bool,
-    /// The file goes along; not after a 303.
-    has_body: bool,
-    /// Requests that the credentials went with.
-    answers: u32,
-    /// The server does not understand expectations (417).
-    refuses_expectations: bool,
-}
-
-impl Hop {
-    /// The request as a server sees it that wants to know who asks.
-    fn petition(&self) -> Petition<'_> {
-        Petition {
-            method: &self.method,
-            url: &self.url,
-            is_same_origin: self.is_same_origin,
-            answers: self.answers,
-        }
-    }
 }
 
 impl Upload {
     /// A machine that has not done anything; its first actions are ready to be polled.
     #[must_use]
     pub fn new(start: Start, now: Timestamp) -> Self {
-        let known = start.checkpoint.unwrap_or_default();
+        let known = start.checkpoint.clone().unwrap_or_default();
         let begin = start.spec.options.earliest_begin;
         let deadline = resource_deadline(start.created_at, begin, &start.rules);
-        let hop = Hop {
-            url: start.spec.url.clone(),
-            method: start.spec.method.clone(),
-            redirects: 0,
-            is_same_origin: true,
-            has_body: true,
-            answers: 0,
-            refuses_expectations: false,
+        let hop = Hop::new(start.spec.url.clone(), true);
+        let oddities = Oddities {
+            lock_wait: appending::lock_wait(known.retry.as_ref()),
+            ..Oddities::default()
         };
         let mut machine = Self {
             spec: start.spec,
@@ -176,14 +138,12 @@ impl Upload {
             now,
             jitter: Jitter::new(start.seed),
             step: Step::Inspecting,
-            phase: Phase::Connecting,
-            told_at: now,
-            told_bytes: 0,
-            phase_told_at: now,
+            operation: Operation::Whole { offer: None },
+            hop,
+            told: Told::new(now),
             source: known.source,
             attempts_failed: known.attempts_failed,
             sent: 0,
-            hop,
             next_request: 0,
             authorizer: Authorizer::default(),
             answers: known.answers,
@@ -191,6 +151,15 @@ impl Upload {
             remote: known.remote,
             unheard: known.unheard,
             restarts: known.restarts,
+            negotiation: Negotiation::new(start.known),
+            oddities,
+            digest: None,
+            on_record: start.checkpoint,
+            in_flight: None,
+            recorded_at: now,
+            is_held: false,
+            termination: None,
+            answer: None,
             actions: VecDeque::new(),
         };
         machine.begin(start.desired, &known.stage);
@@ -206,11 +175,14 @@ impl Upload {
             (Desired::Running, UploadStage::AwaitingAuthorization(_)) => {
                 self.exit(Exit::NeedsAuthorization);
             }
+            (Desired::Running, UploadStage::Transferring) if self.is_lost_for_good() => {
+                self.fail(lost::outcome_unknown());
+            }
             (Desired::Running, UploadStage::Transferring) => {
                 let path = self.spec.source.clone();
                 self.act(Action::Inspect(path));
             }
-            (Desired::Cancelled, _) => self.close(Outcome::Cancelled),
+            (Desired::Cancelled, _) => self.cancel(),
             (Desired::CancelledResumable, _) => self.cancel_resumable(),
         }
     }
@@ -222,7 +194,11 @@ impl Upload {
             Input::Want(desired) => self.want(desired),
             Input::Inspected(result) => self.inspected(result),
             Input::Recorded(result) => self.recorded(result),
-            Input::Sent { request, bytes } => self.was_sent(request, bytes),
+            Input::Sent { request, bytes } => {
+                if self.step == Step::Asking(request) {
+                    self.sent = self.sent.max(bytes);
+                }
+            }
             Input::Head {
                 request,
                 head,
@@ -233,22 +209,25 @@ impl Upload {
                     self.answered(request, &head);
                 }
             }
-            Input::AskFailed {
-                request, failure, ..
-            } => {
+            Input::Interim { request, head } => {
                 if self.step == Step::Asking(request) {
-                    self.lose(failure, None);
+                    self.interim(request, &head);
                 }
             }
+            Input::AskFailed {
+                request,
+                failure,
+                sent,
+            } => {
+                if self.step == Step::Asking(request) {
+                    self.sent = self.sent.max(sent);
+                    self.unanswered(failure);
+                }
+            }
+            Input::Digested(result) => self.digested(result),
             Input::Received(response) => self.received(response),
             Input::Sealed(result) => self.sealed(result),
             Input::Closed(outcome) => self.closed(outcome),
-            Input::Interim { request, .. } => {
-                if self.step == Step::Asking(request) {
-                    self.act(Action::Proceed(request));
-                }
-            }
-            Input::Digested(_) => {}
             Input::Tick => {}
         }
         self.maintain();
@@ -262,6 +241,9 @@ impl Upload {
     /// When to call [`Upload::handle`] with [`Input::Tick`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if let Step::Pausing(until) = self.step {
+            return Some(until);
+        }
         let news = [self.phase_due(), self.progress_due()];
         let due = news.into_iter().flatten().fold(self.deadline, Ord::min);
         self.is_limited_in_time().then_some(due)
@@ -274,31 +256,33 @@ impl Upload {
     }
 
     fn inspected(&mut self, result: Result<Source, Failure>) {
-        if self.step != Step::Inspecting {
-            return;
-        }
+        let is_at_the_end = match self.step {
+            Step::Inspecting => false,
+            Step::Confirming => true,
+            Step::Announcing
+            | Step::Digesting
+            | Step::Asking(_)
+            | Step::Receiving
+            | Step::Pausing(_)
+            | Step::Recording(_)
+            | Step::Sealing(_)
+            | Step::Closing
+            | Step::Gone => return,
+        };
         match (result, self.source) {
             (Err(failure), _) => self.fail(failure),
-            (Ok(found), Some(known)) if found.is_same(&known) => self.ask(),
-            (Ok(_), Some(_)) => self.fail(Failure::new(
+            (Ok(found), Some(known)) if !found.is_same(&known) => self.fail(Failure::new(
                 FailureKind::SourceChanged,
                 format!(
                     "{} has changed since its upload began; start it again with the new file",
                     self.spec.source.display()
                 ),
             )),
-            (Ok(found), None) => {
+            (Ok(_), Some(_)) if is_at_the_end => self.finish(),
+            (Ok(found), _) => {
                 self.source = Some(found);
-                self.step = Step::Announcing;
-                let checkpoint = self.checkpoint(&Leave::Suspend);
-                self.act(Action::Record(Box::new(checkpoint)));
+                self.negotiate();
             }
-        }
-    }
-
-    fn was_sent(&mut self, request: RequestId, bytes: u64) {
-        if self.step == Step::Asking(request) && bytes > self.sent {
-            self.sent = bytes;
         }
     }
 
@@ -310,72 +294,27 @@ impl Upload {
                 "the time for the whole upload ran out; start it again with a longer one",
             ));
         }
+        if matches!(self.step, Step::Pausing(until) if until <= self.now) {
+            self.remove();
+        }
+        self.record_acknowledged();
         self.tell_phase();
         self.tell_progress();
-    }
-
-    /// Tells how far it is when that is due; a transfer that is over sooner has no news but its end.
-    fn tell_progress(&mut self) {
-        if self.progress_due().is_some_and(|due| due <= self.now) {
-            let progress = self.progress();
-            self.told_at = self.now;
-            self.told_bytes = progress.sent_bytes;
-            self.act(Action::Tell(News::Progress(progress)));
-        }
-    }
-
-    /// When it must be told how far it is, though no byte goes any more; `None` when it was.
-    fn progress_due(&self) -> Option<Timestamp> {
-        let is_asking = matches!(self.step, Step::Asking(_));
-        (is_asking && self.sent != self.told_bytes).then(|| self.told_at.after(NEWS_INTERVAL))
-    }
-
-    fn tell_phase(&mut self) {
-        if self.phase_due().is_some_and(|due| due <= self.now)
-            && let Some(phase) = self.phase_now()
-        {
-            self.phase_told_at = self.now;
-            self.phase = phase.clone();
-            self.act(Action::Tell(News::Phase(phase)));
-        }
-    }
-
-    /// When what it does now must be told; `None` when it was.
-    fn phase_due(&self) -> Option<Timestamp> {
-        let is_new = self.phase_now().is_some_and(|phase| phase != self.phase);
-        is_new.then(|| self.phase_told_at.after(NEWS_INTERVAL))
-    }
-
-    /// What it does in this step; `None` when that is nothing of its own, but the way to its end.
-    fn phase_now(&self) -> Option<Phase> {
-        match &self.step {
-            Step::Inspecting | Step::Announcing => Some(Phase::Connecting),
-            Step::Asking(_) if self.sent == 0 => Some(Phase::Connecting),
-            Step::Asking(_) if self.is_all_sent() => Some(Phase::Finishing),
-            Step::Asking(_) => Some(Phase::Transferring),
-            Step::Receiving(_) => Some(Phase::Finishing),
-            Step::Recording(_) | Step::Sealing(_) | Step::Closing | Step::Gone => None,
-        }
     }
 
     /// Whether the time for the whole resource counts in this step.
     const fn is_limited_in_time(&self) -> bool {
         match self.step {
-            Step::Inspecting | Step::Announcing | Step::Asking(_) => true,
-            Step::Receiving(_)
+            Step::Inspecting | Step::Announcing | Step::Digesting | Step::Asking(_) => {
+                self.termination.is_none()
+            }
+            Step::Receiving
+            | Step::Confirming
+            | Step::Pausing(_)
             | Step::Recording(_)
             | Step::Sealing(_)
             | Step::Closing
             | Step::Gone => false,
-        }
-    }
-
-    fn progress(&self) -> Progress {
-        Progress {
-            received_bytes: 0,
-            sent_bytes: self.sent,
-            acknowledged_bytes: self.remote.as_ref().map_or(0, |remote| remote.acknowledged),
-            total_bytes: self.source.map(|source| source.length),
         }
     }
 
@@ -384,8 +323,14 @@ impl Upload {
         self.source.map_or(0, |source| source.length)
     }
 
+    /// Where in the file the body of the latest request begins, and its length; nothing for a request
+    /// without one.
+    fn body(&self) -> (u64, u64) {
+        self.operation.body(self.length()).unwrap_or_default()
+    }
+
     fn is_all_sent(&self) -> bool {
-        self.sent >= self.length()
+        self.sent >= self.body().1
     }
 
     fn act(&mut self, action: Action) {

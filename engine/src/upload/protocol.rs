@@ -1,5 +1,10 @@
 //! Which protocol an upload speaks, what a server was seen to support, and what is known of its place.
 
+pub(super) mod discovery;
+pub(super) mod ietf;
+pub(super) mod plain;
+pub(super) mod tus;
+
 use crate::checksum::Algorithm;
 use crate::safe_url::HttpUrl;
 use crate::time::Timestamp;

@@ -1,8 +1,8 @@
 //! Ends that leave something to the owner: resume data is made of the last record.
 //!
-//! What a server has of a plain upload is of no use to another task. So the resume data of one is the
-//! request, and which file it was: whoever goes on with it sends the same file from its first byte,
-//! or nothing when that has changed.
+//! The resume data of an upload is the request, which file it was, and the place that the server has
+//! made for it: whoever goes on with it sends what is missing there, or the same file from its first
+//! byte where there is no such place, or nothing when the file has changed.
 
 use crate::failure::{Failure, FailureKind};
 use crate::resume_data::{Ending, ResumeData};
@@ -22,7 +22,10 @@ impl Upload {
     pub(super) const fn is_worth_sealing(&self, failure: &Failure) -> bool {
         let is_in_vain = matches!(
             failure.kind(),
-            FailureKind::SourceMissing | FailureKind::SourceChanged | FailureKind::InvalidRequest
+            FailureKind::SourceMissing
+                | FailureKind::SourceChanged
+                | FailureKind::Integrity
+                | FailureKind::InvalidRequest
         );
         self.source.is_some() && !is_in_vain
     }

@@ -4,15 +4,18 @@ mod answers;
 mod authorizing;
 mod endings;
 mod requests;
+mod resumable;
 mod sealing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Action, Ask, Input, RequestId, Source, Start, Upload, UploadCheckpoint, UploadStage};
+use super::{
+    Action, Ask, Input, Negotiated, RequestId, Source, Start, Upload, UploadCheckpoint, UploadStage,
+};
 use crate::authorization_challenge::Challenge;
 use crate::checkpoint::FileIdentity;
-use crate::download::Exit;
+use crate::download::{Exit, News};
 use crate::failure::{Failure, FailureKind};
 use crate::http::head::{HttpVersion, ResponseHead};
 use crate::safe_url::parse_http_url;
@@ -72,6 +75,8 @@ fn head(status: u16, fields: &[(&str, &str)]) -> ResponseHead {
 struct Driver {
     machine: Upload,
     now_ms: u64,
+    /// What was told of the protocol; it is not among the actions.
+    agreed: Vec<Negotiated>,
 }
 
 impl Driver {
@@ -94,6 +99,7 @@ impl Driver {
         let mut driver = Self {
             machine: Upload::new(start, now),
             now_ms: START_MS,
+            agreed: Vec::new(),
         };
         let actions = driver.drain();
         (driver, actions)
@@ -138,7 +144,14 @@ impl Driver {
     }
 
     fn drain(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.machine.poll()).collect()
+        let mut actions = Vec::new();
+        while let Some(action) = self.machine.poll() {
+            match action {
+                Action::Tell(News::Negotiated(agreed)) => self.agreed.push(agreed),
+                action => actions.push(action),
+            }
+        }
+        actions
     }
 }
 

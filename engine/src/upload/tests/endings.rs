@@ -33,7 +33,8 @@ fn a_suspended_upload_stops_after_a_record_and_one_that_is_acknowledged_ends() {
         };
         assert_eq!(kinds(&actions), expected, "{name}");
         if name == "receiving" {
-            let actions = driver.feed(Input::Received(Vec::new()));
+            driver.feed(Input::Received(Vec::new()));
+            let actions = driver.feed(Input::Inspected(Ok(source(LENGTH))));
             assert!(matches!(outcome(&actions), Outcome::Uploaded(_)));
             continue;
         }
@@ -52,7 +53,8 @@ fn a_cancelled_upload_ends_at_once_unless_it_is_acknowledged() {
         let mut actions = driver.feed(Input::Want(Desired::Cancelled));
         if name == "receiving" {
             assert!(actions.is_empty());
-            actions = driver.feed(Input::Received(Vec::new()));
+            driver.feed(Input::Received(Vec::new()));
+            actions = driver.feed(Input::Inspected(Ok(source(LENGTH))));
         }
         assert_eq!(
             kinds(&actions).contains(&"stop"),

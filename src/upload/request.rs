@@ -27,14 +27,18 @@ const METHOD_BYTES_MAX: usize = 32;
 
 /// An upload to be started: which file, where to, and how.
 ///
-/// The file is sent as the body of one request, byte for byte. It is looked at when the task gets
-/// its place for the first time, and from then on it must stay as it is: a task whose file changed
-/// fails with [`FailureKind::SourceChanged`](crate::FailureKind::SourceChanged) and sends nothing of
-/// the new one. What a connection that broke had taken is sent again from the first byte.
+/// The file is sent by tus 1.0.0 or the IETF draft of resumable uploads when the server shows that it
+/// speaks one of them, else as the body of one request ([`UploadRequest::protocol`]);
+/// [`Event::Negotiated`](crate::Event::Negotiated) tells which. What a server with a resumable protocol
+/// has acknowledged is not sent again, over restarts too. One request that is interrupted begins again
+/// at the first byte.
 ///
-/// **A request may reach the server twice**, whatever its method: an upload is tried again until its
-/// answer has come, as Foundation's background sessions do it. Where that matters, give a header by
-/// which the server knows it again (`Idempotency-Key`).
+/// The file is looked at when the task gets its place for the first time, and from then on it must
+/// stay as it is: a task whose file changed fails with
+/// [`FailureKind::SourceChanged`](crate::FailureKind::SourceChanged) and sends nothing of the new one.
+///
+/// A request that is not idempotent (`POST`, `PATCH`; RFC 9110 section 9.2.2) is not made twice once the
+/// server may have taken it: see [`UploadRequest::repeatable`].
 ///
 /// `Debug` shows no secret.
 ///

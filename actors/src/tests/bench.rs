@@ -25,6 +25,7 @@ use super::server::Server;
 use crate::child::Place;
 use crate::desktop::{Desktop, Notice, Post};
 use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
+use crate::intake::Intake;
 use crate::scheduling::Scheduling;
 use crate::threads::start_here;
 use crate::time::{Clock, Shift};
@@ -124,6 +125,13 @@ impl Bench {
     /// Starts an engine on this thread. The one before must have stopped.
     pub(super) async fn engine(&self) -> EngineHandle {
         start_here(self.world()).await.expect("an engine")
+    }
+
+    /// The same, and what holds its commits up.
+    pub(super) async fn engine_with_intake(&self) -> (EngineHandle, Intake) {
+        let world = self.world();
+        let intake = world.intake.clone();
+        (start_here(world).await.expect("an engine"), intake)
     }
 
     /// The same, with at most so many tasks at once.

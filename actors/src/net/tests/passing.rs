@@ -16,11 +16,12 @@ use longhaul_engine::failure::{Failure, FailureKind};
 
 use super::{
     sockets::{listen, read_request, tcp_client},
+    tls::{authority, trusting},
     *,
 };
 use crate::{
     file::source::SourceFile,
-    net::{Answered, BodyRequest, Content, Listener, Passed, Probe, SendFailure},
+    net::{Answered, BodyRequest, Content, Listener, Passed, Probe, SendFailure, TcpDial},
 };
 
 /// More than the buffers of two sockets hold.
@@ -279,5 +280,39 @@ fn a_server_that_takes_nothing_more_is_left_after_the_idle_timeout() {
             other => panic!("{other:?}"),
         }
         assert!(content.told.get() > 0 && content.told.get() < LENGTH as u64);
+    });
+}
+
+#[test]
+fn a_body_that_is_encrypted_never_goes_past_us() {
+    let authority = authority();
+    real_time(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let acceptor = authority.acceptor.clone();
+        let served = spawn_local(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut stream = acceptor.accept(stream).await.expect("tls");
+            read_head(&mut stream).await.expect("a head");
+            let mut body = vec![0; LENGTH];
+            stream.read_exact(&mut body).await.expect("a whole body");
+            stream.write_all(CREATED).await.expect("a client");
+            stream.flush().await.expect("a client");
+            body == bytes()
+        });
+        let client = Client::new(&trusting(&authority), Rc::new(TcpDial)).expect("a client");
+        let request = BodyRequest {
+            url: Url::parse(&format!("https://{address}/f")).expect("a url"),
+            ..put(address)
+        };
+        let mut content = Passing::new();
+        let sent = client
+            .send_content(&request, &mut content, Probe::default())
+            .await;
+        assert_eq!(sent.expect("an answer").response.head.status, 201);
+        assert!(served.await.expect("a server"), "other bytes came");
+        assert_eq!((content.passed, content.blocks), (0, 1));
     });
 }

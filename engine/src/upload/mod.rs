@@ -81,6 +81,7 @@ pub struct Start {
 pub struct Upload {
     spec: UploadSpec,
     rules: Arc<SessionRules>,
+    created_at: Timestamp,
     deadline: Timestamp,
     now: Timestamp,
     jitter: Jitter,
@@ -134,6 +135,7 @@ impl Upload {
         let mut machine = Self {
             spec: start.spec,
             rules: start.rules,
+            created_at: start.created_at,
             deadline,
             now,
             jitter: Jitter::new(start.seed),

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_actors::handle::StartRequest;
-use longhaul_engine::adoption;
 use longhaul_engine::checksum::Algorithm;
 use longhaul_engine::http::authorization::Credentials;
-use longhaul_engine::id::SessionId;
 use longhaul_engine::limits::UPLOAD_METADATA_BYTES_MAX;
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::task::{Desired, TaskOptions, UploadSpec};
@@ -56,7 +54,6 @@ const METHOD_BYTES_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
     pub(crate) spec: UploadSpec,
-    adopts: bool,
 }
 
 impl UploadRequest {
@@ -82,12 +79,10 @@ impl UploadRequest {
             credentials: parsed.credentials,
             allow_downgrade: false,
             request_id: 0,
+            is_adoptable: false,
             options: TaskOptions::default(),
         };
-        Ok(Self {
-            spec,
-            adopts: false,
-        })
+        Ok(Self { spec })
     }
 
     /// The method of the request; letters become capitals.
@@ -204,10 +199,11 @@ impl UploadRequest {
     /// Takes over the session's upload of this file to this URL with this method that was asked for so
     /// before, with its place at the server and with the options of this request, instead of beginning
     /// another one. One that has ended is the answer, however it ended, until its end is acknowledged.
-    /// An upload that was asked for without this is not found.
+    /// An upload that was asked for without this is not found; one of another session fails with
+    /// [`Error::TargetInUse`].
     #[must_use]
     pub const fn adopt_existing(mut self, adopts: bool) -> Self {
-        self.adopts = adopts;
+        self.spec.is_adoptable = adopts;
         self
     }
 
@@ -226,15 +222,12 @@ impl UploadRequest {
 
 task_options!(UploadRequest, "Upload finished", "Upload failed");
 
-impl UploadRequest {
-    /// The request as the engine takes it.
-    pub(crate) fn in_session(mut self, session: &SessionId) -> StartRequest {
-        if self.adopts {
-            self.spec.request_id = adoption::upload_name(session, &self.spec);
-        }
-        StartRequest {
-            spec: self.spec.into(),
-            adopts: self.adopts,
+impl From<UploadRequest> for StartRequest {
+    fn from(request: UploadRequest) -> Self {
+        let UploadRequest { spec } = request;
+        Self {
+            adopts: spec.is_adoptable,
+            spec: spec.into(),
             desired: Desired::Running,
         }
     }

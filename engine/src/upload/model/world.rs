@@ -151,6 +151,7 @@ impl World {
             credentials,
             allow_downgrade: false,
             request_id: 1,
+            is_adoptable: false,
             options: TaskOptions::default(),
         };
         let rules = Arc::new(SessionRules {

@@ -87,7 +87,12 @@ impl Upload {
                 true
             }
             // The caller's request goes elsewhere, and so does the place that it is to have.
-            Some(_) if matches!(self.operation, Operation::Whole { .. }) => {
+            Some(_)
+                if matches!(
+                    self.operation,
+                    Operation::Whole { .. } | Operation::Place(_, Act::Create(_))
+                ) =>
+            {
                 self.remote = None;
                 true
             }

@@ -11,6 +11,9 @@ impl Upload {
     pub(super) fn redirected(&mut self, request: RequestId, head: &ResponseHead) {
         let next = redirect::next(&self.redirectable(), head);
         self.drain(request);
+        if self.operation == Operation::Discover && (head.status == 303 || next.is_err()) {
+            return self.discovered(None);
+        }
         let next = match next {
             Ok(Some(next)) => next,
             Ok(None) => {
@@ -84,7 +87,12 @@ impl Upload {
                 true
             }
             // The caller's request goes elsewhere, and so does the place that it is to have.
-            Some(_) if matches!(self.operation, Operation::Whole { .. }) => {
+            Some(_)
+                if matches!(
+                    self.operation,
+                    Operation::Whole { .. } | Operation::Place(_, Act::Create(_))
+                ) =>
+            {
                 self.remote = None;
                 true
             }

@@ -168,7 +168,12 @@ fn a_file_that_somebody_writes_to_while_the_kernel_sends_it_is_not_sent_to_its_e
         {
             tokio::task::yield_now().await;
         }
-        std::fs::write(path, b"other").expect("written");
+        let opened = std::fs::File::options().write(true).open(path);
+        let mut file = opened.expect("the file");
+        file.write_all(b"other").expect("written");
+        // The clock of a file system may be too coarse to tell two writes of one moment apart.
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+        file.set_modified(later).expect("a time");
         let fast = session.set_rate_limit(None).await;
         fast.expect("an answer");
         match session.outcome(task).await {

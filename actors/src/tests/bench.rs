@@ -261,7 +261,7 @@ impl Bench {
         Outcome::Uploaded(Uploaded {
             status: 201,
             bytes: u64::try_from(bytes).expect("a length"),
-            headers: Vec::new(),
+            headers: vec![("content-length".to_owned(), "4".to_owned())],
             response: b"got!".to_vec(),
         })
     }

@@ -74,6 +74,7 @@ fn what_breaks_begins_again_from_the_first_byte() {
             let session = session(&engine, "s").await;
             let spec = UploadSpec {
                 method: "POST".to_owned(),
+                is_repeatable: true,
                 ..bench.upload("a/f")
             };
             let task = start_one(&session, spec).await;

@@ -267,6 +267,7 @@ impl Handler<Want> for TransferActor {
         fault::point("transfer.want");
         self.desired = desired;
         self.feed(Input::Want(desired), context);
+        self.tell_sent(context);
         self.feed_upload(UploadInput::Want(desired), context);
     }
 }

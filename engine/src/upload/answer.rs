@@ -70,7 +70,10 @@ impl Upload {
             Meaning::Created(held) => self.created(answer, held),
             Meaning::Held(held) => self.held(answer, held),
             Meaning::Final(held) => self.judge_final(answer, held),
-            Meaning::Unsaid => self.ask_after(answer),
+            Meaning::Unsaid => {
+                self.note_unheard();
+                self.ask_after(answer);
+            }
             Meaning::Conflict(offset) => self.conflicted(answer, offset),
             Meaning::Locked => self.locked(head),
             Meaning::Gone => self.gone(answer),
@@ -118,11 +121,14 @@ impl Upload {
                 Operation::Whole { .. } => !is_refusal && has_flowed,
                 Operation::Discover | Operation::Place(_, _) => false,
             };
-        match is_of_caller {
-            // The server may have acted before it gave up.
-            true => self.fail(failure),
-            false => self.lose(failure, self.asked_delay(head)),
+        // The server, or what is before it, may have given up after it had acted.
+        if is_of_caller {
+            return self.fail(failure);
         }
+        if !is_refusal {
+            self.note_unheard();
+        }
+        self.lose(failure, self.asked_delay(head));
     }
 
     pub(super) fn asked_delay(&self, head: &ResponseHead) -> Option<Duration> {

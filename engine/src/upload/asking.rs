@@ -1,7 +1,7 @@
 //! The requests of an upload: where to, what goes along, how the caller proves itself.
 
 use crate::authorizer::Applicant;
-use crate::checksum::{Algorithm, Digest};
+use crate::checksum::{Algorithm, Digest, blake3, hex};
 use crate::failure::Failure;
 use crate::http::redirect;
 use crate::limits::EXPECT_CONTINUE_BYTES_MIN;
@@ -156,11 +156,23 @@ impl Upload {
         let is_first = self.restarts == 0;
         let is_open = self.spec.protocol == UploadProtocol::Auto;
         if is_offer && is_open && is_first && !has_key && self.spec.request_id != 0 {
-            // A string of structured fields (draft-ietf-httpapi-idempotency-key-header).
-            let key = format!("\"{:032x}\"", self.spec.request_id);
-            headers.push(("idempotency-key".to_owned(), key));
+            headers.push(("idempotency-key".to_owned(), self.repetition_key()));
         }
         headers
+    }
+
+    /// A key that is the same whenever this task sends this file, and for no other task or file: the
+    /// same request made anew is meant to be taken anew (draft-ietf-httpapi-idempotency-key-header).
+    fn repetition_key(&self) -> String {
+        let mut named = self.spec.request_id.to_be_bytes().to_vec();
+        named.extend(self.created_at.as_unix_ms().to_be_bytes());
+        if let Some(source) = &self.source {
+            named.extend(source.length.to_be_bytes());
+            named.extend(source.modified_s.to_be_bytes());
+            named.extend(source.modified_ns.to_be_bytes());
+            named.extend(source.samples);
+        }
+        format!("\"{}\"", hex(&blake3(&named)[..16]))
     }
 
     fn goes_along(&self, name: &str, companions: Companions) -> bool {

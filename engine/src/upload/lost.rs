@@ -69,7 +69,7 @@ impl Upload {
     }
 
     /// The server may have acted on the request that is under way.
-    fn note_unheard(&mut self) {
+    pub(super) fn note_unheard(&mut self) {
         let (_, length) = self.body();
         match self.leaves_unheard() {
             Unheard::Nothing => {}

@@ -24,7 +24,8 @@ pub enum Input {
     Inspected(Result<Source, Failure>),
     /// The answer to [`Action::Record`], after the commit.
     Recorded(Result<(), Failure>),
-    /// So many bytes of the body of a request were given to the network; the number only grows.
+    /// So many bytes of the body of a request were given to the network; the number only grows. It is
+    /// exact ahead of an [`Input::Want`], which may end the request.
     Sent {
         /// Which request.
         request: RequestId,

@@ -81,6 +81,7 @@ pub struct Start {
 pub struct Upload {
     spec: UploadSpec,
     rules: Arc<SessionRules>,
+    created_at: Timestamp,
     deadline: Timestamp,
     now: Timestamp,
     jitter: Jitter,
@@ -134,6 +135,7 @@ impl Upload {
         let mut machine = Self {
             spec: start.spec,
             rules: start.rules,
+            created_at: start.created_at,
             deadline,
             now,
             jitter: Jitter::new(start.seed),
@@ -148,7 +150,7 @@ impl Upload {
             authorizer: Authorizer::default(),
             answers: known.answers,
             counts: known.counts,
-            remote: known.remote,
+            remote: known.remote.filter(|remote| remote.protocol.is_resumable()),
             unheard: known.unheard,
             restarts: known.restarts,
             negotiation: Negotiation::new(start.known),

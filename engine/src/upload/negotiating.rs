@@ -44,6 +44,12 @@ impl Negotiation {
             ..Self::default()
         }
     }
+
+    /// The upload goes on with what an earlier transfer has begun.
+    pub(super) fn is_recorded(&self) -> bool {
+        let agreed = self.agreed.map(|agreed| agreed.evidence);
+        agreed == Some(Evidence::Recorded)
+    }
 }
 
 impl Upload {
@@ -188,7 +194,9 @@ impl Upload {
     }
 
     pub(super) fn discover_after(&mut self, status: u16) {
-        self.negotiation.refused = Some(status_failure(status));
+        // What was refused may have been meant for a server that is another one by now.
+        let is_of_caller = matches!(self.operation, Operation::Whole { .. });
+        self.negotiation.refused = is_of_caller.then(|| status_failure(status));
         self.discover();
     }
 

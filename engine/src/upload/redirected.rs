@@ -11,6 +11,9 @@ impl Upload {
     pub(super) fn redirected(&mut self, request: RequestId, head: &ResponseHead) {
         let next = redirect::next(&self.redirectable(), head);
         self.drain(request);
+        if self.operation == Operation::Discover && (head.status == 303 || next.is_err()) {
+            return self.discovered(None);
+        }
         let next = match next {
             Ok(Some(next)) => next,
             Ok(None) => {

@@ -155,6 +155,16 @@ impl TransferActor {
         self.feed_upload(input, context);
     }
 
+    /// Tells the machine of every byte that was given to the network, ahead of what may end the
+    /// request: whether the server can have the whole of it decides if it may be sent again.
+    pub(in crate::transfer) fn tell_sent(&mut self, context: &mut Context<Self>) {
+        let line = self.uploading.as_ref().map(|uploading| &uploading.line);
+        if let Some(Line::Asking(asking)) = line {
+            let (request, bytes) = (asking.request, asking.sent.newest());
+            self.feed_upload(Input::Sent { request, bytes }, context);
+        }
+    }
+
     pub(super) fn stop_upload(&mut self, context: &mut Context<Self>) {
         let Some(uploading) = &mut self.uploading else {
             return;

@@ -125,10 +125,8 @@ fn a_104_makes_the_callers_own_request_resumable_and_is_on_record_before_more_by
     let ask = sole_ask(&driver.feed(Input::Recorded(Ok(()))));
     assert_eq!(ask.method, "POST");
     assert_eq!(field(&ask, "upload-complete"), Some("?1"));
-    assert_eq!(
-        field(&ask, "idempotency-key"),
-        Some("\"00000000000000000000000000000007\"")
-    );
+    let key = field(&ask, "idempotency-key").map(str::len);
+    assert_eq!(key, Some(34), "16 bytes in quotes");
     let request = ask.request;
     let named = head(
         104,

@@ -169,6 +169,7 @@ impl World {
             || field(ask, "upload-incomplete") == Some("?1");
         let is_creation = says_more || field(ask, "tus-resumable").is_some();
         let is_proven = self.spec.protocol != UploadProtocol::Auto
+            || self.server.kind == Kind::Tus
             || (self.server.kind != Kind::Plain && self.server.ways.answers_options);
         assert!(
             !is_creation || is_proven,

@@ -27,9 +27,6 @@ impl World {
     }
 
     fn perform(&mut self, action: Action) {
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("{action:?}");
-        }
         match action {
             Action::Inspect(_) => {
                 if self.is_troubled() && self.dice.percent(1) {
@@ -278,9 +275,6 @@ impl World {
                 sent,
             },
         };
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("-> {input:?} deed {:?}", wire.deed);
-        }
         machine.handle(self.now, input);
     }
 

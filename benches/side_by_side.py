@@ -10,8 +10,10 @@ Needs nginx, curl and wget2, about 20 GiB of disk, and a quiet machine. Python's
 
 import argparse
 import filecmp
+import hashlib
 import json
 import mmap
+import multiprocessing
 import os
 import platform
 import shutil
@@ -72,6 +74,66 @@ def cargo(*arguments):
         sys.exit(f"cargo {arguments[0]} failed")
     lines = (json.loads(line) for line in built.stdout.splitlines())
     return [line["executable"] for line in lines if line.get("executable")]
+
+
+class Discarder:
+    """A server in a process of its own that takes bodies at http://127.0.0.1:PORT/ and lets the kernel
+    drop them unseen, so that it is never the limit. At /check it reads them and puts their SHA-256
+    into `digests`."""
+
+    def __init__(self):
+        self.digests = multiprocessing.SimpleQueue()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.process = multiprocessing.Process(target=self.serve, daemon=True)
+        self.process.start()
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+    def serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            with connection:
+                try:
+                    while self.take(connection):
+                        pass
+                except ConnectionError:
+                    pass  # A client that was stopped is none of our business.
+
+    def take(self, connection):
+        """One request; False when the client has closed the connection."""
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = connection.recv(64 * 1024)
+            if not more:
+                return False
+            head += more
+        head, body = head.split(b"\r\n\r\n", 1)
+        lines = head.lower().split(b"\r\n")
+        fields = dict(line.split(b":", 1) for line in lines[1:])
+        if b"expect" in fields:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        rest = int(fields[b"content-length"]) - len(body)
+        digest = hashlib.sha256(body) if b" /check " in lines[0] else None
+        buffer = bytearray(MIB)
+        while rest > 0:
+            wanted = min(rest, MIB)
+            flags = 0 if digest else socket.MSG_TRUNC
+            count = connection.recv_into(buffer, wanted, flags)
+            if count == 0:
+                return False
+            if digest:
+                digest.update(memoryview(buffer)[:count])
+            rest -= count
+        if digest:
+            self.digests.put(digest.hexdigest())
+        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    def stop(self):
+        self.process.terminate()
+        self.process.join()
 
 
 class Server:
@@ -291,6 +353,47 @@ def many_small_files(options, server, longhaul, work):
     return {"files": options.files, "file_bytes": SMALL_BYTES, "clients": table}
 
 
+def one_upload(options, longhaul, work):
+    """A file of some GiB from the page cache to a server that drops it."""
+    say(f"upload of one file of {options.big_mib} MiB, {options.rounds} rounds")
+    server = Discarder()
+    source = work / "upload.bin"
+    content = hashlib.sha256()
+    with open(source, "wb") as file:
+        for _ in range(options.big_mib):
+            piece = os.urandom(MIB)
+            content.update(piece)
+            file.write(piece)
+    directory = work / "upload"
+    directory.mkdir()
+
+    def command(client, url):
+        if client == "curl":
+            return ["curl", "-q", "-sS", "-f", "-T", str(source), url]
+        return [longhaul, "put", str(source), url, "-X", "PUT", "--protocol", "plain",
+                "--state-dir", str(directory / "state")]
+
+    def run(name, _, measure=timed):
+        os.sync()
+        return measure(command(name, server.url("drop")), directory)
+
+    try:
+        # The first read of the file into the page cache belongs to nobody's time.
+        clients = ["curl", "longhaul"]
+        for name in clients:
+            timed(command(name, server.url("check")), directory)
+            if server.digests.get() != content.hexdigest():
+                sys.exit(f"{name} sent other bytes than the file has")
+        runs = interleaved(clients, options.rounds, run)
+        peaks = {name: run(name, 0, peak_kib) for name in clients}
+    finally:
+        server.stop()
+    source.unlink()
+    table = summary(runs, peaks, "curl")
+    show(f"upload of one file of {options.big_mib} MiB", table, "curl")
+    return {"bytes": options.big_mib * MIB, "clients": table}
+
+
 def queued_tasks():
     """Memory of 10,000 queued tasks over an idle engine, medians of three runs."""
     (program,) = cargo("bench", "-p", "longhaul", "--bench", "queued_tasks", "--no-run")
@@ -327,14 +430,14 @@ def arguments():
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--directory", type=Path, default=ROOT / "target",
                         help="where the temporary files lie; a real disk, not a tmpfs")
-    parser.add_argument("--only", choices=["big", "small", "memory"], action="append",
+    parser.add_argument("--only", choices=["big", "small", "upload", "memory"], action="append",
                         help="measure this only; may be given more than once")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
-    only = set(options.only or ["big", "small", "memory"])
+    only = set(options.only or ["big", "small", "upload", "memory"])
     options.directory.mkdir(exist_ok=True)
     check_room(options, options.directory)
     which("curl", "curl"), which("wget2", "wget2")
@@ -361,6 +464,8 @@ def main():
                 result["many_small_files"] = many_small_files(options, server, longhaul, work)
         finally:
             server.stop()
+        if "upload" in only:
+            result["one_upload"] = one_upload(options, longhaul, work)
     finally:
         shutil.rmtree(work)
     if "memory" in only:

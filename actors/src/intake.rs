@@ -31,7 +31,7 @@ pub(crate) struct Write {
 /// thousands of writes a second that can only wait for the commit anyway. It holds at most a few
 /// writes of each running transfer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Intake(Arc<Mutex<Vec<Write>>>);
+pub(crate) struct Intake(Arc<Mutex<Vec<Write>>>, #[cfg(test)] Arc<Hold>);
 
 impl Intake {
     /// Puts writes in, and wakes the registry when nothing waited before.
@@ -40,6 +40,12 @@ impl Intake {
         writes: impl IntoIterator<Item = Write>,
         registry: &SlotRef<RegistryActor>,
     ) {
+        #[cfg(test)]
+        self.1
+            .registry
+            .lock()
+            .expect("no panic")
+            .replace(registry.clone());
         let is_first = {
             let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let was_empty = waiting.is_empty();
@@ -54,7 +60,47 @@ impl Intake {
 
     /// Everything that waits.
     pub(crate) fn take(&self) -> Vec<Write> {
+        #[cfg(test)]
+        if self.1.is_held() {
+            return Vec::new();
+        }
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether what waits is kept from the registry, so that a test sees what goes on without its commit.
+#[cfg(test)]
+#[derive(Debug, Default)]
+struct Hold {
+    is_held: std::sync::atomic::AtomicBool,
+    registry: Mutex<Option<SlotRef<RegistryActor>>>,
+}
+
+#[cfg(test)]
+impl Hold {
+    fn is_held(&self) -> bool {
+        self.is_held.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+impl Intake {
+    /// Nothing is committed from now on that a transfer writes.
+    pub(crate) fn hold(&self) {
+        self.1
+            .is_held
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Everything is again.
+    pub(crate) fn release(&self) {
+        self.1
+            .is_held
+            .store(false, std::sync::atomic::Ordering::Relaxed);
+        let registry = self.1.registry.lock().expect("no panic");
+        if let Some(registry) = registry.as_ref().and_then(SlotRef::current) {
+            registry.do_send(Collect);
+        }
     }
 }
 

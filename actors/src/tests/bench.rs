@@ -25,6 +25,8 @@ use super::server::Server;
 use crate::child::Place;
 use crate::desktop::{Desktop, Notice, Post};
 use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
+use crate::intake::Intake;
+use crate::net::{Dial, TcpDial};
 use crate::scheduling::Scheduling;
 use crate::threads::start_here;
 use crate::time::{Clock, Shift};
@@ -63,6 +65,18 @@ pub(crate) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
             .await
             .expect("the test hangs: an hour has passed")
     })
+}
+
+/// Runs a test on one thread under the real clock, as sockets need it.
+pub(crate) fn real_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    };
+    forget_clients();
+    System::with_tokio_rt(runtime).block_on(test)
 }
 
 /// Bytes that look like a file, the same for the same arguments.
@@ -124,6 +138,20 @@ impl Bench {
     /// Starts an engine on this thread. The one before must have stopped.
     pub(super) async fn engine(&self) -> EngineHandle {
         start_here(self.world()).await.expect("an engine")
+    }
+
+    /// The same, and what holds its commits up.
+    pub(super) async fn engine_with_intake(&self) -> (EngineHandle, Intake) {
+        let world = self.world();
+        let intake = world.intake.clone();
+        (start_here(world).await.expect("an engine"), intake)
+    }
+
+    /// The same over real sockets; never under virtual time.
+    pub(super) async fn engine_over_sockets(&self) -> EngineHandle {
+        let mut world = self.world();
+        world.make_dial = Arc::new(|| Rc::new(TcpDial) as Rc<dyn Dial>);
+        start_here(world).await.expect("an engine")
     }
 
     /// The same, with at most so many tasks at once.
@@ -243,6 +271,7 @@ impl Bench {
             credentials: None,
             allow_downgrade: false,
             request_id: 0,
+            is_adoptable: false,
             options: told(),
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod challenges;
+mod depot;
 mod downloads;
 mod facts;
 mod inbox;
@@ -18,6 +19,8 @@ mod sessions;
 mod sharing;
 mod taking_over;
 mod upload_challenges;
+mod upload_protocols;
 mod upload_resuming;
+mod upload_sending;
 mod uploads;
 mod wishes;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
+use super::depot::Depot;
 use super::inbox::{Arrival, Inbox};
 use crate::net::{Dial, Endpoint, NetFailure, Transport};
 use crate::world::MakeDial;
@@ -93,7 +94,7 @@ impl Level {
 
 /// The server; clones are the same one.
 #[derive(Clone, Default)]
-pub(super) struct Server(Arc<Mutex<State>>, pub(super) Inbox);
+pub(super) struct Server(Arc<Mutex<State>>, pub(super) Inbox, pub(super) Depot);
 
 impl Server {
     /// Serves `body` at `http://HOST/PATH`, a chunk of [`CHUNK_BYTES`] after each `pause`.
@@ -174,6 +175,12 @@ impl Server {
             if request.at.starts_with("mute/") {
                 // Nothing is said until the other side has enough.
                 let _ = stream.read_u8().await;
+                return;
+            }
+            if self.2.is_open(&request.at) {
+                if self.2.meet(&mut stream, &request.at, &request.head).await {
+                    continue;
+                }
                 return;
             }
             if let Some(arrival) = request.upload {
@@ -365,6 +372,8 @@ impl Drop for Open<'_> {
 struct Request {
     /// `HOST/PATH`.
     at: String,
+    /// All of it.
+    head: String,
     range: Option<(usize, Option<usize>)>,
     if_range: Option<String>,
     authorization: Option<String>,
@@ -409,6 +418,7 @@ async fn read_request(stream: &mut DuplexStream) -> Option<Request> {
         if_range: field("if-range"),
         authorization: field("authorization"),
         upload,
+        head,
     })
 }
 

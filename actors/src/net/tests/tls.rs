@@ -9,21 +9,21 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::net::{Proxy, Roots};
 
-/// A private authority and a server certificate for `a.test` from it.
-struct Authority {
+/// A private authority and a server certificate for `a.test` and two addresses from it.
+pub(super) struct Authority {
     pem: String,
-    acceptor: TlsAcceptor,
+    pub(super) acceptor: TlsAcceptor,
 }
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     let ca_key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = params.self_signed(&ca_key).expect("a certificate");
     let issuer = Issuer::new(params, ca_key);
     let key = KeyPair::generate().expect("a key");
-    let names = vec!["a.test".to_owned(), "10.0.0.1".to_owned()];
-    let params = CertificateParams::new(names).expect("parameters");
+    let names = ["a.test", "10.0.0.1", "127.0.0.1"].map(str::to_owned);
+    let params = CertificateParams::new(names.to_vec()).expect("parameters");
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -73,7 +73,7 @@ fn server(authority: &Authority, answer: &'static str, ending: Ending) -> Rc<Pip
     Pipes::new(move |_, stream| serve(acceptor.clone(), stream, answer, ending))
 }
 
-fn trusting(authority: &Authority) -> ClientConfig {
+pub(super) fn trusting(authority: &Authority) -> ClientConfig {
     ClientConfig {
         roots: Roots::SystemAndPem(authority.pem.clone().into_bytes()),
         ..ClientConfig::default()

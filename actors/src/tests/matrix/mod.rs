@@ -2,6 +2,7 @@
 //! judges what is left.
 
 mod budgets;
+mod continuing;
 mod ends;
 mod oracle;
 mod resumed;
@@ -80,6 +81,22 @@ fn uploads_survive_a_crash_at_every_point_while_the_disk_is_slow() {
         play: || Box::pin(uploads::uploads()),
     });
     pretend_slow(false);
+}
+
+#[test]
+fn uploads_by_tus_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "tus",
+        play: || Box::pin(continuing::tus()),
+    });
+}
+
+#[test]
+fn uploads_whose_place_an_interim_answer_names_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "interim",
+        play: || Box::pin(continuing::interim()),
+    });
 }
 
 #[test]
@@ -193,7 +210,7 @@ fn play(scenario: &Scenario, panic_at: Vec<u64>) -> Result<Vec<&'static str>, St
     let crashes = panic_at.len();
     fault::arm(Plan {
         panic_at,
-        panic_always: Vec::new(),
+        ..Plan::default()
     });
     let played = catch_unwind(AssertUnwindSafe(|| {
         let story = virtual_time((scenario.play)());

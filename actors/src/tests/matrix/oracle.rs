@@ -73,10 +73,11 @@ pub(super) fn judge(story: &Story, crashes: usize) {
 fn judge_task(story: &Story, told: &Told, crashes: usize) {
     let Told { at, name, body, .. } = told;
     judge_bytes(story, told);
+    judge_depot(story, told, crashes);
     judge_challenges(story, told, crashes);
     judge_notices(story, told, crashes);
     judge_ending(story, told);
-    if story.bench.server.1.is_open(at) {
+    if story.bench.server.1.is_open(at) || story.bench.server.2.is_open(at) {
         return;
     }
     let open_max = story.bench.server.open_max(at);
@@ -126,7 +127,8 @@ const fn title_of(told: &Told) -> Option<&'static str> {
 /// What the one who wanted the bytes has.
 fn judge_bytes(story: &Story, told: &Told) {
     let Told { at, name, body, .. } = told;
-    if let Outcome::Uploaded(_) = &told.outcome {
+    let is_kept = story.bench.server.2.is_open(at);
+    if let (Outcome::Uploaded(_), false) = (&told.outcome, is_kept) {
         let arrivals = story.bench.server.1.arrivals(at);
         let mut whole = arrivals.iter().filter(|arrival| arrival.bytes == **body);
         assert!(
@@ -143,6 +145,25 @@ fn judge_bytes(story: &Story, told: &Told) {
         }
         (_, file) => assert!(file.is_none(), "{name} exists"),
     }
+}
+
+/// What a server has that keeps what it got: a file once, whole; one that was cancelled not at all. A
+/// crash may leave it an upload that it has made and we have not heard of.
+fn judge_depot(story: &Story, told: &Told, crashes: usize) {
+    let Told { at, name, body, .. } = told;
+    if !story.bench.server.2.is_open(at) {
+        return;
+    }
+    let kept = story.bench.server.2.kept(at);
+    let (whole, others): (Vec<_>, Vec<_>) = kept.iter().partition(|kept| kept.is_complete);
+    let expected = usize::from(matches!(told.outcome, Outcome::Uploaded(_)));
+    assert_eq!(whole.len(), expected, "so often the server has {name}");
+    assert!(
+        whole.iter().all(|whole| whole.bytes == **body),
+        "{name} is another file"
+    );
+    let left = others.iter().filter(|kept| !kept.is_removed).count();
+    assert!(left <= crashes, "{left} uploads of {name} are left");
 }
 
 /// How often its owner was asked.

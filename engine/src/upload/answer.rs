@@ -58,10 +58,12 @@ impl Upload {
             now: self.now,
         };
         let meaning = self.operation.meaning(&heard);
-        let is_refused = matches!(meaning, Meaning::Refused | Meaning::OtherVersion);
-        if is_refused && self.may_discover_after(head.status) {
+        if meaning == Meaning::Refused && self.may_discover_after(head.status) {
             self.drain(request);
             return self.discover_after(head.status);
+        }
+        if meaning == Meaning::OtherVersion {
+            return self.met_tus((request, head));
         }
         self.settle_offer();
         let answer = (request, head);
@@ -82,7 +84,7 @@ impl Upload {
             Meaning::TooLarge => self.too_large(answer),
             Meaning::MethodRefused => self.method_refused(answer),
             Meaning::Later => self.put_off(head),
-            Meaning::OtherVersion => self.fail_of_version(head.status),
+            Meaning::OtherVersion => self.met_tus(answer),
             Meaning::Refused => self.fail(status_failure(head.status)),
             Meaning::Broken(why) => self.fail(Failure::new(
                 FailureKind::Protocol,

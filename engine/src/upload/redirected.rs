@@ -39,6 +39,8 @@ impl Upload {
         self.hop.url = next.url;
         if sees_other {
             self.settle_offer();
+            // The file was taken, whatever becomes of the answer.
+            self.unheard = self.unheard_ahead();
             self.operation = Operation::SeeOther;
         } else if self.moves_place(head.status) {
             return self.prepare();

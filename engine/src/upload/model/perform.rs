@@ -27,9 +27,6 @@ impl World {
     }
 
     fn perform(&mut self, action: Action) {
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("{action:?}");
-        }
         match action {
             Action::Inspect(_) => {
                 if self.is_troubled() && self.dice.percent(1) {
@@ -169,6 +166,7 @@ impl World {
             || field(ask, "upload-incomplete") == Some("?1");
         let is_creation = says_more || field(ask, "tus-resumable").is_some();
         let is_proven = self.spec.protocol != UploadProtocol::Auto
+            || self.server.kind == Kind::Tus
             || (self.server.kind != Kind::Plain && self.server.ways.answers_options);
         assert!(
             !is_creation || is_proven,
@@ -277,9 +275,6 @@ impl World {
                 sent,
             },
         };
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("-> {input:?} deed {:?}", wire.deed);
-        }
         machine.handle(self.now, input);
     }
 

@@ -36,9 +36,7 @@ pub(super) fn deed(ask: &Ask, server: &Server, dice: &mut Dice) -> Deed {
     let location = |place: &str| vec![("location", place.to_owned())];
     let at_place = server.place_of(ask);
     match dice.below(100) {
-        40..60 if field(ask, "upload-checksum").is_some() => {
-            refuse(length, 460, Vec::new())
-        }
+        40..60 if field(ask, "upload-checksum").is_some() => refuse(length, 460, Vec::new()),
         0..50 => Deed::Answer,
         50..60 => Deed::Cut(some),
         60..65 => Deed::LoseAnswer,
@@ -61,7 +59,7 @@ pub(super) fn deed(ask: &Ask, server: &Server, dice: &mut Dice) -> Deed {
         }
         76..79 => refuse(some, dice.pick(&[307, 308, 302]), location("/elsewhere")),
         79 if server.kind != Kind::Tus => refuse(length, 303, location("/page")),
-        80 => refuse(some, 307, location("https://evil.example/")),
+        80 if server.kind != Kind::Tus => refuse(some, 307, location("https://evil.example/")),
         81 => refuse(some, dice.pick(&[400, 404, 507]), Vec::new()),
         82 => refuse(0, 417, Vec::new()),
         83 if at_place.is_none() && server.kind != Kind::Tus => refuse(length / 2, 200, Vec::new()),

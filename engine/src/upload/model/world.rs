@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 use crate::upload::{Capability, Input, Source, Start, Upload, UploadCheckpoint, UploadStage};
 
 /// Lives of one task before its server and its file are as they should be.
-const TROUBLED_LIVES: u32 = 10;
+const TROUBLED_LIVES: [u32; 4] = [0, 2, 10, 10];
 
 /// Lives after which an honest end must have come: a wait or two, and an answer to a challenge.
 const LIVES_MAX: u32 = 30;
@@ -40,6 +40,7 @@ pub(super) struct World {
     pub(super) server: Server,
     known: Option<Capability>,
     life: u32,
+    troubled_lives: u32,
     /// The server has done something that no honest end may follow.
     pub(super) is_spoilt: bool,
     /// The connection, and a record under way.
@@ -57,6 +58,7 @@ impl World {
         let rules = Arc::new(scene::rules(&mut dice));
         let length = scene::length(&mut dice);
         let server = Server::new(spec.protocol, &mut dice);
+        let troubled_lives = dice.pick(&TROUBLED_LIVES);
         Self {
             dice,
             spec,
@@ -70,6 +72,7 @@ impl World {
             server,
             known: None,
             life: 0,
+            troubled_lives,
             is_spoilt: false,
             wire: None,
             record: None,
@@ -111,7 +114,7 @@ impl World {
     }
 
     pub(super) const fn is_troubled(&self) -> bool {
-        self.life <= TROUBLED_LIVES
+        self.life <= self.troubled_lives
     }
 
     /// One transfer, from its start to its exit or its crash.
@@ -285,7 +288,7 @@ impl World {
             FailureKind::SourceChanged => self.summary.note("changed"),
             FailureKind::OutcomeUnknown => {
                 let is_mute = !self.server.ways.says_offset && !self.server.ways.says_complete;
-                let is_doubtful = is_mute && self.server.ways.drops_finished;
+                let is_doubtful = is_mute && (self.server.ways.drops_finished || self.is_spoilt);
                 let may_repeat = self.spec.is_repeatable && !is_doubtful;
                 assert!(!may_repeat, "it might have been repeated");
                 self.summary.note("outcome unknown");

@@ -278,7 +278,9 @@ impl Upload {
             true => self.unheard != Unheard::Completion || self.is_declared_repeatable(),
             false => self.is_repeatable(),
         };
-        if !may_begin_again && self.unheard == Unheard::Completion {
+        // It would be so with the next one too.
+        let is_ended = self.oddities.ended_unsaid;
+        if is_ended || (!may_begin_again && self.unheard == Unheard::Completion) {
             return self.fail(outcome_unknown());
         }
         if !may_begin_again || self.restarts >= RESTARTS_MAX {

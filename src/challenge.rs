@@ -42,7 +42,7 @@ macro_rules! challenged_task {
             /// Credentials, header fields and a new URL are recorded together when this answers, and
             /// survive a restart from then on. A download goes on where it stopped: the bytes that are
             /// held are kept when the server has the same total length and validator for them. An
-            /// upload sends its file from the first byte. A suspended task goes on when it is resumed.
+            /// upload goes on where the server has it, or at its first byte. A suspended task goes on when it is resumed.
             /// This handle keeps the URL that it was made with; those of
             /// [`Session::get_all_tasks`](crate::Session::get_all_tasks) have the new one.
             ///

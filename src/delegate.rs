@@ -83,8 +83,8 @@ pub trait Delegate: Send + Sync + 'static {
         let _ = (task, progress);
     }
 
-    /// How far an upload is: [`Progress::sent_bytes`] were given to the network, and none of them counts
-    /// when the next attempt begins again. Only its end says that the server has them
+    /// How far an upload is: [`Progress::sent_bytes`] were given to the network, and the next attempt goes
+    /// on at [`Progress::acknowledged_bytes`]. Only its end says that the server has them all
     /// (`URLSession:task:didSendBodyData:totalBytesSent:totalBytesExpectedToSend:`).
     fn did_send_body_data(&self, task: TaskId, progress: Progress) {
         let _ = (task, progress);

@@ -147,7 +147,7 @@ impl Engine {
     ) -> Result<OpenedSession<UploadTask>, Error> {
         let SessionConfiguration { id, rules } = configuration;
         let named = named_uploads(&requests);
-        let requests = requests.into_iter().map(|it| it.in_session(&id)).collect();
+        let requests = requests.into_iter().map(StartRequest::from).collect();
         let opened = self.handle.open_session_with(id, rules, requests).await?;
         let session = Session::new(opened.session);
         Ok(OpenedSession {

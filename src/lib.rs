@@ -36,10 +36,11 @@
 //! handle: dropping it changes nothing, and [`Session::get_download_tasks`] finds the task again,
 //! in this process or in a later one.
 //!
-//! [`Session::start_upload`] sends a file in one request and gives an [`UploadTask`]. It has ended well
-//! ([`Outcome::Uploaded`]) when the server answered with a success after every byte of it; until
-//! then it begins again from the first byte, also when a `POST` may have arrived already. What is said
-//! below of tasks is true of both kinds.
+//! [`Session::start_upload`] sends a file and gives an [`UploadTask`]. It has ended well
+//! ([`Outcome::Uploaded`]) when the server answered with a success and has acknowledged every byte of it.
+//! Until then it goes on where the server has it, when that speaks tus 1.0.0 or the IETF draft of
+//! resumable uploads, and else begins again at the first byte; a `POST` that may have arrived is not made
+//! twice ([`UploadRequest::repeatable`]). What is said below of tasks is true of both kinds.
 //!
 //! A session has one owner at a time, and lives on without any. It ends when its owner says so:
 //! [`Session::finish_tasks_and_invalidate`] or [`Session::invalidate_and_cancel`], then
@@ -62,7 +63,7 @@
 //! task keeps its bytes and waits, over restarts too, and [`Fact::Challenged`] tells so once.
 //! [`DownloadTask::answer_challenge`] and [`UploadTask::answer_challenge`] take one of four
 //! [`Disposition`]s; a [`Renewal`] brings new credentials, header fields or a URL that was signed anew.
-//! A download goes on where it stopped then, and an upload sends its file.
+//! The task goes on where it stopped then.
 //!
 //! # When a task runs
 //!
@@ -91,8 +92,8 @@
 //! failure carries resume data when the session asks for it
 //! ([`SessionConfiguration::resume_data_on_failure`]).
 //!
-//! That of an upload ([`Session::resume_upload`]) holds no bytes: it is the request and which file it
-//! was, sealed beside the file, and is refused when the file has changed.
+//! That of an upload ([`Session::resume_upload`]) holds no bytes: it is the request, which file it was and
+//! where the server has it, sealed beside the file, and is refused when the file has changed.
 //!
 //! # What is not promised
 //!

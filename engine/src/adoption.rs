@@ -1,9 +1,7 @@
 //! What becomes of an earlier task when the same file is asked for again.
 
-use crate::checksum::blake3;
-use crate::id::SessionId;
 use crate::resume;
-use crate::task::{Collision, DownloadSpec, Finished, Outcome, Spec, UploadSpec};
+use crate::task::{Collision, DownloadSpec, Finished, Outcome, Spec};
 
 /// What a request for the URL and the destination of an earlier task means for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +23,8 @@ pub enum Adoption {
 pub fn decide(earlier: &Spec, outcome: &Outcome, asked: &Spec) -> Adoption {
     let (earlier, asked) = match (earlier, asked) {
         (Spec::Download(earlier), Spec::Download(asked)) => (earlier, asked),
-        // An upload is found only by its name: by the very request that made it, which was repeated
-        // after a crash, or by one that adopts.
+        // An upload is found only by the very request that made it, which was repeated after a crash, or
+        // by one for the same that may have it.
         (Spec::Upload(_), Spec::Upload(_)) => return Adoption::TakeOver,
         (Spec::Download(_), Spec::Upload(_)) | (Spec::Upload(_), Spec::Download(_)) => {
             return Adoption::Anew;
@@ -43,23 +41,6 @@ pub fn decide(earlier: &Spec, outcome: &Outcome, asked: &Spec) -> Adoption {
     } else {
         Adoption::Anew
     }
-}
-
-/// The name of a request to upload that stands for every request of the same file to the same URL with
-/// the same method in this session ([`UploadSpec::request_id`]); never zero.
-#[must_use]
-pub fn upload_name(session: &SessionId, spec: &UploadSpec) -> u128 {
-    // None of them holds a NUL but the identifier, which comes last.
-    let parts = [
-        spec.method.as_bytes(),
-        spec.url.as_str().as_bytes(),
-        spec.source.as_os_str().as_encoded_bytes(),
-        session.as_str().as_bytes(),
-    ];
-    let digest = blake3(&parts.join(&0));
-    let mut name = [0; 16];
-    name.copy_from_slice(&digest[..16]);
-    u128::from_be_bytes(name) | 1
 }
 
 /// Whether a finished file has been held against everything that `asked` expects of it.
@@ -81,7 +62,7 @@ mod tests {
     use crate::checksum::Digest;
     use crate::failure::{Failure, FailureKind};
     use crate::safe_url::parse_http_url;
-    use crate::task::{Destination, TaskOptions};
+    use crate::task::{Destination, TaskOptions, UploadSpec};
 
     fn spec() -> DownloadSpec {
         DownloadSpec {
@@ -251,45 +232,9 @@ mod tests {
             credentials: None,
             allow_downgrade: false,
             request_id: 1,
+            is_adoptable: false,
             options: TaskOptions::default(),
         }
-    }
-
-    #[test]
-    fn uploads_of_one_file_to_one_place_have_one_name_in_their_session() {
-        let session = |name: &str| SessionId::new(name).expect("an identifier");
-        let name = upload_name(&session("a"), &upload());
-        let with_options = UploadSpec {
-            is_repeatable: true,
-            request_id: 0,
-            headers: vec![("x-key".to_owned(), "2".to_owned())],
-            ..upload()
-        };
-        assert_eq!(upload_name(&session("a"), &with_options), name);
-        let url = parse_http_url("https://origin.example/g").expect("a URL");
-        let others = [
-            UploadSpec {
-                method: "POST".to_owned(),
-                ..upload()
-            },
-            UploadSpec {
-                url: url.url,
-                ..upload()
-            },
-            UploadSpec {
-                source: PathBuf::from("/t"),
-                ..upload()
-            },
-        ];
-        let mut names: Vec<u128> = others
-            .iter()
-            .map(|other| upload_name(&session("a"), other))
-            .collect();
-        names.extend([name, upload_name(&session("b"), &upload())]);
-        assert!(!names.contains(&0));
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), 5);
     }
 
     #[test]

@@ -137,8 +137,8 @@ impl Session {
         Ok(DownloadTask::new(session, task, url, destination))
     }
 
-    /// Makes an upload of the file that another one was about to send, and starts it: from the first
-    /// byte, because a server that takes a file in one request has nothing to go on with. It works in
+    /// Makes an upload of the file that another one was about to send, and starts it: where the
+    /// server has it, or from the first byte when it was being sent as one request. It works in
     /// any session and with any state directory, also after the one of the first task was deleted,
     /// unless the [ticket](ResumeData) lay in it.
     ///

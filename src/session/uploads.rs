@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use longhaul_actors::handle::Starts;
+use longhaul_actors::handle::{StartRequest, Starts};
 use longhaul_engine::safe_url::HttpUrl;
 
 use crate::{Error, Session, UploadRequest, UploadSnapshot, UploadTask};
@@ -37,8 +37,7 @@ impl Session {
     /// As [`Session::start_upload`].
     pub async fn upload_task(&self, request: UploadRequest) -> Result<UploadTask, Error> {
         let (url, source) = (request.spec.url.clone(), request.spec.source.clone());
-        let request = request.in_session(self.handle.id());
-        let made = self.handle.create(vec![request]).await?;
+        let made = self.handle.create(vec![request.into()]).await?;
         let none = || Error::Store("it gave no answer".to_owned());
         let id = made.into_iter().next().ok_or_else(none)??;
         Ok(UploadTask::new(self.handle.clone(), id, url, source))
@@ -58,9 +57,8 @@ impl Session {
             return Ok(Vec::new());
         }
         let named = named_uploads(&requests);
-        let session = self.handle.id();
-        let requests = requests.into_iter().map(|it| it.in_session(session));
-        let starts = self.handle.start(requests.collect()).await?;
+        let requests = requests.into_iter().map(StartRequest::from).collect();
+        let starts = self.handle.start(requests).await?;
         Ok(self.uploads_of(named, starts))
     }
 

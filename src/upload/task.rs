@@ -67,8 +67,8 @@ impl UploadTask {
         &self.inner.source
     }
 
-    /// How far it is: [`Progress::sent_bytes`] were given to the network. Only its end says that the
-    /// server has them.
+    /// How far it is: [`Progress::sent_bytes`] were given to the network, and of those the server has
+    /// said of [`Progress::acknowledged_bytes`] that it has them.
     ///
     /// # Errors
     /// As [`UploadTask::snapshot`].
@@ -76,9 +76,10 @@ impl UploadTask {
         Ok(self.snapshot().await?.progress)
     }
 
-    /// Stops it; it begins again from its first byte when it is resumed. The wish is recorded when
-    /// this answers and survives a restart; doing it twice, or to a task that has ended, changes
-    /// nothing. One whose every byte the server has acknowledged ends all the same.
+    /// Stops it. When it is resumed it goes on where the server has it, or begins again at its first byte
+    /// when it is sent as one request. The wish is recorded when this answers and survives a restart;
+    /// doing it twice, or to a task that has ended, changes nothing. One whose every byte the server has
+    /// acknowledged ends all the same.
     ///
     /// # Errors
     /// As [`UploadTask::snapshot`].
@@ -86,8 +87,9 @@ impl UploadTask {
         self.want(Desired::Suspended).await
     }
 
-    /// Ends it; [`Outcome::Cancelled`] follows. What the server has of the file is the server's.
-    /// Recorded and repeatable as [`UploadTask::suspend`].
+    /// Ends it; [`Outcome::Cancelled`] follows. The server is asked to remove what it has of the file,
+    /// where its protocol can do that; what it took in one request is the server's. Recorded and
+    /// repeatable as [`UploadTask::suspend`].
     ///
     /// # Errors
     /// As [`UploadTask::snapshot`].
@@ -100,9 +102,9 @@ impl UploadTask {
     /// [`Outcome::CancelledResumable`] holds the same. The wish is recorded before anything else, and
     /// is carried out after a crash too. Asked again it gives the same.
     ///
-    /// A server that takes a file in one request has nothing of it to go on with, so the resume data is
-    /// the request and which file it was: the later task sends it from its first byte, and is refused
-    /// when it has changed.
+    /// The resume data is the request, which file it was, and the place that the server has made for it:
+    /// the later task goes on there, and is refused when the file has changed. A server that takes a file
+    /// in one request has nothing of it to go on with, so that one begins at the first byte.
     ///
     /// `None` when the file was not looked at yet, the task had ended otherwise, or the ticket could not
     /// be written, on a full disk perhaps. Otherwise a small sealed ticket of mode 0600 stays beside the

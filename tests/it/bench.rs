@@ -71,8 +71,17 @@ impl Bench {
 
     /// `longhaul get` with these arguments, in the directory for downloads.
     pub(crate) fn get(&self, arguments: &[&str]) -> Command {
+        self.longhaul("get", arguments)
+    }
+
+    /// `longhaul put` with these arguments, in the same directory.
+    pub(crate) fn put(&self, arguments: &[&str]) -> Command {
+        self.longhaul("put", arguments)
+    }
+
+    fn longhaul(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul"));
-        command.arg("get").args(arguments);
+        command.arg(name).args(arguments);
         self.confine(&mut command);
         command
     }
@@ -95,6 +104,11 @@ impl Bench {
     /// Runs `longhaul get` with these arguments to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         self.finish(self.start(self.get(arguments)))
+    }
+
+    /// Runs `longhaul put` with these arguments to its end.
+    pub(crate) fn run_put(&self, arguments: &[&str]) -> Ended {
+        self.finish(self.start(self.put(arguments)))
     }
 
     /// Waits for the end of a process.

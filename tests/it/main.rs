@@ -16,6 +16,7 @@ mod delegate;
 mod face;
 mod hostile;
 mod kill;
+mod put;
 mod resume_data;
 mod resuming;
 mod scheduling;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use longhaul::{
-    Engine, FailureKind, Outcome, Phase, Session, SessionConfiguration, TaskState, UploadRequest,
-    UploadTask, Uploaded,
+    Engine, FailureKind, Outcome, Phase, Session, SessionConfiguration, TaskState, UploadProtocol,
+    UploadRequest, UploadTask, Uploaded,
 };
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -34,6 +34,11 @@ fn inbox(bench: &Bench, content: Content) -> (Server, UploadRequest) {
     server.script(PATH, [Reply::status(201).body("receipt 7")]);
     content.write_file(&bench.file("f")).unwrap();
     let request = UploadRequest::new(&server.url(PATH), bench.file("f")).unwrap();
+    // Foundation sends a POST again whose answer was lost.
+    let request = request
+        .protocol(UploadProtocol::Plain)
+        .unwrap()
+        .repeatable();
     (server, request)
 }
 
@@ -212,6 +217,57 @@ fn suspend_and_cancel_follow_the_contract() {
         made.cancel().await.unwrap();
         assert_eq!(made.await, Ok(Outcome::Cancelled));
         assert_eq!(server.requests().len(), 2);
+        engine.shutdown().await;
+    });
+}
+
+#[test]
+fn who_asks_for_the_same_upload_again_takes_over_the_one_that_is_there() {
+    block_on(async {
+        let bench = Bench::new();
+        let (server, request) = inbox(&bench, CONTENT);
+        let gate = Gate::new();
+        server.script(
+            PATH,
+            [Reply::status(201).hold_head(&gate), Reply::status(200)],
+        );
+        let request = request.method("PUT").unwrap().adopt_existing(true);
+        let (engine, session) = open(&bench.state()).await;
+        let first = session.start_upload(request.clone()).await.unwrap();
+        server.wait_for(|requests| requests.iter().any(|it| is_whole(it, CONTENT)));
+        let same = session.start_upload(request.clone()).await.unwrap();
+        assert_eq!(same.id(), first.id());
+        let posted = request.clone().method("POST").unwrap();
+        let posted = session.upload_task(posted).await.unwrap();
+        assert_ne!(posted.id(), first.id(), "another method is another upload");
+        posted.suspend().await.unwrap();
+        engine.shutdown().await;
+
+        // It goes on with the options of the request that takes it over, from its first moment.
+        let engine = Engine::builder(bench.state()).start().unwrap();
+        let configuration = SessionConfiguration::new("com.example.test").unwrap();
+        let request = request.header("X-Run", "2").unwrap();
+        let opened = engine.session_with_uploads(configuration, vec![request.clone()]);
+        let opened = opened.await.unwrap();
+        let found = opened.tasks[0].clone().unwrap();
+        assert_eq!(found.id(), first.id());
+        let outcome = found.finished().await.unwrap();
+        assert_eq!(uploaded(&outcome).status, 200);
+        let requests = server.requests();
+        let runs: Vec<_> = requests.iter().map(|it| it.header("x-run")).collect();
+        assert_eq!(runs, [None, Some("2")]);
+
+        // Its end is the answer until it is acknowledged.
+        let ended = opened.session.start_upload(request.clone()).await.unwrap();
+        assert_eq!(ended.id(), first.id());
+        let apart = opened.session.start_upload(request.adopt_existing(false));
+        let apart = apart.await.unwrap();
+        assert_ne!(
+            apart.id(),
+            first.id(),
+            "nobody asked for the one that is there"
+        );
+        uploaded(&apart.finished().await.unwrap());
         engine.shutdown().await;
     });
 }

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::{
     body::{Body, Home, Last},
     dial::{Dial, Endpoint, Transport},
+    encoder::Encoder,
     exchange::{Answer, exchange},
     failure::NetFailure,
     pool::Pool,
@@ -74,7 +75,7 @@ pub struct Facts {
 /// Sends requests over HTTP/1.1 and keeps connections for reuse.
 ///
 /// It belongs to one thread and must be used on an actix arbiter (or a tokio `LocalSet`), because
-/// the encoder starts a local task. Clones share the connections. Nothing is retried, except that a
+/// its timers start a local task. Clones share the connections. Nothing is retried, except that a
 /// request whose kept connection turns out closed is sent once more on a new one. Redirects are not
 /// followed, cookies not kept, bodies not decompressed.
 #[derive(Clone)]
@@ -90,6 +91,7 @@ pub(super) struct Shared {
     extra_roots: Vec<CertificateDer<'static>>,
     /// Built when the first https request comes, because the system's roots take time to read.
     tls: OnceCell<Arc<rustls::ClientConfig>>,
+    encoder: OnceCell<Encoder>,
     dial: Rc<dyn Dial>,
     pool: Rc<Pool>,
 }
@@ -107,6 +109,7 @@ impl Client {
             proxy: config.proxy.clone(),
             extra_roots: tls::extra_roots(&config.roots)?,
             tls: OnceCell::new(),
+            encoder: OnceCell::new(),
             dial,
             pool: Rc::default(),
         };
@@ -134,9 +137,11 @@ impl Client {
     ) -> Result<Response, NetFailure> {
         let shared = &*self.shared;
         let outgoing = shared.outgoing(&request)?;
+        let encoder = shared.encoder.get_or_try_init(Encoder::new).await?;
+        let bytes = encoder.encode(&outgoing)?;
         if let Some(wire) = shared.pool.take(&outgoing.origin) {
             shared.will_use(&wire, true, &probe);
-            match exchange(wire, outgoing.clone(), request.idle_timeout, &probe).await {
+            match exchange(wire, &bytes, request.idle_timeout, &probe).await {
                 Ok(answer) => return shared.respond(answer, outgoing, &request, (true, probe)),
                 // The server had closed it meanwhile. All methods may be sent twice.
                 Err(broken)
@@ -146,7 +151,7 @@ impl Client {
         }
         let wire = shared.connect(&outgoing.origin, &probe).await?;
         shared.will_use(&wire, false, &probe);
-        match exchange(wire, outgoing.clone(), request.idle_timeout, &probe).await {
+        match exchange(wire, &bytes, request.idle_timeout, &probe).await {
             Ok(answer) => shared.respond(answer, outgoing, &request, (false, probe)),
             Err(broken) => Err(broken.failure),
         }

@@ -1,7 +1,8 @@
 //! The bytes that were read from a connection and not used yet.
 
-/// Bytes asked of the connection at once while a head is read: most heads and small bodies fit.
-pub(super) const HEAD_READ_BYTES: usize = 16 * 1024;
+/// Bytes asked of the connection at once while a head is read: most heads fit. What comes of the body
+/// with them is copied once more than what is read straight into a block, so they are few.
+pub(super) const HEAD_READ_BYTES: usize = 2 * 1024;
 
 /// A byte queue over one allocation. The connection writes behind, the parsers take in front.
 #[derive(Default)]

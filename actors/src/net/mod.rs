@@ -1,9 +1,9 @@
 //! The network edge: the only place with sockets.
 //!
 //! ```text
-//! Client ── Outgoing ──> exchange (awc encodes the request on a loaned Wire)
-//!    │                       │
-//!    │                       └─> head: 1xx cut out, limits, parsed from our own copy
+//! Client ── Outgoing ──> encoder: bytes, by awc ──> exchange, over a Wire
+//!    │                                                  │
+//!    │                                                  └─> head: 1xx cut out, limits, parsed
 //!    ├── sending: a request with a body, written while the answer is read
 //!    ├── Pool <── Wire ── Body: counted, chunked or until close, in large blocks
 //!    └── Dial ──> Proxy ──> TLS ──> Wire
@@ -17,6 +17,7 @@ mod chunked;
 mod client;
 mod credentials;
 mod dial;
+mod encoder;
 mod exchange;
 mod failure;
 mod head;

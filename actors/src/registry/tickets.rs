@@ -87,6 +87,7 @@ fn seal_sending(
     // The name of the first request is no name of the next one.
     let spec = UploadSpec {
         request_id: 0,
+        is_adoptable: false,
         ..spec
     };
     let ticket = Ticket::Upload(spec, progress.for_successor());

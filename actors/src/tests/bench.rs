@@ -271,6 +271,7 @@ impl Bench {
             credentials: None,
             allow_downgrade: false,
             request_id: 0,
+            is_adoptable: false,
             options: told(),
         }
     }

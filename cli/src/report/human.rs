@@ -173,6 +173,7 @@ fn complaint(problem: &Problem, label: Label<'_>) -> String {
         "target_exists" => " (--if-exists)",
         "tls" => "; if the server has an authority of its own, name it with --cacert FILE",
         "retry_timed_out" => "; give more with --retry-max-time",
+        "source_changed" => " (the same command run again does that)",
         "outcome_unknown" => {
             "; look whether it has, and run the same command again to send the file again"
         }
@@ -238,6 +239,7 @@ mod tests {
             ("authentication", "-u USER"),
             ("target_exists", "--if-exists"),
             ("tls", "--cacert"),
+            ("source_changed", "the same command run again"),
             ("outcome_unknown", "run the same command again"),
         ] {
             let message = "it went wrong".to_owned();

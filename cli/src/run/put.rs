@@ -143,3 +143,64 @@ fn unstarted(request: &UploadRequest) -> Label<'_> {
         place: Place::Source(request.source()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul::{Failure, TaskId, Uploaded};
+
+    use super::*;
+
+    fn fact(outcome: Outcome, ended_at_ms: u64) -> Fact {
+        let ended_at = Timestamp::from_unix_ms(ended_at_ms);
+        let metrics = TaskMetrics {
+            ended_at,
+            ..TaskMetrics::default()
+        };
+        Fact::Completed {
+            task: TaskId::new(1),
+            outcome,
+            metrics: Some(Box::new(metrics)),
+        }
+    }
+
+    #[test]
+    fn an_end_of_an_earlier_run_counts_while_its_file_is_the_same_or_nobody_knows_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("f");
+        std::fs::write(&path, "bytes").unwrap();
+        let changed_ms = std::fs::metadata(&path).unwrap().ctime() as u64 * 1000;
+        let (later, before) = (changed_ms + 2000, changed_ms - 1);
+        let uploaded = || {
+            Outcome::Uploaded(Uploaded {
+                status: 201,
+                bytes: 5,
+                headers: Vec::new(),
+                response: Vec::new(),
+            })
+        };
+        let failed = |kind| Outcome::Failed(Failure::new(kind, "no"));
+        let unknown = || failed(FailureKind::OutcomeUnknown);
+        let missing = root.path().join("missing");
+        let table = [
+            ("the same", uploaded(), later, &path, true),
+            ("changed since", uploaded(), before, &path, false),
+            ("gone", uploaded(), later, &missing, false),
+            ("unknown", unknown(), before, &path, true),
+            (
+                "refused",
+                failed(FailureKind::Status(404)),
+                later,
+                &path,
+                false,
+            ),
+            ("cancelled", Outcome::Cancelled, later, &path, false),
+        ];
+        for (name, outcome, ended_at, path, is_told) in table {
+            assert_eq!(
+                is_to_be_told(&fact(outcome, ended_at), path),
+                is_told,
+                "{name}"
+            );
+        }
+    }
+}

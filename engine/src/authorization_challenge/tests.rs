@@ -28,6 +28,7 @@ fn spec() -> Spec {
         credentials: Some(Credentials::bearer("hush")),
         allow_downgrade: false,
         request_id: 0,
+        is_adoptable: false,
         options: TaskOptions::default(),
     })
 }

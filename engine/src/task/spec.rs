@@ -83,6 +83,8 @@ pub struct UploadSpec {
     /// Names this one request to start it: the same asked again after a crash is the same task. Zero
     /// until it is asked for.
     pub request_id: u128,
+    /// Whoever asks for the same file, URL and method so is given this task, while it is not forgotten.
+    pub is_adoptable: bool,
     /// What any task may be given.
     pub options: TaskOptions,
 }

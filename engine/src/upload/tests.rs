@@ -41,6 +41,7 @@ fn spec() -> UploadSpec {
         credentials: None,
         allow_downgrade: false,
         request_id: 7,
+        is_adoptable: false,
         options: TaskOptions::default(),
     }
 }

@@ -61,7 +61,9 @@ impl Batch<'_> {
             false => None,
         };
         let (ended, earlier) = match (&holder.state.ended, earlier) {
-            (None, Some(_)) => return self.adopt(holder, asked, request),
+            (None, Some(earlier)) => {
+                return self.adopt(holder, &asked.named_as(&earlier), request);
+            }
             (None, None) => {
                 let Holder { session, task, .. } = holder;
                 return Err(Refusal::TargetInUse { session, task }.into());

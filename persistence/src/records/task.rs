@@ -39,6 +39,7 @@ pub(crate) struct UploadV1 {
     is_repeatable: bool,
     metadata: Vec<(String, String)>,
     checksum: Option<AlgorithmV1>,
+    is_adoptable: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,15 +100,30 @@ impl TaskV1 {
         }
     }
 
-    /// The key of what it claims for itself: a download its destination, an upload the one request
-    /// that asked for it. Its file it shares with whoever reads it.
+    /// The same as a request that `earlier` was made for: servers know it by that one's name.
+    pub(crate) fn named_as(&self, earlier: &Self) -> Self {
+        let mut named = self.clone();
+        if let (Self::Upload(upload), Self::Upload(earlier)) = (&mut named, earlier) {
+            upload.request_id = earlier.request_id;
+        }
+        named
+    }
+
+    /// The key of what it claims for itself: a download its destination; an upload the one request
+    /// that asked for it or, when it may be adopted, its file, URL and method. The file alone it shares
+    /// with whoever reads it.
     pub(crate) fn claim(&self) -> Option<Vec<u8>> {
         match self {
             Self::Download(download) => {
                 let destination = download.destination.clone().into();
                 Some(target_key(&destination, &download.url))
             }
-            // No path begins with a zero byte. An upload that nobody named claims nothing.
+            // No path begins with a zero byte, and none of these parts holds one.
+            Self::Upload(upload) if upload.is_adoptable => {
+                let (method, url) = (upload.method.as_bytes(), upload.url.as_bytes());
+                Some([b"\0uploads".as_slice(), method, url, &upload.source].join(&0))
+            }
+            // An upload that nobody named claims nothing.
             Self::Upload(upload) if upload.request_id == 0 => None,
             Self::Upload(upload) => {
                 Some([b"\0upload/", upload.request_id.to_be_bytes().as_slice()].concat())
@@ -151,6 +167,7 @@ impl From<&UploadSpec> for UploadV1 {
             is_repeatable: spec.is_repeatable,
             metadata: spec.metadata.clone(),
             checksum: spec.checksum.map(AlgorithmV1::from),
+            is_adoptable: spec.is_adoptable,
         }
     }
 }
@@ -172,6 +189,7 @@ impl TryFrom<UploadV1> for UploadSpec {
             is_repeatable: record.is_repeatable,
             metadata: record.metadata,
             checksum: record.checksum.map(Algorithm::from),
+            is_adoptable: record.is_adoptable,
         })
     }
 }

@@ -350,3 +350,71 @@ fn a_request_to_upload_that_is_repeated_is_the_same_task_however_it_ended() {
     let made = one(&mut store, request(5, true));
     assert_eq!(made, Ok(Effect::Registered(TaskId::new(5))));
 }
+
+#[test]
+fn an_upload_that_may_be_adopted_is_found_by_its_file_url_and_method() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, id) = store_in(directory.path());
+    let request = |spec: UploadSpec| Change::Register {
+        session: id.clone(),
+        adopt: spec.is_adoptable,
+        spec: Box::new(spec.into()),
+        desired: Desired::Running,
+        created_at: CREATED_AT,
+    };
+    let upload = |request_id| UploadSpec {
+        request_id,
+        is_adoptable: true,
+        ..full_upload()
+    };
+    let first = TaskId::new(1);
+    let made = one(&mut store, request(upload(5)));
+    assert_eq!(made, Ok(Effect::Registered(first)));
+    let others = [
+        UploadSpec {
+            is_adoptable: false,
+            ..upload(6)
+        },
+        UploadSpec {
+            method: "LINK".to_owned(),
+            ..upload(7)
+        },
+        UploadSpec {
+            source: "/another".into(),
+            ..upload(8)
+        },
+    ];
+    for (number, other) in (2..).zip(others) {
+        let made = one(&mut store, request(other));
+        assert_eq!(made, Ok(Effect::Registered(TaskId::new(number))));
+    }
+
+    // The options are those of the new request, and servers know it by the name of the first.
+    let asked = UploadSpec {
+        is_repeatable: false,
+        headers: Vec::new(),
+        ..upload(9)
+    };
+    let adopted = one(&mut store, request(asked.clone()));
+    let is_changed = true;
+    let task = first;
+    assert_eq!(adopted, Ok(Effect::Adopted { task, is_changed }));
+    let (found, _) = store.task(&id, first).unwrap().unwrap();
+    let expected = UploadSpec {
+        request_id: 5,
+        ..asked
+    };
+    assert_eq!(found.spec, expected.into());
+    let again = one(&mut store, request(upload(10)));
+    assert_eq!(again, Ok(Effect::Adopted { task, is_changed }));
+    let is_changed = false;
+    let same = one(&mut store, request(upload(11)));
+    assert_eq!(same, Ok(Effect::Adopted { task, is_changed }));
+
+    one(&mut store, close(&id, first, Outcome::Cancelled)).unwrap();
+    let ended = one(&mut store, request(upload(12)));
+    assert_eq!(ended, Ok(Effect::Adopted { task, is_changed }));
+    one(&mut store, acknowledge(&id, 1)).unwrap();
+    let anew = one(&mut store, request(upload(13)));
+    assert_eq!(anew, Ok(Effect::Registered(TaskId::new(5))));
+}

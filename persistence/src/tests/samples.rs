@@ -210,6 +210,7 @@ pub(super) fn full_upload() -> UploadSpec {
         metadata: vec![("filename".into(), "ü.bin".into())],
         checksum: Some(Algorithm::Sha1),
         request_id: u128::MAX - 5,
+        is_adoptable: false,
         options: full_options(),
     }
 }

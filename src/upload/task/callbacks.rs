@@ -11,7 +11,7 @@ use crate::callbacks::Callback;
 /// dropping the handle does not unset them; see [`DownloadTask`](crate::DownloadTask).
 impl UploadTask {
     /// Calls this with how far the task is: at most ten times a second, only the latest when it is
-    /// slow, and never after the end. [`Progress::sent_bytes`] begins again with each attempt. One
+    /// slow, and never after the end. [`Progress::sent_bytes`] falls back when a request is lost. One
     /// that panics is not called again.
     ///
     /// # Errors

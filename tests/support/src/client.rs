@@ -157,7 +157,8 @@ impl Call {
 }
 
 impl Talk {
-    /// Sends the head of another request on the same connection, after the answer to the one before.
+    /// Sends the head of another request on the same connection, after the answer to the one
+    /// before.
     pub fn ask(&mut self, call: &Call) -> io::Result<()> {
         self.is_head = call.method == "HEAD";
         self.is_chunked = call.framing == Framing::Chunked;
@@ -239,7 +240,8 @@ impl Talk {
         }
     }
 
-    /// The connection's own end comes with `Err` or an empty rest, after what is left of the answer.
+    /// The connection's own end comes with `Err` or an empty rest, after what is left of the
+    /// answer.
     fn body(&mut self, head: &Head) -> io::Result<Vec<u8>> {
         if self.is_head || matches!(head.status, 204 | 304) {
             return Ok(Vec::new());

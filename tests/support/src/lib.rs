@@ -1,5 +1,5 @@
-//! The test kit: known content, scripted servers for downloads and uploads, real servers, processes to
-//! kill.
+//! The test kit: known content, scripted servers for downloads and uploads, real servers, processes
+//! to kill.
 //!
 //! It names nothing of `longhaul`, has no runtime (threads and blocking sockets only), and never
 //! sleeps: whatever a test waits for is an entry of a log, a gate, or the end of a process.

@@ -75,8 +75,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads some of what is `coming` of a body into `buffer`, which is not empty; zero bytes are the
-    /// end of the body. The last byte of it stays unread.
+    /// Reads some of what is `coming` of a body into `buffer`, which is not empty; zero bytes are
+    /// the end of the body. The last byte of it stays unread.
     pub(crate) fn read_piece(
         &mut self,
         coming: &mut Coming,

@@ -53,6 +53,7 @@ pub(super) fn spec(dice: &mut Dice) -> UploadSpec {
         credentials,
         allow_downgrade: false,
         request_id: 1,
+        is_adoptable: false,
         options: TaskOptions::default(),
     }
 }

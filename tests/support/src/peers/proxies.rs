@@ -1,4 +1,5 @@
-//! Proxies between a client and a server that takes uploads: caddy with TLS, nginx with its buffers.
+//! Proxies between a client and a server that takes uploads: caddy with TLS, nginx with its
+//! buffers.
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +31,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy before the server of `url`, whose path does not count. The error says what the
-    /// proxy said, or how to install it.
+    /// Starts a proxy before the server of `url`, whose path does not count. The error says what
+    /// the proxy said, or how to install it.
     pub fn start(kind: ProxyKind, url: &str) -> Result<Self, String> {
         Self::start_with(kind, url, None)
     }

@@ -49,8 +49,8 @@ pub const KINDS: [Kind; 5] = [
     Kind::NginxDav,
 ];
 
-/// What can be asked of a server; the default asks for nothing. A kind that can not do what is asked
-/// for does not start.
+/// What can be asked of a server; the default asks for nothing. A kind that can not do what is
+/// asked for does not start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Longer uploads are refused; all but [`Kind::Tussi`]. For [`Kind::ApacheDav`] and

@@ -35,7 +35,8 @@ pub struct Handover {
 }
 
 impl TusJsClient {
-    /// A client that speaks tus 1.0.0 and sends 1 MiB in one PATCH. The error says how to install it.
+    /// A client that speaks tus 1.0.0 and sends 1 MiB in one PATCH. The error says how to install
+    /// it.
     pub fn new() -> Result<Self, String> {
         let dir =
             tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
@@ -63,8 +64,8 @@ impl TusJsClient {
         self
     }
 
-    /// Creates an upload of `file` at `endpoint` and stops after the PATCH with which the server has
-    /// `stop_at_bytes` or more.
+    /// Creates an upload of `file` at `endpoint` and stops after the PATCH with which the server
+    /// has `stop_at_bytes` or more.
     pub fn begin(
         &self,
         endpoint: &str,

@@ -125,8 +125,8 @@ impl Asked {
     }
 
     /// Whether the body reaches the end of the upload, as the draft says it: `Upload-Complete`, and
-    /// up to version 3 the inverted `Upload-Incomplete`, which may be left out for a yes. `None` for a
-    /// request that does not say.
+    /// up to version 3 the inverted `Upload-Incomplete`, which may be left out for a yes. `None`
+    /// for a request that does not say.
     pub(super) fn completeness(&self, interop: u16) -> Option<bool> {
         let (name, complete) = completeness_field(interop);
         match self.field(name) {

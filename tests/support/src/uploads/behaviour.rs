@@ -111,8 +111,8 @@ pub enum CutAppends {
 /// What an append to a finished upload gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterEnd {
-    /// 400 with the problem type `completed-upload`, or `inconsistent-upload-length` from version 8 on
-    /// if it is not empty; in tus 403.
+    /// 400 with the problem type `completed-upload`, or `inconsistent-upload-length` from version 8
+    /// on if it is not empty; in tus 403.
     Refused,
     /// The answer of an append, if it is empty.
     Tolerated,
@@ -245,9 +245,9 @@ impl Behaviour {
             .after_end(AfterEnd::Tolerated)
     }
 
-    /// The draft as tus-java-server 2.0 speaks it (it knows no interop version; here 8): never a 104,
-    /// a path as `Location`, a cut last append is complete, finished uploads are forgotten, and an
-    /// append to one destroys it.
+    /// The draft as tus-java-server 2.0 speaks it (it knows no interop version; here 8): never a
+    /// 104, a path as `Location`, a cut last append is complete, finished uploads are forgotten,
+    /// and an append to one destroys it.
     pub fn tus_java_server() -> Self {
         let java = Self {
             completes_at_length: Some(true),
@@ -312,8 +312,8 @@ impl Behaviour {
         self
     }
 
-    /// With OPTIONS answered as `discovery` says. Without this, versions 6 and 7 are
-    /// [`Discovery::Limit`], later ones [`Discovery::Both`] and earlier ones [`Discovery::Nothing`].
+    /// With OPTIONS answered as `discovery` says. Without this, versions up to 5 are
+    /// [`Discovery::Nothing`], 6 and 7 [`Discovery::Limit`], and later ones [`Discovery::Both`].
     pub fn discovery(mut self, discovery: Discovery) -> Self {
         self.discovery = Some(discovery);
         self
@@ -382,8 +382,8 @@ impl Behaviour {
         self
     }
 
-    /// With this status and body from the target when it has all of an upload: 4xx for one that does
-    /// not like what it got. tus has no such answer.
+    /// With this status and body from the target when it has all of an upload: 4xx for one that
+    /// does not like what it got. tus has no such answer.
     pub fn outcome(mut self, status: u16, body: &[u8]) -> Self {
         self.outcome.status = status;
         self.outcome.body = body.to_vec();
@@ -418,8 +418,8 @@ impl Extension {
 }
 
 impl Limits {
-    /// As `Upload-Limit` of an interop version tells them; `min-size=0` when there is none, since the
-    /// field itself shows support.
+    /// As `Upload-Limit` of an interop version tells them; `min-size=0` when there is none, since
+    /// the field itself shows support.
     pub(super) fn field(self, interop: u16, expires_in: Option<Duration>) -> String {
         let age = if interop >= 7 { "max-age" } else { "expires" };
         let told = [

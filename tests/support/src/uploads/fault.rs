@@ -126,8 +126,8 @@ impl Fault {
         Self::new(Act::Withhold(End::Fin))
     }
 
-    /// Everything is done as it should, and RST comes in place of the answer. The request must not be
-    /// chunked.
+    /// Everything is done as it should, and RST comes in place of the answer. The request must not
+    /// be chunked.
     pub fn withhold_reset() -> Self {
         Self::new(Act::Withhold(End::Reset))
     }

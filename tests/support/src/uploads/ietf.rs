@@ -246,8 +246,8 @@ fn claim<'a>(exchange: &Exchange<'a>) -> Result<(Claim<'a>, Upload), Answer> {
     })
 }
 
-/// How long the upload will be by all that has been said of it: by `known`, by `Upload-Length`, and by
-/// a last body of known length that begins at `offset`. An error when these differ.
+/// How long the upload will be by all that has been said of it: by `known`, by `Upload-Length`, and
+/// by a last body of known length that begins at `offset`. An error when these differ.
 fn length(
     exchange: &Exchange<'_>,
     interop: u16,

@@ -1,5 +1,6 @@
 //! The uploads of a server: bytes in files, how far each is, and which request is about it.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,8 +16,9 @@ use crate::locks::lock;
 use crate::log::PATIENCE;
 use crate::seed::mix;
 
-/// An upload as a server has it, or what an ordinary request has stored.
-#[derive(Clone, Debug)]
+/// An upload as a server has it, or what an ordinary request has stored. `Debug` leaves its name
+/// and the values of fields out: these are secrets.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Upload {
     /// The last segment of its URL; secret, as such URLs are.
@@ -95,6 +97,20 @@ impl Upload {
         let mut fields = self.fields.iter();
         let field = fields.find(|(key, _)| key.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Upload")
+            .field("target", &self.target)
+            .field("protocol", &self.protocol)
+            .field("offset_bytes", &self.offset_bytes)
+            .field("length_bytes", &self.length_bytes)
+            .field("is_complete", &self.is_complete)
+            .field("gone", &self.gone)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The scripted server for uploads, seen by others: a client that people use, and real proxies, whose
-//! ways with a 104 it imitates.
+//! The scripted server for uploads, seen by others: a client that people use, and real proxies,
+//! whose ways with a 104 it imitates.
 
 use longhaul_support::client::{Call, Talk};
 use longhaul_support::content::Content;
@@ -78,7 +78,8 @@ fn caddy_passes_a_104_on_before_the_body() {
     assert_stored(&server);
 }
 
-/// The status and version of what nginx makes of a 104, its own fields, and the head it pipes behind.
+/// The status and version of what nginx makes of a 104, its own fields, and the head it pipes
+/// behind.
 fn seen_behind_nginx(target: &str) -> (u16, String, Option<String>, bool, String, u16) {
     let mut talk = optimistic(target);
     talk.write(&CONTENT.bytes(0..CONTENT.len()))

@@ -214,6 +214,14 @@ fn a_refusal_comes_at_once_or_after_the_body() {
         assert_eq!(server.requests()[1].body_received, received);
         let is_closed = answer.head.field("connection") == Some("close");
         assert_eq!(is_closed, rejection != Rejection::AfterBody);
+        // Whether the server still listens to a client that has not yet looked.
+        let piece = bytes(0, CONTENT.len() / 20);
+        let is_heard = match rejection {
+            Rejection::AtOnce => (0..20).all(|_| talk.write(&piece).is_ok()),
+            Rejection::Abrupt => (0..10_000).all(|_| talk.write(&piece).is_ok()),
+            Rejection::AfterBody => continue,
+        };
+        assert_eq!(is_heard, rejection == Rejection::AtOnce);
     }
 }
 

@@ -116,6 +116,12 @@ fn under_a_limit_the_file_is_read_and_the_limit_holds() {
     let (outcome, came, hits) = upload(&body, rules, Plan::default());
     assert!(is_uploaded(&outcome) && came[0] == *body, "{outcome:?}");
     assert!(!hits.contains(&"upload.pass"));
+    let count = |name| hits.iter().filter(|hit| **hit == name).count();
+    let (blocks, told) = (count("upload.block"), count("upload.sent"));
+    assert!(
+        blocks > 300 && told < blocks / 4,
+        "{told} messages for {blocks} blocks"
+    );
     let least = LENGTH as f64 / f64::from(8 << 20) * 0.8;
     assert!(
         begun.elapsed().as_secs_f64() >= least,

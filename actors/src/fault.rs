@@ -29,6 +29,8 @@ mod armed {
         pub panic_at: Vec<u64>,
         /// Panic at every hit of the points of these names.
         pub panic_always: Vec<&'static str>,
+        /// Panic at the first hit of each of these points: for runs whose order is not fixed.
+        pub panic_once: Vec<&'static str>,
     }
 
     #[derive(Default)]
@@ -74,8 +76,11 @@ mod armed {
                 return false;
             }
             state.hits.push(name);
+            let is_first = |hits: &[&str]| !hits[..hits.len() - 1].contains(&name);
             let hit = u64::try_from(state.hits.len()).unwrap_or(u64::MAX);
-            state.plan.panic_at.contains(&hit) || state.plan.panic_always.contains(&name)
+            state.plan.panic_at.contains(&hit)
+                || state.plan.panic_always.contains(&name)
+                || (state.plan.panic_once.contains(&name) && is_first(&state.hits))
         });
         assert!(!is_due, "fault point {name}");
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use longhaul::{
-    Error, Event, Fact, Failure, Negotiated, NumberedFact, Outcome, Phase, Progress, Protocol,
+    Error, Event, Evidence, Fact, Failure, Negotiated, NumberedFact, Outcome, Phase, Progress,
     TaskId, Timestamp,
 };
 
@@ -64,7 +64,9 @@ struct Item {
     /// The retry that was counted last: it may be told twice.
     retry_at: Option<Timestamp>,
     /// What was negotiated last: each attempt may tell it.
-    protocol: Option<Protocol>,
+    negotiated: Option<Negotiated>,
+    /// Bytes of it were sent in this run.
+    has_sent: bool,
 }
 
 /// Where a transfer is, for this command.
@@ -142,6 +144,7 @@ impl Ledger {
             Event::Progress { progress, .. } => {
                 self.begin(item, notes);
                 self.advance(item, kept_bytes(&progress));
+                self.items[item].has_sent |= progress.sent_bytes > 0;
                 notes.push(Note {
                     item,
                     what: What::Progress(progress),
@@ -198,6 +201,18 @@ impl Ledger {
         self.open == 0
     }
 
+    /// Whether a server may have a part of this task's file that it has not acknowledged: it can be
+    /// asked, because the upload has a place there.
+    pub(crate) fn has_place(&self, task: TaskId) -> bool {
+        let item = self.places.get(&task).map(|&item| &self.items[item]);
+        item.is_some_and(|item| {
+            item.negotiated.is_some_and(|negotiated| {
+                let is_recorded = negotiated.evidence == Evidence::Recorded;
+                negotiated.protocol.is_resumable() && (is_recorded || item.has_sent)
+            })
+        })
+    }
+
     /// How many ended how.
     pub(crate) const fn tally(&self) -> Tally {
         self.tally
@@ -237,7 +252,8 @@ impl Ledger {
 
     fn negotiated(&mut self, item: usize, negotiated: Negotiated, notes: &mut Vec<Note>) {
         self.begin(item, notes);
-        if self.items[item].protocol.replace(negotiated.protocol) != Some(negotiated.protocol) {
+        let before = self.items[item].negotiated.replace(negotiated);
+        if before.is_none_or(|before| before.protocol != negotiated.protocol) {
             notes.push(Note {
                 item,
                 what: What::Negotiated(negotiated),

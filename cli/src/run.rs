@@ -140,7 +140,8 @@ impl Run {
             let standings = self.kind.standings(&self.session).await?;
             let holds_bytes = standings
                 .iter()
-                .any(|it| it.may_go_on() && it.kept_bytes > 0);
+                .filter(|it| it.may_go_on())
+                .any(|it| it.kept_bytes > 0 || self.ledger.has_place(it.task.id()));
             // A list whose finished files are known need not fetch them again.
             keeps = holds_bytes || self.ledger.tally().finished > 0;
             if !keeps {

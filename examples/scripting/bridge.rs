@@ -206,7 +206,8 @@ impl Download {
 
 impl Upload {
     fn request(self) -> Answer<UploadRequest> {
-        let mut request = UploadRequest::new(&self.to_url, self.file_path)?;
+        // The system that the scripts are written for sends a POST again whose answer was lost.
+        let mut request = UploadRequest::new(&self.to_url, self.file_path)?.repeatable();
         if let Some(method) = self.method {
             request = request.method(&method)?;
         }

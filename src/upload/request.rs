@@ -17,6 +17,10 @@ use crate::{Error, header};
 /// The method of a request that names none, as the contracts have it that this library follows.
 const DEFAULT_METHOD: &str = "POST";
 
+/// What is told of a file beside what its caller says: its name, which Linux keeps below 256 bytes.
+const FILE_NAME_KEY: &str = "filename";
+const METADATA_BYTES_MAX: usize = UPLOAD_METADATA_BYTES_MAX - FILE_NAME_KEY.len() - 255;
+
 /// Methods that carry no file: their bodies mean nothing, or they are the connection's.
 const WITHOUT_BODY: [&str; 6] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "TRACE"];
 
@@ -154,12 +158,12 @@ impl UploadRequest {
     }
 
     /// Tells the server something of the file (`Upload-Metadata` of tus, such as `filename` and
-    /// `filetype`). Where it says no `filename`, the file's own name is told. Other protocols carry
-    /// the name alone (`Content-Disposition`).
+    /// `filetype`). Where it says no `filename`, the file's own name is told, if it is text. Other
+    /// protocols carry none of it; what a server is to know of the file stands in header fields there.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the key is empty, is given twice, or is not ASCII without space and
-    /// comma (tus 1.0.0, `Upload-Metadata`), or all are longer than 4 KiB.
+    /// comma (tus 1.0.0, `Upload-Metadata`), or all are longer than 3.7 KiB.
     pub fn metadata(mut self, key: &str, value: &str) -> Result<Self, Error> {
         let is_key = |byte: u8| byte.is_ascii_graphic() && byte != b',';
         let known = &self.spec.metadata;
@@ -168,13 +172,12 @@ impl UploadRequest {
         if key.is_empty()
             || !key.bytes().all(is_key)
             || known.iter().any(|(known, _)| known == key)
-            || bytes > UPLOAD_METADATA_BYTES_MAX
+            || bytes > METADATA_BYTES_MAX
         {
-            return Err(Error::Invalid(
+            return Err(Error::Invalid(format!(
                 "that can not be told of the file; give each key once, in ASCII without space and \
-                 comma, and no more than 4 KiB in all"
-                    .to_owned(),
-            ));
+                 comma, and no more than {METADATA_BYTES_MAX} bytes in all"
+            )));
         }
         let pair = (key.to_owned(), value.to_owned());
         self.spec.metadata.push(pair);
@@ -224,7 +227,13 @@ task_options!(UploadRequest, "Upload finished", "Upload failed");
 
 impl From<UploadRequest> for StartRequest {
     fn from(request: UploadRequest) -> Self {
-        let UploadRequest { spec } = request;
+        let UploadRequest { mut spec } = request;
+        let is_named = spec.metadata.iter().any(|(key, _)| key == FILE_NAME_KEY);
+        let name = spec.source.file_name().and_then(|name| name.to_str());
+        if let (false, Some(name)) = (is_named, name) {
+            let pair = (FILE_NAME_KEY.to_owned(), name.to_owned());
+            spec.metadata.push(pair);
+        }
         Self {
             adopts: spec.is_adoptable,
             spec: spec.into(),
@@ -246,6 +255,8 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 
 #[cfg(test)]
 mod tests {
+    use longhaul_engine::task::Spec;
+
     use super::*;
 
     const URL: &str = "https://example.com/a";
@@ -283,6 +294,31 @@ mod tests {
             let error = result.map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(';'), "{index}: {error} names no next step");
         }
+    }
+
+    #[test]
+    fn the_name_of_the_file_is_told_unless_its_caller_tells_another() {
+        let told = |request: UploadRequest| match StartRequest::from(request).spec {
+            Spec::Upload(spec) => spec.metadata,
+            Spec::Download(_) => panic!("another kind"),
+        };
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let request = UploadRequest::new(URL, "d/a b")
+            .and_then(|it| it.metadata("filetype", "x"))
+            .unwrap();
+        let expected = [pair("filetype", "x"), pair("filename", "a b")];
+        assert_eq!(told(request.clone()), expected);
+        let request = request.metadata("filename", "").unwrap();
+        assert_eq!(told(request), [pair("filetype", "x"), pair("filename", "")]);
+        let full = "x".repeat(METADATA_BYTES_MAX - 1);
+        let request = UploadRequest::new(URL, "n".repeat(255))
+            .and_then(|it| it.metadata("k", &full))
+            .unwrap();
+        let refused = request.clone().metadata("l", "").unwrap_err().to_string();
+        assert!(refused.contains("that can not be told"), "{refused}");
+        let told = told(request);
+        let bytes = told.iter().map(|(key, value)| key.len() + value.len());
+        assert_eq!(bytes.sum::<usize>(), UPLOAD_METADATA_BYTES_MAX);
     }
 
     #[test]

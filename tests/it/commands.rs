@@ -381,6 +381,8 @@ fn help_and_version_and_mistakes_are_answered() {
         &["get", "--help"],
         &["get", "-h"],
         &["help", "get"],
+        &["put", "--help"],
+        &["put", "-h"],
     ] {
         let help = run(arguments);
         help.expect(0).is_silent();
@@ -391,13 +393,19 @@ fn help_and_version_and_mistakes_are_answered() {
             "{help:#?}"
         );
     }
-    let codes = run(&["get", "--help"]).stdout;
-    for code in ["0 every file", "9 another checksum", "130, 143"] {
-        assert!(codes.contains(code), "{code}");
+    for (command, codes) in [
+        ("get", ["0 every file", "9 another checksum", "130, 143"]),
+        ("put", ["0 the server has", "4 the network", "130, 143"]),
+    ] {
+        let help = run(&[command, "--help"]).stdout;
+        for code in codes {
+            assert!(help.contains(code), "{command}: {code}");
+        }
     }
     for arguments in [
         &[][..],
         &["get"],
+        &["put", "file"],
         &["fetch"],
         &["get", "--nonsense", "http://h/"],
     ] {

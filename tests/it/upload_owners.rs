@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use longhaul::{
     Credentials, Disposition, Engine, Error, Event, Events, Fact, FailureKind, NotificationTitles,
     NumberedFact, Outcome, Phase, Renewal, ResumeData, ResumeDataError, ResumeUploadRequest,
-    Session, SessionConfiguration, UploadRequest, UploadTask,
+    Session, SessionConfiguration, UploadProtocol, UploadRequest, UploadTask,
 };
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -36,6 +36,7 @@ fn inbox(bench: &Bench, replies: impl IntoIterator<Item = Reply>) -> (Server, Up
     CONTENT.write_file(&bench.file("f")).unwrap();
     let url = format!("{}?signature={SECRET}", server.url(PATH));
     let request = UploadRequest::new(&url, bench.file("f")).unwrap();
+    let request = request.protocol(UploadProtocol::Plain).unwrap();
     (server, request.header("X-Key", SECRET).unwrap())
 }
 

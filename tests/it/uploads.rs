@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use longhaul::{
-    Engine, FailureKind, Outcome, Phase, Session, SessionConfiguration, TaskState, UploadRequest,
-    UploadTask, Uploaded,
+    Engine, FailureKind, Outcome, Phase, Session, SessionConfiguration, TaskState, UploadProtocol,
+    UploadRequest, UploadTask, Uploaded,
 };
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -34,6 +34,11 @@ fn inbox(bench: &Bench, content: Content) -> (Server, UploadRequest) {
     server.script(PATH, [Reply::status(201).body("receipt 7")]);
     content.write_file(&bench.file("f")).unwrap();
     let request = UploadRequest::new(&server.url(PATH), bench.file("f")).unwrap();
+    // Foundation sends a POST again whose answer was lost.
+    let request = request
+        .protocol(UploadProtocol::Plain)
+        .unwrap()
+        .repeatable();
     (server, request)
 }
 

@@ -26,6 +26,7 @@ use crate::child::Place;
 use crate::desktop::{Desktop, Notice, Post};
 use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
 use crate::intake::Intake;
+use crate::net::{Dial, TcpDial};
 use crate::scheduling::Scheduling;
 use crate::threads::start_here;
 use crate::time::{Clock, Shift};
@@ -64,6 +65,18 @@ pub(crate) fn virtual_time<T>(test: impl Future<Output = T>) -> T {
             .await
             .expect("the test hangs: an hour has passed")
     })
+}
+
+/// Runs a test on one thread under the real clock, as sockets need it.
+pub(crate) fn real_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    };
+    forget_clients();
+    System::with_tokio_rt(runtime).block_on(test)
 }
 
 /// Bytes that look like a file, the same for the same arguments.
@@ -132,6 +145,13 @@ impl Bench {
         let world = self.world();
         let intake = world.intake.clone();
         (start_here(world).await.expect("an engine"), intake)
+    }
+
+    /// The same over real sockets; never under virtual time.
+    pub(super) async fn engine_over_sockets(&self) -> EngineHandle {
+        let mut world = self.world();
+        world.make_dial = Arc::new(|| Rc::new(TcpDial) as Rc<dyn Dial>);
+        start_here(world).await.expect("an engine")
     }
 
     /// The same, with at most so many tasks at once.

@@ -21,5 +21,6 @@ mod taking_over;
 mod upload_challenges;
 mod upload_protocols;
 mod upload_resuming;
+mod upload_sending;
 mod uploads;
 mod wishes;

@@ -122,8 +122,8 @@ fn a_person_hears_of_a_task_that_crashed_too_often() {
         let engine = bench.engine().await;
         let session = session(&engine, "s").await;
         fault::arm(Plan {
-            panic_at: Vec::new(),
             panic_always: vec!["transfer.asking"],
+            ..Plan::default()
         });
         let task = start_one(&session, bench.spec("a/f")).await;
         match session.outcome(task).await {
@@ -147,8 +147,8 @@ fn a_crash_between_the_end_and_the_notification_loses_it_for_good() {
         let engine = bench.engine().await;
         let first = session(&engine, "s").await;
         fault::arm(Plan {
-            panic_at: Vec::new(),
             panic_always: vec!["notifier.post_notice"],
+            ..Plan::default()
         });
         let task = start_one(&first, bench.spec("a/lost")).await;
         assert_eq!(first.outcome(task).await, Ok(bench.finished("lost", 1000)));

@@ -73,8 +73,8 @@ fn a_session_is_opened_together_with_the_options_of_who_opens_it() {
                 bench.server.put("a/f", &body, PAUSE, &[]);
                 bench.server.put("a/g", &body, PAUSE, &[Answer::Stall(0)]);
                 fault::arm(Plan {
-                    panic_at: Vec::new(),
                     panic_always: vec![point],
+                    ..Plan::default()
                 });
                 let engine = bench.engine().await;
                 // Once it has crashed it waits, because there is no place for it.

@@ -1,6 +1,6 @@
 //! Tests of the ledger: what events make of a run.
 
-use longhaul::{Evidence, Failure, FailureKind, Finished, QueueReason, Sequence, Uploaded};
+use longhaul::{Failure, FailureKind, Finished, Protocol, QueueReason, Sequence, Uploaded};
 
 use super::*;
 
@@ -246,6 +246,28 @@ fn an_upload_is_told_with_its_protocol_once_and_with_its_end_once() {
         ..
     } = ledger.tally();
     assert_eq!((finished, kept_bytes, ledger.exit()), (1, 7, Exit::OK));
+}
+
+#[test]
+fn an_upload_may_have_a_place_at_a_server_that_speaks_a_protocol_for_it() {
+    use Evidence::{Nothing, Options, Recorded};
+    let table = [
+        (Protocol::Tus, Options, 0, false),
+        (Protocol::Tus, Options, 5, true),
+        (Protocol::Tus, Recorded, 0, true),
+        (Protocol::Plain, Nothing, 5, false),
+    ];
+    for (protocol, evidence, bytes, has_place) in table {
+        let mut ledger = ledger(1);
+        let events = vec![negotiated(0, protocol, evidence), sent(0, bytes, 0)];
+        told(&mut ledger, events);
+        assert_eq!(
+            ledger.has_place(task(0)),
+            has_place,
+            "{protocol:?} {evidence:?}"
+        );
+    }
+    assert!(!ledger(1).has_place(task(0)));
 }
 
 #[test]

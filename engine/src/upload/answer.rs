@@ -11,7 +11,7 @@ use crate::limits::{RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADER_BYTES_MAX};
 use crate::resume::status_failure;
 use crate::task::{Outcome, Uploaded};
 use crate::upload::operation::{Act, Heard, Meaning, Operation};
-use crate::upload::{Action, Leave, RequestId, Step, Upload};
+use crate::upload::{Action, Leave, RequestId, Step, Unheard, Upload};
 
 /// Fields of an answer that are not kept: they are of use to nobody but whoever steals them.
 const SECRET_FIELDS: [&str; 3] = ["authentication-info", "set-cookie", "set-cookie2"];
@@ -34,7 +34,7 @@ impl Upload {
                 // RFC 9110 section 15.5.18: the same again without the expectation.
                 self.oddities.refuses_expectations = true;
                 self.drain(request);
-                self.ask();
+                self.ask_again();
             }
             status => match self.operation {
                 Operation::Discover => {
@@ -58,10 +58,12 @@ impl Upload {
             now: self.now,
         };
         let meaning = self.operation.meaning(&heard);
-        let is_refused = matches!(meaning, Meaning::Refused | Meaning::OtherVersion);
-        if is_refused && self.may_discover_after(head.status) {
+        if meaning == Meaning::Refused && self.may_discover_after(head.status) {
             self.drain(request);
             return self.discover_after(head.status);
+        }
+        if meaning == Meaning::OtherVersion {
+            return self.met_tus((request, head));
         }
         self.settle_offer();
         let answer = (request, head);
@@ -70,7 +72,11 @@ impl Upload {
             Meaning::Created(held) => self.created(answer, held),
             Meaning::Held(held) => self.held(answer, held),
             Meaning::Final(held) => self.judge_final(answer, held),
-            Meaning::Unsaid => self.ask_after(answer),
+            Meaning::Unsaid => {
+                self.note_unheard();
+                self.oddities.ended_unsaid = self.unheard == Unheard::Completion;
+                self.ask_after(answer);
+            }
             Meaning::Conflict(offset) => self.conflicted(answer, offset),
             Meaning::Locked => self.locked(head),
             Meaning::Gone => self.gone(answer),
@@ -78,7 +84,7 @@ impl Upload {
             Meaning::TooLarge => self.too_large(answer),
             Meaning::MethodRefused => self.method_refused(answer),
             Meaning::Later => self.put_off(head),
-            Meaning::OtherVersion => self.fail_of_version(head.status),
+            Meaning::OtherVersion => self.met_tus(answer),
             Meaning::Refused => self.fail(status_failure(head.status)),
             Meaning::Broken(why) => self.fail(Failure::new(
                 FailureKind::Protocol,
@@ -118,11 +124,14 @@ impl Upload {
                 Operation::Whole { .. } => !is_refusal && has_flowed,
                 Operation::Discover | Operation::Place(_, _) => false,
             };
-        match is_of_caller {
-            // The server may have acted before it gave up.
-            true => self.fail(failure),
-            false => self.lose(failure, self.asked_delay(head)),
+        // The server, or what is before it, may have given up after it had acted.
+        if is_of_caller {
+            return self.fail(failure);
         }
+        if !is_refusal {
+            self.note_unheard();
+        }
+        self.lose(failure, self.asked_delay(head));
     }
 
     pub(super) fn asked_delay(&self, head: &ResponseHead) -> Option<Duration> {
@@ -186,10 +195,22 @@ impl Upload {
         let verdict = self.authorizer.challenged(head, asked, &mut self.jitter);
         self.drain(request);
         match verdict {
-            Verdict::Show => self.ask(),
+            Verdict::Show => self.ask_again(),
             Verdict::Ask(_) if self.termination.is_some() => self.removed(),
             Verdict::Ask(asked) => self.leave(Leave::Authorization(asked)),
             Verdict::Fail(failure) => self.fail(failure),
+        }
+    }
+
+    /// The same again, unless a place was named meanwhile: what is there is not to come twice.
+    fn ask_again(&mut self) {
+        let makes_place = matches!(
+            self.operation,
+            Operation::Whole { .. } | Operation::Place(_, Act::Create(_))
+        );
+        match makes_place && self.remote.is_some() {
+            true => self.ask_place(),
+            false => self.ask(),
         }
     }
 

@@ -57,10 +57,11 @@ impl Upload {
             return self.fail(status_failure(head.status));
         }
         self.drain(request);
-        self.go_after();
+        self.ask_place();
     }
 
-    fn go_after(&mut self) {
+    /// Asks the place how much it has.
+    pub(super) fn ask_place(&mut self) {
         let remote = self.remote.as_ref();
         if let Some(dialect) = remote.and_then(|remote| Dialect::of(remote.protocol)) {
             self.go(Operation::Place(dialect, Act::Offset));
@@ -87,7 +88,7 @@ impl Upload {
         };
         self.drain(answer.0);
         let Some(offset) = offset.filter(|offset| *offset <= most) else {
-            return self.go_after();
+            return self.ask_place();
         };
         let held = Held {
             offset: Some(offset),
@@ -136,7 +137,7 @@ impl Upload {
         }
         remote.limits.append_max = Some((length / 2).max(least));
         self.drain(request);
-        self.go_after();
+        self.ask_place();
     }
 
     /// The server, or something before it, takes no `PATCH` (405, 501): it may take it by another

@@ -9,7 +9,7 @@ use crate::resume::status_failure;
 use crate::safe_url::HttpUrl;
 use crate::upload::lost::outcome_unknown;
 use crate::upload::operation::{Act, Dialect, Held, Operation};
-use crate::upload::protocol::TusExtensions;
+use crate::upload::protocol::{Evidence, TusExtensions};
 use crate::upload::{Action, Remote, RequestId, Unheard, Upload};
 
 /// An answer and the request that it is to.
@@ -68,6 +68,9 @@ impl Upload {
 
     /// The answer to the caller's own request says how much the server has, and no 104 said where.
     fn held_without_place(&mut self, answer: Answer<'_>, held: Held) {
+        if let Err(failure) = self.check(&held) {
+            return self.fail(failure);
+        }
         let is_whole = held.offset.is_none_or(|offset| offset == self.length());
         if is_whole && held.is_complete != Some(false) && self.is_all_sent() {
             return self.done(answer);
@@ -86,7 +89,7 @@ impl Upload {
         }
         let remote = self.remote.as_ref();
         if let Some(remote) = remote {
-            self.agree(remote.protocol, crate::upload::protocol::Evidence::Interim);
+            self.agree(remote.protocol, Evidence::Interim);
         }
         self.held(answer, held);
     }
@@ -275,7 +278,9 @@ impl Upload {
             true => self.unheard != Unheard::Completion || self.is_declared_repeatable(),
             false => self.is_repeatable(),
         };
-        if !may_begin_again && self.unheard == Unheard::Completion {
+        // It would be so with the next one too.
+        let is_ended = self.oddities.ended_unsaid;
+        if is_ended || (!may_begin_again && self.unheard == Unheard::Completion) {
             return self.fail(outcome_unknown());
         }
         if !may_begin_again || self.restarts >= RESTARTS_MAX {
@@ -293,7 +298,7 @@ impl Upload {
 
     /// Tells once that it goes on with what an earlier transfer has sent.
     fn tell_resumed(&mut self) {
-        if !self.negotiation.is_resumed {
+        if self.negotiation.is_recorded() && !self.negotiation.is_resumed {
             self.negotiation.is_resumed = true;
             let progress = self.progress();
             self.act(Action::Tell(News::Resumed(progress)));

@@ -65,8 +65,8 @@ impl Upload {
             }
             self.agree(Protocol::Ietf { interop: version }, Evidence::Interim);
         }
-        let (length, reach) = (self.length(), self.body().0 + self.sent);
-        let offset = held.offset.filter(|offset| *offset <= length.min(reach));
+        let length = self.length();
+        let offset = held.offset.filter(|offset| *offset <= length);
         self.note_terms(&held);
         if let (Some(remote), Some(offset)) = (&mut self.remote, offset)
             && offset > remote.acknowledged

@@ -42,7 +42,7 @@ impl Upload {
             Operation::Place(_, Act::Terminate) => return self.not_removed(),
             // Some servers, and things before them, break the connection at a method that they do
             // not know.
-            Operation::Discover if has_reached => return self.discovered(None),
+            Operation::Discover if is_broken_off(&failure) => return self.discovered(None),
             Operation::Discover
             | Operation::Whole { .. }
             | Operation::SeeOther
@@ -69,7 +69,7 @@ impl Upload {
     }
 
     /// The server may have acted on the request that is under way.
-    fn note_unheard(&mut self) {
+    pub(super) fn note_unheard(&mut self) {
         let (_, length) = self.body();
         match self.leaves_unheard() {
             Unheard::Nothing => {}
@@ -95,6 +95,14 @@ impl Upload {
             remote.piece_max = Some(shorter);
         }
     }
+}
+
+/// Whether the connection was there, and broke.
+const fn is_broken_off(failure: &Failure) -> bool {
+    matches!(
+        failure.kind(),
+        FailureKind::Disconnected | FailureKind::TimedOut | FailureKind::Protocol
+    )
 }
 
 /// Whether a byte of the request may have reached the server.

@@ -150,7 +150,7 @@ impl Upload {
             authorizer: Authorizer::default(),
             answers: known.answers,
             counts: known.counts,
-            remote: known.remote,
+            remote: known.remote.filter(|remote| remote.protocol.is_resumable()),
             unheard: known.unheard,
             restarts: known.restarts,
             negotiation: Negotiation::new(start.known),

@@ -1,17 +1,26 @@
-//! Seeded runs of the machine against a lying server, a file that changes, and a killer.
+//! Seeded runs of the machine against servers that lie, a file that changes, and a killer.
 //!
 //! One seed is one task: its request, its server, every crash and every wish. `LONGHAUL_SEEDS=N` runs
 //! more of them, `LONGHAUL_SEED=N` one.
 
+mod dice;
+mod owner;
+mod perform;
+mod place;
+mod scene;
 mod server;
+mod summary;
+mod trouble;
+mod wire;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use world::{Summary, World};
+use summary::Summary;
+use world::World;
 
 /// Runs of the default test: as many as a debug build does in a few seconds.
-const SEEDS: u64 = 20_000;
+const SEEDS: u64 = 40_000;
 
 #[test]
 fn every_upload_keeps_the_promises_and_an_honest_server_gets_the_file() {

@@ -9,6 +9,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::http::head::ResponseHead;
 use crate::limits::{CREATION_BYTES_MAX, UPLOAD_PROBE_BYTES_MIN};
 use crate::resume::status_failure;
+use crate::upload::holding::Answer;
 use crate::upload::operation::{Act, Dialect, Operation};
 use crate::upload::protocol::{
     Capability, Evidence, INTEROP_DEFAULT, INTEROP_KNOWN, Negotiated, Protocol, TusExtensions,
@@ -33,6 +34,8 @@ pub(super) struct Negotiation {
     pub(super) other_version: Option<u16>,
     /// The answer that made us ask the server what it supports.
     refused: Option<Failure>,
+    /// A refusal said that the server speaks tus.
+    met_tus: bool,
     /// It was told that the upload goes on with what an earlier transfer has sent.
     pub(super) is_resumed: bool,
 }
@@ -43,6 +46,12 @@ impl Negotiation {
             known,
             ..Self::default()
         }
+    }
+
+    /// The upload goes on with what an earlier transfer has begun.
+    pub(super) fn is_recorded(&self) -> bool {
+        let agreed = self.agreed.map(|agreed| agreed.evidence);
+        agreed == Some(Evidence::Recorded)
     }
 }
 
@@ -167,6 +176,7 @@ impl Upload {
         }
         match (capability, self.negotiation.refused.take()) {
             (Some(capability), _) => self.go_with(capability, Evidence::Options),
+            (None, _) if self.negotiation.met_tus => self.go_tus(None, Evidence::Refusal),
             (None, Some(refused)) => self.fail(refused),
             (None, None) => self.go_optimistic(INTEROP_DEFAULT),
         }
@@ -188,12 +198,29 @@ impl Upload {
     }
 
     pub(super) fn discover_after(&mut self, status: u16) {
-        self.negotiation.refused = Some(status_failure(status));
+        // What was refused may have been meant for a server that is another one by now.
+        let is_of_caller = matches!(self.operation, Operation::Whole { .. });
+        self.negotiation.refused = is_of_caller.then(|| status_failure(status));
         self.discover();
     }
 
-    /// The server speaks another version of what it was asked in.
-    pub(super) fn fail_of_version(&mut self, status: u16) {
+    /// A server of tus has refused a request, and says what it speaks. It is asked in that, unless it
+    /// was.
+    pub(super) fn met_tus(&mut self, (request, head): Answer<'_>) {
+        let is_offer = matches!(self.operation, Operation::Whole { .. });
+        let is_open = self.spec.protocol == UploadProtocol::Auto && self.remote.is_none();
+        if !is_offer || !is_open {
+            return self.fail_of_version(head.status);
+        }
+        self.negotiation.met_tus = true;
+        self.drain(request);
+        match self.negotiation.is_discovered {
+            true => self.go_tus(None, Evidence::Refusal),
+            false => self.discover(),
+        }
+    }
+
+    fn fail_of_version(&mut self, status: u16) {
         self.fail(Failure::new(
             FailureKind::Protocol,
             format!(

@@ -88,6 +88,8 @@ pub enum Evidence {
     Options,
     /// The server's interim answer 104 (Upload Resumption Supported).
     Interim,
+    /// The server's refusal of a request that was not in its protocol.
+    Refusal,
     /// The server has proven nothing: the upload can not be resumed.
     Nothing,
     /// The server speaks another interop version of the IETF draft, so the upload can not be resumed.

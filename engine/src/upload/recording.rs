@@ -80,6 +80,12 @@ impl Upload {
             Operation::Whole { .. } | Operation::SeeOther if !self.is_repeatable() => {
                 Unheard::Creation
             }
+            // An empty file is whole with the place that is made for it.
+            Operation::Place(_, Act::Create(length))
+                if length == self.length() && !self.is_repeatable() =>
+            {
+                Unheard::Creation
+            }
             Operation::Place(_, Act::Append(piece)) if piece.is_last => Unheard::Completion,
             Operation::Whole { .. }
             | Operation::SeeOther

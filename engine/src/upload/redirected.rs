@@ -11,6 +11,9 @@ impl Upload {
     pub(super) fn redirected(&mut self, request: RequestId, head: &ResponseHead) {
         let next = redirect::next(&self.redirectable(), head);
         self.drain(request);
+        if self.operation == Operation::Discover && (head.status == 303 || next.is_err()) {
+            return self.discovered(None);
+        }
         let next = match next {
             Ok(Some(next)) => next,
             Ok(None) => {
@@ -36,6 +39,8 @@ impl Upload {
         self.hop.url = next.url;
         if sees_other {
             self.settle_offer();
+            // The file was taken, whatever becomes of the answer.
+            self.unheard = self.unheard_ahead();
             self.operation = Operation::SeeOther;
         } else if self.moves_place(head.status) {
             return self.prepare();
@@ -84,7 +89,12 @@ impl Upload {
                 true
             }
             // The caller's request goes elsewhere, and so does the place that it is to have.
-            Some(_) if matches!(self.operation, Operation::Whole { .. }) => {
+            Some(_)
+                if matches!(
+                    self.operation,
+                    Operation::Whole { .. } | Operation::Place(_, Act::Create(_))
+                ) =>
+            {
                 self.remote = None;
                 true
             }

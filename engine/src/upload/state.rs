@@ -73,6 +73,8 @@ pub(super) struct Oddities {
     pub(super) conflicts: u32,
     /// Times in a row that a piece had another digest there.
     pub(super) mismatches: u32,
+    /// It took the last piece and did not say what it has.
+    pub(super) ended_unsaid: bool,
     /// It has lost bytes that it had acknowledged.
     pub(super) went_back: bool,
     /// How long was waited last because another request was at work on the upload.

@@ -1,6 +1,7 @@
 //! Single rules of the machine, each driven by hand.
 
 mod answers;
+mod appending;
 mod authorizing;
 mod endings;
 mod requests;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{
-    Action, Ask, Input, Negotiated, RequestId, Source, Start, Upload, UploadCheckpoint, UploadStage,
+    Action, Ask, Input, Negotiated, Protocol, Remote, RequestId, Source, Start, Upload,
+    UploadCheckpoint, UploadStage,
 };
 use crate::authorization_challenge::Challenge;
 use crate::checkpoint::FileIdentity;
@@ -22,6 +24,7 @@ use crate::safe_url::parse_http_url;
 use crate::session::SessionRules;
 use crate::task::{Desired, Outcome, TaskOptions, UploadSpec};
 use crate::time::Timestamp;
+use crate::upload::protocol::UploadLimits;
 
 const START_MS: u64 = 1_800_000_000_000;
 const LENGTH: u64 = 1000;
@@ -56,6 +59,25 @@ const fn source(length: u64) -> Source {
             inode: 2,
         },
         samples: [3; 32],
+    }
+}
+
+/// What is on record of an upload that has a place, where so much is acknowledged.
+fn placed(protocol: Protocol, length: u64, acknowledged: u64) -> UploadCheckpoint {
+    let url = parse_http_url("https://origin.example/up/1").expect("a URL");
+    UploadCheckpoint {
+        source: Some(source(length)),
+        remote: Some(Remote {
+            protocol,
+            url: url.url,
+            acknowledged,
+            limits: UploadLimits::default(),
+            expires_at: None,
+            can_terminate: true,
+            checksum: None,
+            piece_max: None,
+        }),
+        ..UploadCheckpoint::default()
     }
 }
 
@@ -122,6 +144,35 @@ impl Driver {
         assert_eq!(kinds(&actions), ["record"]);
         let actions = driver.feed(Input::Recorded(Ok(())));
         (driver, sole_ask(&actions))
+    }
+
+    /// A later transfer of a task, at its first request; the file is as it was.
+    fn going_on(spec: UploadSpec, known: UploadCheckpoint) -> (Self, Ask) {
+        Self::going_on_with(spec, SessionRules::default(), known)
+    }
+
+    fn going_on_with(
+        spec: UploadSpec,
+        rules: SessionRules,
+        known: UploadCheckpoint,
+    ) -> (Self, Ask) {
+        let found = known.source.expect("it is on record");
+        let (mut driver, _) = Self::start_with(spec, rules, Some(known), Desired::Running);
+        let actions = driver.feed(Input::Inspected(Ok(found)));
+        let ask = driver.next_ask(actions);
+        (driver, ask)
+    }
+
+    /// The request that follows, after the record that it may wait for.
+    fn next_ask(&mut self, actions: Vec<Action>) -> Ask {
+        let asks = |actions: &[Action]| kinds(actions).contains(&"ask");
+        match asks(&actions) {
+            true => sole_ask(&actions),
+            false => {
+                assert!(kinds(&actions).contains(&"record"), "{actions:?}");
+                sole_ask(&self.feed(Input::Recorded(Ok(()))))
+            }
+        }
     }
 
     fn feed(&mut self, input: Input) -> Vec<Action> {

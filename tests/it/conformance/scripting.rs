@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
-use longhaul::{DownloadTask, Outcome, Progress, ResumeData, TaskState, UploadRequest, UploadTask};
+use longhaul::{
+    DownloadTask, Outcome, Progress, ResumeData, TaskState, UploadProtocol, UploadRequest,
+    UploadTask,
+};
 use longhaul_support::gate::Gate;
 use longhaul_support::log::PATIENCE;
 use longhaul_support::script::Reply;
@@ -35,7 +38,12 @@ async fn calls_of(task: &DownloadTask) -> Receiver<&'static str> {
 fn outgoing(stage: &Stage) -> UploadRequest {
     let file = stage.bench.file("outgoing");
     CONTENT.write_file(&file).unwrap();
-    UploadRequest::new(&stage.server.url(INBOX), file).unwrap()
+    let request = UploadRequest::new(&stage.server.url(INBOX), file).unwrap();
+    // The scripts' system sends a POST again whose answer was lost.
+    request
+        .protocol(UploadProtocol::Plain)
+        .unwrap()
+        .repeatable()
 }
 
 async fn assert_uploaded(task: &UploadTask) {

@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime};
 
 use longhaul::{
     DelayedRequest, Delegate, DelegateGuard, DownloadRequest, DownloadTask, Engine, HttpUrl,
-    NewRequest, Outcome, Phase, Session, SessionConfiguration, TaskId, Timestamp, UploadRequest,
+    NewRequest, Outcome, Phase, Session, SessionConfiguration, TaskId, Timestamp, UploadProtocol,
+    UploadRequest,
 };
 use longhaul_support::gate::Gate;
 use longhaul_support::log::{PATIENCE, Request};
@@ -145,6 +146,7 @@ fn a_delayed_task_begins_as_its_delegate_says_and_is_asked_about_once() {
             assert_eq!(asked.recv_timeout(PATIENCE), Ok(task.id()));
         }
         let upload = UploadRequest::new(&server.url("/inbox"), bench.file("source")).unwrap();
+        let upload = upload.protocol(UploadProtocol::Plain).unwrap();
         let upload = upload.earliest_begin_date(past());
         ids.push(session.start_upload(upload).await.unwrap().id());
         assert_eq!(asked.recv_timeout(PATIENCE), Ok(ids[3]));

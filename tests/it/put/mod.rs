@@ -1,6 +1,7 @@
-//! `longhaul put` with one plain request: what arrives, what is printed, and how it is told.
+//! `longhaul put`: what arrives, what is printed, and how it is told. Here with one plain request.
 
 mod answers;
+mod resumable;
 mod surviving;
 
 use longhaul_support::content::Content;

@@ -66,6 +66,16 @@ impl Passing {
     }
 }
 
+/// Writes to a file without changing its length.
+fn write_into(path: &std::path::Path) {
+    let opened = std::fs::File::options().write(true).open(path);
+    let mut file = opened.expect("the file");
+    file.write_all(b"other").expect("written");
+    // The clock of a file system may be too coarse to tell two writes of one moment apart.
+    let later = std::time::SystemTime::now() + Duration::from_secs(1);
+    file.set_modified(later).expect("a time");
+}
+
 fn bytes() -> Vec<u8> {
     (0..LENGTH).map(|at| (at % 251) as u8).collect()
 }
@@ -87,7 +97,7 @@ impl Content for Passing {
 
     fn pass(&mut self, offset: u64, socket: BorrowedFd<'_>) -> Result<Passed, Failure> {
         if self.changes_at.is_some_and(|at| offset >= at) {
-            std::fs::write(&self.path, b"other").expect("written");
+            write_into(&self.path);
         }
         let rest = LENGTH - LAST - usize::try_from(offset).expect("an offset");
         if rest == 0 {
@@ -193,13 +203,17 @@ fn a_refusal_is_heard_while_the_kernel_sends_even_when_a_reset_follows_it() {
 
 #[test]
 fn an_interim_answer_stops_the_kernel_until_it_was_dealt_with() {
-    let address = listen(|_, mut stream| {
-        assert!(read_request(&mut stream));
+    let (tell_given, given) = mpsc::channel();
+    let (tell_drained, mut drained) = tokio::sync::mpsc::unbounded_channel();
+    let address = listen_once(move |mut stream| {
         let mut body = read_exact(&mut stream, 100_000);
-        stream
-            .write_all(b"HTTP/1.1 104 U\r\n\r\n")
-            .expect("a client");
-        body.append(&mut read_exact(&mut stream, LENGTH - 100_000));
+        let interim = b"HTTP/1.1 104 U\r\n\r\n";
+        stream.write_all(interim).expect("a client");
+        // It takes all that was given by then, so that there is room for more.
+        let given: usize = given.recv().expect("a number");
+        body.append(&mut read_exact(&mut stream, given - 100_000));
+        tell_drained.send(()).expect("a test");
+        body.append(&mut read_exact(&mut stream, LENGTH - given));
         assert!(body == bytes());
         stream.write_all(CREATED).expect("a client");
         let mut end = [0];
@@ -217,8 +231,10 @@ fn an_interim_answer_stops_the_kernel_until_it_was_dealt_with() {
         let hear = async {
             assert_eq!(heard.recv().await, Some(104));
             let before = told.get();
-            // The server takes everything that it can get meanwhile, and the socket says so.
-            for _ in 0..1000 {
+            let given = usize::try_from(before).expect("a length");
+            tell_given.send(given).expect("a server");
+            drained.recv().await.expect("a server");
+            for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
             assert_eq!(told.get(), before, "not a byte more");
@@ -234,7 +250,11 @@ fn an_interim_answer_stops_the_kernel_until_it_was_dealt_with() {
 #[test]
 fn a_file_that_changes_while_the_kernel_sends_it_ends_the_request() {
     let (tell, arrived) = mpsc::channel();
-    let address = listen_telling(tell);
+    let address = listen_once(move |mut stream| {
+        let mut body = Vec::new();
+        let _ = stream.read_to_end(&mut body);
+        tell.send(body.len()).expect("a test");
+    });
     real_time(async {
         let mut content = Passing::new();
         content.changes_at = Some(8 << 20);
@@ -247,16 +267,14 @@ fn a_file_that_changes_while_the_kernel_sends_it_ends_the_request() {
     assert!(arrived < LENGTH, "the request never ends: {arrived}");
 }
 
-/// A server that reads to the end and tells how much came.
-fn listen_telling(tell: mpsc::Sender<usize>) -> std::net::SocketAddr {
+/// A server of one request, whose head it has read.
+fn listen_once(serve: impl FnOnce(TcpStream) + Send + 'static) -> std::net::SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
         assert!(read_request(&mut stream));
-        let mut body = Vec::new();
-        let _ = stream.read_to_end(&mut body);
-        tell.send(body.len()).expect("a test");
+        serve(stream);
     });
     address
 }

@@ -20,8 +20,8 @@ const STARTS: usize = 6;
 fn always(points: &[&'static str]) {
     silence_ordered_panics();
     fault::arm(Plan {
-        panic_at: Vec::new(),
         panic_always: points.to_vec(),
+        ..Plan::default()
     });
 }
 
@@ -105,7 +105,7 @@ fn a_transfer_that_crashes_now_and_then_is_restarted_without_end() {
             tokio::time::sleep(Duration::from_secs(21)).await;
             fault::arm(Plan {
                 panic_at: vec![1],
-                panic_always: Vec::new(),
+                ..Plan::default()
             });
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

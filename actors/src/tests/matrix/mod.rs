@@ -210,7 +210,7 @@ fn play(scenario: &Scenario, panic_at: Vec<u64>) -> Result<Vec<&'static str>, St
     let crashes = panic_at.len();
     fault::arm(Plan {
         panic_at,
-        panic_always: Vec::new(),
+        ..Plan::default()
     });
     let played = catch_unwind(AssertUnwindSafe(|| {
         let story = virtual_time((scenario.play)());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::{Addr, Handler, Message};
 use longhaul_engine::upload::{Input, RequestId};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::super::TransferActor;
 use crate::fault;
@@ -41,9 +41,9 @@ struct Inner {
     request: RequestId,
     report: Addr<TransferActor>,
     newest: Cell<u64>,
-    told_at: Cell<Option<Instant>>,
-    /// It will be told when the interval is over.
-    is_due: Cell<bool>,
+    told: Cell<u64>,
+    /// It was told lately, and will be again when the interval is over, if there is more.
+    is_resting: Cell<bool>,
 }
 
 impl SentBytes {
@@ -52,8 +52,8 @@ impl SentBytes {
             request,
             report,
             newest: Cell::new(0),
-            told_at: Cell::new(None),
-            is_due: Cell::new(false),
+            told: Cell::new(0),
+            is_resting: Cell::new(false),
         }))
     }
 
@@ -65,26 +65,25 @@ impl SentBytes {
     /// So many bytes went until now: the transfer hears of them soon.
     pub(super) fn tell(&self, bytes: u64) {
         self.0.newest.set(bytes);
-        if self.0.is_due.get() {
+        if self.0.is_resting.replace(true) {
             return;
         }
-        let next = self.0.told_at.get().map(|told_at| told_at + TOLD_INTERVAL);
-        let Some(next) = next.filter(|next| *next > Instant::now()) else {
-            return self.0.report();
-        };
-        self.0.is_due.set(true);
         let inner = Rc::clone(&self.0);
+        inner.report();
         actix_rt::spawn(async move {
-            sleep_until(next).await;
-            inner.is_due.set(false);
-            inner.report();
+            sleep(TOLD_INTERVAL).await;
+            while inner.newest.get() > inner.told.get() {
+                inner.report();
+                sleep(TOLD_INTERVAL).await;
+            }
+            inner.is_resting.set(false);
         });
     }
 }
 
 impl Inner {
     fn report(&self) {
-        self.told_at.set(Some(Instant::now()));
+        self.told.set(self.newest.get());
         self.report.do_send(BytesSent {
             request: self.request,
             bytes: self.newest.get(),

@@ -232,6 +232,7 @@ impl Spoken {
             Evidence::Nothing => "nothing",
             Evidence::OtherVersion(_) => "other_version",
             Evidence::Small => "small",
+            Evidence::Refusal => "refusal",
             // The enum may grow.
             _ => "other",
         };

@@ -80,3 +80,80 @@ fn tus_extensions(head: &ResponseHead) -> Option<TusExtensions> {
         size_max: integer(&head.headers, "tus-max-size"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::head::HttpVersion;
+    use crate::upload::protocol::UploadLimits;
+
+    fn found(status: u16, fields: &[(&str, &str)]) -> Option<Capability> {
+        capability(&ResponseHead {
+            version: HttpVersion::Http11,
+            status,
+            headers: fields.iter().copied().collect(),
+        })
+    }
+
+    #[test]
+    fn a_server_is_what_its_answer_proves_and_nothing_else() {
+        const VERSION: (&str, &str) = ("tus-version", "1.0.0, 0.2.2");
+        const LIMIT: (&str, &str) = ("upload-limit", "max-size=7");
+        let makes = ("tus-extension", "creation");
+        let tus = Some(Capability::Tus(TusExtensions {
+            creation: true,
+            ..TusExtensions::default()
+        }));
+        let ietf = |interop, size_max| {
+            let limits = UploadLimits {
+                size_max,
+                ..UploadLimits::default()
+            };
+            Some(Capability::Ietf { interop, limits })
+        };
+        let spoken = |version| ("upload-draft-interop-version", version);
+        type Row<'a> = (u16, &'a [(&'a str, &'a str)], Option<Capability>);
+        let table: [Row<'_>; 14] = [
+            (204, &[VERSION, makes], tus.clone()),
+            (200, &[VERSION, makes, LIMIT], tus),
+            (200, &[VERSION], None),
+            (200, &[("tus-version", "2.0.0"), makes], None),
+            (200, &[("tus-resumable", "1.0.0")], None),
+            (200, &[VERSION, LIMIT], ietf(6, Some(7))),
+            (200, &[LIMIT], ietf(6, Some(7))),
+            (200, &[spoken("5")], ietf(5, None)),
+            (200, &[spoken("3"), LIMIT], ietf(3, Some(7))),
+            (200, &[spoken("9")], None),
+            (200, &[("upload-limit", "max-size=x")], None),
+            (404, &[VERSION, makes], None),
+            (405, &[LIMIT], None),
+            (200, &[("allow", "PUT")], None),
+        ];
+        for (status, fields, expected) in table {
+            assert_eq!(found(status, fields), expected, "{status} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_extensions_that_matter_are_read_with_the_best_digest_that_we_know() {
+        let all = found(
+            204,
+            &[
+                ("tus-version", "1.0.0"),
+                ("tus-extension", "creation,creation-with-upload,termination"),
+                ("tus-extension", "expiration,checksum,concatenation"),
+                ("tus-checksum-algorithm", "md5,crc32,sha256,sha1"),
+                ("tus-max-size", "1073741824"),
+            ],
+        );
+        let expected = TusExtensions {
+            creation: true,
+            creation_with_upload: true,
+            termination: true,
+            expiration: true,
+            checksum: Some(Algorithm::Sha256),
+            size_max: Some(1 << 30),
+        };
+        assert_eq!(all, Some(Capability::Tus(expected)));
+    }
+}

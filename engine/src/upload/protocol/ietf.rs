@@ -220,3 +220,6 @@ pub(in crate::upload) fn held(head: &ResponseHead, now: Timestamp) -> Held {
 pub(in crate::upload) fn version(head: &ResponseHead) -> Option<u16> {
     u16::try_from(integer(&head.headers, VERSION_FIELD)?).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,7 +190,7 @@ fn a_cancelled_upload_is_removed_at_its_server_before_it_ends() {
             .expect("a URL")
             .url,
         acknowledged: 5,
-        limits: crate::upload::protocol::UploadLimits::default(),
+        limits: UploadLimits::default(),
         expires_at: None,
         can_terminate: true,
         checksum: None,

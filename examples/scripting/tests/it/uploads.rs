@@ -10,7 +10,8 @@ use longhaul_support::server::Server;
 
 use crate::bench::{Bench, MIB};
 
-const CONTENT: Content = Content::new(47, 3 * MIB + 7);
+/// So small that no server is asked what it supports before it is sent.
+const CONTENT: Content = Content::new(47, MIB - 7);
 
 /// A server with these answers, and a file to be sent to it.
 fn inbox(bench: &Bench, replies: impl IntoIterator<Item = Reply>) -> Server {

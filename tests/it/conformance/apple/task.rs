@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use longhaul::{AnyTask, Outcome, Phase, Priority, TaskState, UploadRequest};
+use longhaul::{AnyTask, Outcome, Phase, Priority, TaskState, UploadProtocol, UploadRequest};
 use longhaul_support::gate::Gate;
 use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
@@ -256,6 +256,7 @@ fn the_fields_of_a_session_are_added_where_the_request_has_none_of_that_name() {
         finished(&task.finished().await.unwrap());
         let file = stage.bench.file("outgoing");
         let upload = UploadRequest::new(&stage.server.url("/inbox"), file).unwrap();
+        let upload = upload.protocol(UploadProtocol::Plain).unwrap();
         let upload = upload.header("x-own", "request's").unwrap();
         let task = session.start_upload(upload).await.unwrap();
         task.finished().await.unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use longhaul::{
     AnyTask, Credentials, Disposition, Error, FailureKind, Outcome, Renewal, ResumeData,
-    ResumeDataError, Session, UploadRequest,
+    ResumeDataError, Session, UploadProtocol, UploadRequest,
 };
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -24,6 +24,11 @@ fn outgoing(replies: impl IntoIterator<Item = Reply>) -> (Stage, UploadRequest) 
     CONTENT.write_file(&stage.bench.file("f")).unwrap();
     let url = stage.server.url(INBOX);
     let request = UploadRequest::new(&url, stage.bench.file("f")).unwrap();
+    // Foundation sends a POST again whose answer was lost.
+    let request = request
+        .protocol(UploadProtocol::Plain)
+        .unwrap()
+        .repeatable();
     (stage, request)
 }
 

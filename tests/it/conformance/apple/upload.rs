@@ -24,11 +24,7 @@ fn outgoing(replies: impl IntoIterator<Item = Reply>) -> (Stage, UploadRequest) 
     CONTENT.write_file(&stage.bench.file("f")).unwrap();
     let url = stage.server.url(INBOX);
     let request = UploadRequest::new(&url, stage.bench.file("f")).unwrap();
-    // Foundation sends a POST again whose answer was lost.
-    let request = request
-        .protocol(UploadProtocol::Plain)
-        .unwrap()
-        .repeatable();
+    let request = request.protocol(UploadProtocol::Plain).unwrap();
     (stage, request)
 }
 

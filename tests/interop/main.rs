@@ -19,4 +19,5 @@ mod relay;
 mod resumption;
 mod servers;
 mod trust;
+mod uploads;
 mod whole;

@@ -1,5 +1,5 @@
-//! A relay between the command and a server: it counts what goes through, cuts, and outlives the
-//! server, so that a test can wait for bytes and the server can come back under the same address.
+//! A relay between the command and a server: it counts what goes through, holds, cuts, and outlives
+//! the server, so that a test can wait for bytes and the server can come back under the same address.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,10 @@ use crate::bench::PATIENCE;
 
 /// How much is passed on at once: little enough that counts are fine.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// How much of what goes either way over one connection is kept to be looked at: far more than the
+/// heads of a few requests.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// The start of the field that [`Relay::hide_etags`] makes another one of, and that one.
 const ETAG: &[u8] = b"\r\nETag: ";
@@ -27,7 +31,7 @@ pub(crate) struct Relay {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Bytes went down.
+    /// Bytes went through, or a connection has ended or goes on.
     changed: Condvar,
 }
 
@@ -40,8 +44,16 @@ struct State {
     /// The connection over which byte number so many goes is cut there.
     cuts_at: Option<u64>,
     hides_etags: bool,
-    /// What the client has sent, connection by connection.
+    /// Bytes that the kernel of the server has taken, heads and TLS records included.
+    up_bytes: u64,
+    /// Nothing goes up beyond so many bytes.
+    holds_at: Option<u64>,
+    /// The beginning of what the client has sent, connection by connection.
     up: Vec<Vec<u8>>,
+    /// The beginning of what the server has sent, connection by connection.
+    down: Vec<Vec<u8>>,
+    /// Directions of connections that have not ended.
+    open: usize,
     streams: Vec<TcpStream>,
     workers: Vec<JoinHandle<()>>,
     is_stopping: bool,
@@ -94,30 +106,74 @@ impl Relay {
 
     /// Blocks until so many bytes went to the client.
     pub(crate) fn wait_for(&self, bytes: u64) {
+        let is_reached = self.wait(|state| state.down_bytes >= bytes);
+        assert!(is_reached, "{} of {bytes} bytes came", self.down_bytes());
+    }
+
+    /// Blocks until `is_reached` holds; false when it does not in [`PATIENCE`].
+    fn wait(&self, is_reached: impl Fn(&State) -> bool) -> bool {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.shared.lock();
-        while state.down_bytes < bytes {
+        while !is_reached(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "only {} of {bytes} bytes came",
-                state.down_bytes
-            );
+            if left.is_zero() {
+                return false;
+            }
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
+    }
+
+    /// How many bytes went to the server so far.
+    pub(crate) fn up_bytes(&self) -> u64 {
+        self.shared.lock().up_bytes
+    }
+
+    /// Lets so many bytes go to the server, all connections together, and holds the rest back until
+    /// [`Relay::go_on`] or [`Relay::cut`].
+    pub(crate) fn hold_at(&self, bytes: u64) {
+        self.hold(Some(bytes));
+    }
+
+    /// Blocks until [`Relay::hold_at`] holds the rest back; false when it has not come to that.
+    pub(crate) fn wait_until_held(&self) -> bool {
+        self.wait(State::is_holding)
+    }
+
+    /// Holds nothing back any more.
+    pub(crate) fn go_on(&self) {
+        self.hold(None);
+    }
+
+    fn hold(&self, at: Option<u64>) {
+        self.shared.lock().holds_at = at;
+        self.shared.changed.notify_all();
+    }
+
+    /// Ends every connection at once, and holds nothing back any more. What was held is lost.
+    pub(crate) fn cut(&self) {
+        {
+            let mut state = self.shared.lock();
+            std::mem::take(&mut state.streams).iter().for_each(end);
+        }
+        self.go_on();
+    }
+
+    /// Blocks until every connection has ended or is held.
+    pub(crate) fn wait_until_idle(&self) {
+        let is_idle = self.wait(|state| state.open == 0 || state.is_holding());
+        assert!(is_idle, "connections are open");
     }
 
     /// The values of one field in all requests so far; for requests without TLS.
     pub(crate) fn requested(&self, field: &str) -> Vec<String> {
-        let state = self.shared.lock();
-        let sent = state.up.iter().map(|bytes| String::from_utf8_lossy(bytes));
-        let lines: Vec<String> = sent
-            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect();
-        let fields = lines.iter().filter_map(|line| line.split_once(": "));
-        let ours = fields.filter(|(name, _)| name.eq_ignore_ascii_case(field));
-        ours.map(|(_, value)| value.to_owned()).collect()
+        values(&self.shared.lock().up, field)
+    }
+
+    /// The values of one field in all answers so far; for answers without TLS.
+    pub(crate) fn answered(&self, field: &str) -> Vec<String> {
+        values(&self.shared.lock().down, field)
     }
 }
 
@@ -139,15 +195,48 @@ impl Drop for Relay {
             )
         };
         streams.iter().for_each(end);
+        self.shared.changed.notify_all();
         for worker in workers {
             let _ended = worker.join();
         }
     }
 }
 
+impl State {
+    fn is_holding(&self) -> bool {
+        self.holds_at.is_some_and(|at| self.up_bytes >= at)
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes may go up next, at least one; blocks while they are held back.
+    fn room(&self) -> usize {
+        let mut state = self.lock();
+        loop {
+            let left = state.holds_at.map(|at| at.saturating_sub(state.up_bytes));
+            match left {
+                Some(0) if !state.is_stopping => {
+                    let waited = self.changed.wait(state);
+                    state = waited.unwrap_or_else(PoisonError::into_inner);
+                }
+                Some(left @ 1..) => {
+                    return usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+                }
+                Some(0) | None => return PIECE_BYTES,
+            }
+        }
+    }
+
+    /// One direction of a connection has ended, and takes the other along.
+    fn end(&self, streams: &(TcpStream, TcpStream)) {
+        end(&streams.0);
+        end(&streams.1);
+        self.lock().open -= 1;
+        self.changed.notify_all();
     }
 }
 
@@ -175,37 +264,48 @@ fn connect(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) -> io::Re
     let mut state = shared.lock();
     let number = state.up.len();
     state.up.push(Vec::new());
+    state.down.push(Vec::new());
+    state.open += 2;
     state.streams.extend([up.0.try_clone()?, up.1.try_clone()?]);
     let theirs = Arc::clone(shared);
-    state
-        .workers
-        .push(thread::spawn(move || pass_up(&theirs, up, number)));
+    state.workers.push(thread::spawn(move || {
+        pass_up(&theirs, &up, number);
+        theirs.end(&up);
+    }));
     let theirs = Arc::clone(shared);
-    state
-        .workers
-        .push(thread::spawn(move || pass_down(&theirs, down)));
+    state.workers.push(thread::spawn(move || {
+        pass_down(&theirs, &down, number);
+        theirs.end(&down);
+    }));
     Ok(())
 }
 
 /// From the client to the server.
-fn pass_up(shared: &Shared, (mut client, mut server): (TcpStream, TcpStream), number: usize) {
+fn pass_up(shared: &Shared, (client, server): &(TcpStream, TcpStream), number: usize) {
+    let (mut client, mut server) = (client, server);
     let mut buffer = vec![0; PIECE_BYTES];
-    while let Ok(count @ 1..) = client.read(&mut buffer) {
-        shared.lock().up[number].extend_from_slice(&buffer[..count]);
+    loop {
+        let room = shared.room();
+        let Ok(count @ 1..) = client.read(&mut buffer[..room]) else {
+            return;
+        };
+        keep(&mut shared.lock().up[number], &buffer[..count]);
         if server.write_all(&buffer[..count]).is_err() {
-            break;
+            return;
         }
+        shared.lock().up_bytes += count as u64;
+        shared.changed.notify_all();
     }
-    end(&client);
-    end(&server);
 }
 
 /// From the server to the client.
-fn pass_down(shared: &Shared, (mut server, mut client): (TcpStream, TcpStream)) {
+fn pass_down(shared: &Shared, (server, client): &(TcpStream, TcpStream), number: usize) {
+    let (mut server, mut client) = (server, client);
     let mut buffer = vec![0; PIECE_BYTES];
     while let Ok(count @ 1..) = server.read(&mut buffer) {
         let (piece, is_last) = {
             let mut state = shared.lock();
+            keep(&mut state.down[number], &buffer[..count]);
             let left = state.cuts_at.map(|at| at.saturating_sub(state.down_bytes));
             match left.map(|left| usize::try_from(left).unwrap_or(usize::MAX)) {
                 Some(left) if left <= count => {
@@ -221,16 +321,31 @@ fn pass_down(shared: &Shared, (mut server, mut client): (TcpStream, TcpStream)) 
             piece[at..at + ETAG.len()].copy_from_slice(HIDDEN);
         }
         if client.write_all(piece).is_err() {
-            break;
+            return;
         }
         shared.lock().down_bytes += piece.len() as u64;
         shared.changed.notify_all();
         if is_last {
-            break;
+            return;
         }
     }
-    end(&client);
-    end(&server);
+}
+
+/// Keeps the beginning of what goes one way.
+fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
+    let room = KEPT_BYTES.saturating_sub(kept.len()).min(piece.len());
+    kept.extend_from_slice(&piece[..room]);
+}
+
+/// The values of one field in all heads.
+fn values(kept: &[Vec<u8>], field: &str) -> Vec<String> {
+    let texts = kept.iter().map(|bytes| String::from_utf8_lossy(bytes));
+    let lines: Vec<String> = texts
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let fields = lines.iter().filter_map(|line| line.split_once(": "));
+    let ours = fields.filter(|(name, _)| name.eq_ignore_ascii_case(field));
+    ours.map(|(_, value)| value.to_owned()).collect()
 }
 
 /// Ends both directions. It fails only for a connection that has ended already.

@@ -28,8 +28,12 @@ pub(in crate::upload) fn form() -> Form {
     }
 }
 
-/// What the answer proves; tus before the draft where a server speaks both, for it is stable. `None`
-/// when it proves nothing.
+/// The type of a piece in the draft, which a server that takes such pieces names in `Accept-Patch`: it
+/// must from interop version 8 on, where its limits may go unsaid.
+const PIECE_TYPE: &[u8] = b"application/partial-upload";
+
+/// What the answer proves; tus before the draft where a server speaks both, for it is stable. Of the
+/// draft any of its version, its limits and its type for pieces is proof. `None` when it proves nothing.
 pub(in crate::upload) fn capability(head: &ResponseHead) -> Option<Capability> {
     if !(200..300).contains(&head.status) {
         return None;
@@ -41,12 +45,22 @@ pub(in crate::upload) fn capability(head: &ResponseHead) -> Option<Capability> {
     }
     let version = ietf::version(head).filter(|version| INTEROP_KNOWN.contains(version));
     let limits = ietf::held(head, crate::time::Timestamp::default()).limits;
-    if version.is_none() && limits.is_none() {
+    if version.is_none() && limits.is_none() && !takes_pieces(head) {
         return None;
     }
     Some(Capability::Ietf {
         interop: version.unwrap_or(INTEROP_DEFAULT),
         limits: limits.unwrap_or_default(),
+    })
+}
+
+/// Whether the type of pieces is among those that may be patched with (RFC 5789 section 3.1).
+fn takes_pieces(head: &ResponseHead) -> bool {
+    let mut types = head.headers.get_all("accept-patch").flat_map(members);
+    types.any(|named| {
+        let end = named.iter().position(|byte| *byte == b';');
+        let named = &named[..end.unwrap_or(named.len())];
+        named.trim_ascii().eq_ignore_ascii_case(PIECE_TYPE)
     })
 }
 
@@ -155,5 +169,48 @@ mod tests {
             size_max: Some(1 << 30),
         };
         assert_eq!(all, Some(Capability::Tus(expected)));
+    }
+
+    #[test]
+    fn the_type_of_pieces_is_proof_of_the_draft_like_its_limits_and_its_version() {
+        const PIECES: (&str, &str) = ("accept-patch", "application/partial-upload");
+        let ietf = |interop, size_max| {
+            let limits = UploadLimits {
+                size_max,
+                ..UploadLimits::default()
+            };
+            Some(Capability::Ietf { interop, limits })
+        };
+        let named = |types| [("accept-patch", types)];
+        let spoken = |version| ("upload-draft-interop-version", version);
+        let makes = [("tus-version", "1.0.0"), ("tus-extension", "creation")];
+        assert!(matches!(
+            found(200, &[makes[0], makes[1], PIECES]),
+            Some(Capability::Tus(_))
+        ));
+        let table: [(&[(&str, &str)], _); 14] = [
+            (&[PIECES], ietf(6, None)),
+            (&[spoken("5"), PIECES], ietf(5, None)),
+            // A version that nobody asked for.
+            (&[spoken("99"), PIECES], ietf(6, None)),
+            (&[("upload-limit", "max-size=7"), PIECES], ietf(6, Some(7))),
+            (&[("upload-limit", "max-size=x"), PIECES], ietf(6, None)),
+            (&[named("application/json")[0], PIECES], ietf(6, None)),
+            (&[makes[0], PIECES], ietf(6, None)),
+            (&named("a/b, Application/Partial-Upload"), ietf(6, None)),
+            (
+                &named("a/b;x=\"1,2\", application/partial-upload ;y=1"),
+                ietf(6, None),
+            ),
+            (&named("a/b;x=\"application/partial-upload\""), None),
+            (&named("application/partial-upload-2"), None),
+            (&named("application/partial"), None),
+            (&named("application/json"), None),
+            (&named(""), None),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(found(200, fields), expected, "{fields:?}");
+            assert_eq!(found(405, fields), None, "{fields:?}");
+        }
     }
 }

@@ -109,6 +109,7 @@ impl Upload {
         let (sent, length, status) = (self.sent, self.length(), head.status);
         let message =
             format!("the server answered {status} after {sent} of {length} bytes and took no more");
+        self.note_unheard();
         self.lose(Failure::new(FailureKind::Protocol, message), None);
     }
 
@@ -125,11 +126,11 @@ impl Upload {
                 Operation::Discover | Operation::Place(_, _) => false,
             };
         // The server, or what is before it, may have given up after it had acted.
+        if is_of_caller || !is_refusal {
+            self.note_unheard();
+        }
         if is_of_caller {
             return self.fail(failure);
-        }
-        if !is_refusal {
-            self.note_unheard();
         }
         self.lose(failure, self.asked_delay(head));
     }

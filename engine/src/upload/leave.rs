@@ -93,9 +93,11 @@ impl Upload {
         }
     }
 
+    /// Resume data is made of what is on record, which must say no more than that it failed: a request
+    /// that was refused leaves nothing unheard.
     pub(super) fn end_failed(&mut self, failure: Failure) {
         match self.rules.resume_data_on_failure && self.is_worth_sealing(&failure) {
-            true => self.seal(Ending::Failed(failure)),
+            true => self.record_and_go(Leave::FailResumable(failure)),
             false => self.close(Outcome::Failed(failure)),
         }
     }
@@ -103,6 +105,10 @@ impl Upload {
     /// Ends the request, records why, and goes.
     pub(super) fn leave(&mut self, leave: Leave) {
         self.stop();
+        self.record_and_go(leave);
+    }
+
+    fn record_and_go(&mut self, leave: Leave) {
         self.step = Step::Recording(leave.clone());
         if self.in_flight.is_none() {
             self.go_off(&leave);
@@ -116,7 +122,7 @@ impl Upload {
             Leave::Suspend | Leave::Retry(_) | Leave::Authorization(_) => {
                 self.on_record.as_ref() == Some(&checkpoint)
             }
-            Leave::CancelResumable => {
+            Leave::CancelResumable | Leave::FailResumable(_) => {
                 self.source.is_none() || self.is_on_record(checkpoint.unheard)
             }
         };
@@ -128,6 +134,7 @@ impl Upload {
             Leave::Retry(Retry { at, cause, .. }) => self.exit(Exit::Retry { at, cause }),
             Leave::Authorization(_) => self.exit(Exit::NeedsAuthorization),
             Leave::CancelResumable => self.cancel_resumable(),
+            Leave::FailResumable(failure) => self.seal(Ending::Failed(failure)),
         }
     }
 

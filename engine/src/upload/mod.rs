@@ -292,6 +292,7 @@ impl Upload {
     /// What must be true after every input, done in one place.
     fn maintain(&mut self) {
         if self.is_limited_in_time() && self.now >= self.deadline {
+            self.interrupt();
             return self.fail(Failure::new(
                 FailureKind::ResourceTimedOut,
                 "the time for the whole upload ran out; start it again with a longer one",

@@ -29,7 +29,9 @@ impl Upload {
     /// What is known when it leaves.
     pub(super) fn last_checkpoint(&self, leave: &Leave) -> UploadCheckpoint {
         let (stage, retry): (_, Option<Retry>) = match leave {
-            Leave::Suspend | Leave::CancelResumable => (UploadStage::Transferring, None),
+            Leave::Suspend | Leave::CancelResumable | Leave::FailResumable(_) => {
+                (UploadStage::Transferring, None)
+            }
             Leave::Retry(retry) => (UploadStage::Transferring, Some(retry.clone())),
             Leave::Authorization(asked) => {
                 (UploadStage::AwaitingAuthorization(asked.clone()), None)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::authorization_challenge::Challenge as Asked;
 use crate::authorizer::Petition;
 use crate::checkpoint::Retry;
+use crate::failure::Failure;
 use crate::resume_data::Ending;
 use crate::safe_url::HttpUrl;
 use crate::time::Timestamp;
@@ -48,6 +49,8 @@ pub(super) enum Leave {
     Authorization(Box<Asked>),
     /// Its owner cancelled it and wants resume data.
     CancelResumable,
+    /// It has failed, and its owner gets resume data.
+    FailResumable(Failure),
 }
 
 /// Where the next request goes, and what goes along.

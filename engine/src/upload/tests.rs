@@ -5,15 +5,18 @@ mod appending;
 mod authorizing;
 mod begun;
 mod endings;
+mod negotiating;
+mod places;
 mod requests;
 mod resumable;
 mod sealing;
+mod unheard;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{
-    Action, Ask, Input, Negotiated, Protocol, Remote, RequestId, Source, Start, Upload,
+    Action, Ask, Capability, Input, Negotiated, Protocol, Remote, RequestId, Source, Start, Upload,
     UploadCheckpoint, UploadStage,
 };
 use crate::authorization_challenge::Challenge;
@@ -111,13 +114,23 @@ impl Driver {
         checkpoint: Option<UploadCheckpoint>,
         desired: Desired,
     ) -> (Self, Vec<Action>) {
+        Self::start_knowing(spec, rules, checkpoint, desired, None)
+    }
+
+    fn start_knowing(
+        spec: UploadSpec,
+        rules: SessionRules,
+        checkpoint: Option<UploadCheckpoint>,
+        desired: Desired,
+        known: Option<Capability>,
+    ) -> (Self, Vec<Action>) {
         let now = Timestamp::from_unix_ms(START_MS);
         let start = Start {
             spec,
             rules: Arc::new(rules),
             created_at: now,
             checkpoint,
-            known: None,
+            known,
             desired,
             seed: 11,
         };

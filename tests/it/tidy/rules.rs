@@ -77,6 +77,7 @@ pub(super) const RULES: &[Rule] = &[
             "actors/src/net/",
             "actors/src/limiter.rs",
             "actors/src/registry/flush.rs",
+            "actors/src/transfer/upload/sent.rs",
         ],
         scope: Scope::Product,
     },

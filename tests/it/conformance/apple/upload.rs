@@ -24,11 +24,7 @@ fn outgoing(replies: impl IntoIterator<Item = Reply>) -> (Stage, UploadRequest) 
     CONTENT.write_file(&stage.bench.file("f")).unwrap();
     let url = stage.server.url(INBOX);
     let request = UploadRequest::new(&url, stage.bench.file("f")).unwrap();
-    // Foundation sends a POST again whose answer was lost.
-    let request = request
-        .protocol(UploadProtocol::Plain)
-        .unwrap()
-        .repeatable();
+    let request = request.protocol(UploadProtocol::Plain).unwrap();
     (stage, request)
 }
 
@@ -185,7 +181,8 @@ fn an_upload_goes_on_with_its_resume_data_and_sends_the_same_file() {
     let (stage, request) = outgoing([held, Reply::status(201)]);
     run(async {
         let (engine, session) = stage.open().await;
-        let data = left(&stage, &session, request).await;
+        // Foundation sends a POST again whose answer was lost; here its owner must say so.
+        let data = left(&stage, &session, request.repeatable()).await;
         let task = session.resume_upload(data).await.unwrap();
         assert_eq!(task.source(), stage.bench.file("f"));
         assert!(is_uploaded(&task.finished().await.unwrap()));

@@ -1,7 +1,8 @@
-//! The real command against the servers that people run: nginx and Apache, as Debian packs them.
+//! The real command against the servers that people run: nginx and Apache, as Debian packs them, and
+//! those for uploads that `tests/peers/install` installs.
 //!
-//! It needs both on the machine, and `openssl`, so it is built with the feature `interop` only. Each
-//! test starts servers of its own on free ports. Nothing sleeps: a test waits for bytes that went
+//! It needs all of them on the machine, and `openssl`, so it is built with the feature `interop` only.
+//! Each test starts servers of its own on free ports. Nothing sleeps: a test waits for bytes that went
 //! through a relay, or for the end of a process.
 
 #![allow(

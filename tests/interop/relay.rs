@@ -44,6 +44,8 @@ struct State {
     /// The connection over which byte number so many goes is cut there.
     cuts_at: Option<u64>,
     hides_etags: bool,
+    /// Byte number so many goes up as another one.
+    damages_at: Option<u64>,
     /// Bytes that the kernel of the server has taken, heads and TLS records included.
     up_bytes: u64,
     /// Nothing goes up beyond so many bytes.
@@ -164,6 +166,22 @@ impl Relay {
     pub(crate) fn wait_until_idle(&self) {
         let is_idle = self.wait(|state| state.open == 0 || state.is_holding());
         assert!(is_idle, "connections are open");
+    }
+
+    /// Lets byte number `bytes` of what goes to the server arrive as another one. It happens once.
+    pub(crate) fn damage_at(&self, bytes: u64) {
+        self.shared.lock().damages_at = Some(bytes);
+    }
+
+    /// Blocks until the server has answered with this status; without TLS.
+    pub(crate) fn wait_for_status(&self, status: u16) {
+        let is_answered = self.wait(|state| count(&state.down, status) > 0);
+        assert!(is_answered, "nothing was answered with {status}");
+    }
+
+    /// How many answers so far had this status; without TLS.
+    pub(crate) fn answers(&self, status: u16) -> usize {
+        count(&self.shared.lock().down, status)
     }
 
     /// The values of one field in all requests so far; for requests without TLS.
@@ -289,7 +307,15 @@ fn pass_up(shared: &Shared, (client, server): &(TcpStream, TcpStream), number: u
         let Ok(count @ 1..) = client.read(&mut buffer[..room]) else {
             return;
         };
-        keep(&mut shared.lock().up[number], &buffer[..count]);
+        {
+            let mut state = shared.lock();
+            keep(&mut state.up[number], &buffer[..count]);
+            let (begin, end) = (state.up_bytes, state.up_bytes + count as u64);
+            if let Some(at) = state.damages_at.filter(|at| (begin..end).contains(at)) {
+                state.damages_at = None;
+                buffer[usize::try_from(at - begin).unwrap()] ^= 1;
+            }
+        }
         if server.write_all(&buffer[..count]).is_err() {
             return;
         }
@@ -335,6 +361,13 @@ fn pass_down(shared: &Shared, (server, client): &(TcpStream, TcpStream), number:
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
     let room = KEPT_BYTES.saturating_sub(kept.len()).min(piece.len());
     kept.extend_from_slice(&piece[..room]);
+}
+
+/// The heads among answers that have this status.
+fn count(kept: &[Vec<u8>], status: u16) -> usize {
+    let line = format!("HTTP/1.1 {status} ").into_bytes();
+    let answers = kept.iter().flat_map(|bytes| bytes.windows(line.len()));
+    answers.filter(|window| *window == line).count()
 }
 
 /// The values of one field in all heads.

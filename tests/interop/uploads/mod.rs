@@ -2,4 +2,7 @@
 //! upload on its way.
 
 mod cuts;
+mod handover;
+mod proxies;
+mod refusals;
 mod site;

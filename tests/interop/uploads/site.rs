@@ -2,7 +2,7 @@
 //! dies and comes back, and what it has at the end.
 
 use longhaul_support::content::Content;
-use longhaul_support::peers::{Kind, Peer, Settings};
+use longhaul_support::peers::{Kind, Peer, Proxy, ProxyKind, Settings};
 use longhaul_support::uploads::{Behaviour, UploadServer};
 
 use crate::relay::Relay;
@@ -15,6 +15,8 @@ pub(crate) const NAME: &str = "f";
 pub(crate) enum Site {
     /// One that people run.
     Real(Peer),
+    /// One behind a proxy that people run.
+    Proxied(Proxy, Peer),
     /// Ours, where nobody packs one.
     Scripted(UploadServer),
 }
@@ -31,6 +33,16 @@ impl Site {
         Self::Real(started.unwrap_or_else(|error| panic!("{kind:?}: {error}")))
     }
 
+    /// A tus server behind a proxy that takes bodies of at most so many bytes.
+    pub(crate) fn proxied(kind: ProxyKind, body_max_bytes: Option<u64>) -> Self {
+        let peer = Peer::start(Kind::TusServer).unwrap_or_else(|error| panic!("{error}"));
+        let proxy = Proxy::start_with(kind, &peer.root(), body_max_bytes);
+        Self::Proxied(
+            proxy.unwrap_or_else(|error| panic!("{kind:?}: {error}")),
+            peer,
+        )
+    }
+
     /// The scripted server.
     pub(crate) fn scripted(behaviour: Behaviour) -> Self {
         Self::Scripted(UploadServer::start(behaviour))
@@ -40,6 +52,7 @@ impl Site {
     pub(crate) fn target(&self) -> String {
         match self {
             Self::Real(peer) => peer.target(NAME),
+            Self::Proxied(proxy, peer) => proxy.url(&peer.target(NAME)),
             Self::Scripted(server) => server.url("/files"),
         }
     }
@@ -47,7 +60,7 @@ impl Site {
     /// Dies with all that it was doing and comes back with all that it had stored.
     pub(crate) fn restart(&mut self) {
         match self {
-            Self::Real(peer) => {
+            Self::Real(peer) | Self::Proxied(_, peer) => {
                 peer.kill().unwrap();
                 peer.restart().unwrap_or_else(|error| panic!("{error}"));
             }
@@ -62,10 +75,10 @@ impl Site {
     #[track_caller]
     pub(crate) fn assert_stored(&self, relay: &Relay, content: Content) {
         match self {
-            Self::Real(peer) => {
+            Self::Real(peer) | Self::Proxied(_, peer) => {
                 let places = relay.answered("location");
                 let url = places.last().cloned().unwrap_or_else(|| self.target());
-                assert_eq!(peer.sha256_hex(&url).unwrap(), content.sha256_hex());
+                assert_stored_at(peer, &url, content);
             }
             Self::Scripted(server) => {
                 let mut uploads = server.uploads();
@@ -75,4 +88,10 @@ impl Site {
             }
         }
     }
+}
+
+/// Checks that a server has the file under this URL, byte for byte.
+#[track_caller]
+pub(crate) fn assert_stored_at(peer: &Peer, url: &str, content: Content) {
+    assert_eq!(peer.sha256_hex(url).unwrap(), content.sha256_hex());
 }

@@ -185,7 +185,8 @@ impl UploadRequest {
     }
 
     /// Has the server check what it gets, where its protocol can do that: each piece of a tus upload
-    /// (`Upload-Checksum`), each part of an IETF one (`Content-Digest`, RFC 9530).
+    /// (`Upload-Checksum`), with the best algorithm that its server names, whichever is asked for here;
+    /// the whole of an IETF one (`Repr-Digest`, RFC 9530), with SHA-256 and SHA-512 alone.
     #[must_use]
     pub const fn checksum(mut self, algorithm: Algorithm) -> Self {
         self.spec.checksum = Some(algorithm);

@@ -149,6 +149,7 @@ impl Case {
 
     /// Sends as many files as are asked for, and checks that no more went than `sent_max` times their
     /// length.
+    #[expect(clippy::print_stdout, reason = "the figure is for whoever runs this")]
     fn run(&self, sent_max: f64) {
         let uploads = env::var(UPLOADS_VARIABLE).map_or(1, |text| text.parse().unwrap());
         let first = Rng::from_env_or(SEED).seed();
@@ -209,7 +210,8 @@ fn an_upload_to_tussi_that_drops_what_is_cut_survives_20_cuts() {
 
 #[test]
 fn an_upload_of_the_ietf_draft_survives_20_cuts_in_every_version() {
-    let versions: [(&str, &str, fn() -> Site); 4] = [
+    type Version = (&'static str, &'static str, fn() -> Site);
+    let versions: [Version; 4] = [
         ("IETF 3", "ietf=3", || Site::scripted(Behaviour::ietf(3))),
         ("IETF 5", "ietf=5", || Site::scripted(Behaviour::ietf(5))),
         ("IETF 6", "auto", || Site::scripted(Behaviour::ietf(6))),

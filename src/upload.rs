@@ -1,5 +1,6 @@
 //! Uploads: how they are asked for, and their handles.
 
+mod begun;
 mod request;
 mod task;
 

@@ -113,17 +113,19 @@ fn header_lines(text: &str) -> Result<Vec<String>, Fault> {
     let Some(path) = text.strip_prefix('@') else {
         return Ok(vec![text.to_owned()]);
     };
-    let bytes = read_file(Path::new(path), HEADER_FILE_BYTES_MAX)?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Fault::Usage(format!(
-            "{path} is not text in UTF-8; write one header field a line"
-        ))
-    })?;
+    let text = text_of(path, HEADER_FILE_BYTES_MAX)?;
     Ok(text
         .lines()
         .filter(|line| !line.trim().is_empty())
         .map(str::to_owned)
         .collect())
+}
+
+/// What a file after `@` says.
+fn text_of(path: &str, bytes_max: usize) -> Result<String, Fault> {
+    let bytes = read_file(Path::new(path), bytes_max)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Fault::Usage(format!("{path} is not text in UTF-8; write it as that")))
 }
 
 fn header(text: &str) -> Result<(&str, &str), Fault> {

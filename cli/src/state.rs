@@ -100,7 +100,7 @@ impl StateRoot {
     }
 
     /// The directory for this upload: the same for the same file to the same URL with the same
-    /// method.
+    /// method, and to the same upload there when something else has begun it.
     pub(crate) fn of_upload(self, method: &str, request: &UploadRequest) -> RunDirectory {
         let mut hash = PUT.hash();
         hash.update(method);
@@ -108,6 +108,10 @@ impl StateRoot {
         hash.update(request.url().as_str());
         hash.update(b"\0");
         hash.update(request.source().as_os_str().as_bytes());
+        if let Some(begun_at) = request.begun_at() {
+            hash.update(b"\0");
+            hash.update(begun_at.as_str());
+        }
         self.run(PUT, hash)
     }
 

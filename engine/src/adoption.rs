@@ -224,6 +224,7 @@ mod tests {
             url: spec().url,
             source: PathBuf::from("/s"),
             protocol: crate::upload::UploadProtocol::Plain,
+            place: None,
             is_repeatable: false,
             metadata: Vec::new(),
             checksum: None,

@@ -12,6 +12,7 @@ use longhaul_engine::upload::UploadProtocol;
 
 use crate::options::task_options;
 use crate::request::from_here;
+use crate::upload::begun::{has_places, no_place};
 use crate::{Error, header};
 
 /// The method of a request that names none, as the contracts have it that this library follows.
@@ -76,6 +77,7 @@ impl UploadRequest {
             source: absolute(source.as_ref())?,
             method: DEFAULT_METHOD.to_owned(),
             protocol: UploadProtocol::Auto,
+            place: None,
             is_repeatable: false,
             metadata: Vec::new(),
             checksum: None,
@@ -143,6 +145,9 @@ impl UploadRequest {
                     .to_owned(),
             ));
         }
+        if self.spec.place.is_some() && !has_places(protocol) {
+            return Err(no_place());
+        }
         self.spec.protocol = protocol;
         Ok(self)
     }
@@ -200,8 +205,8 @@ impl UploadRequest {
         self
     }
 
-    /// Takes over the session's upload of this file to this URL with this method that was asked for so
-    /// before, with its place at the server and with the options of this request, instead of beginning
+    /// Takes over the session's upload of this file to this URL ([`UploadRequest::upload_url`] included)
+    /// with this method that was asked for so before, with its place at the server and with the options of this request, instead of beginning
     /// another one. One that has ended is the answer, however it ended, until its end is acknowledged.
     /// An upload that was asked for without this is not found; one of another session fails with
     /// [`Error::TargetInUse`].
@@ -277,6 +282,7 @@ mod tests {
     #[test]
     fn what_can_not_be_sent_is_refused_with_the_next_step() {
         let request = || UploadRequest::new(URL, "a").unwrap();
+        let begun = || request().upload_url(URL, UploadProtocol::Tus).unwrap();
         let table = [
             UploadRequest::new("example.com/a", "a"),
             UploadRequest::new(URL, ""),
@@ -290,6 +296,11 @@ mod tests {
             request().method(&"A".repeat(METHOD_BYTES_MAX + 1)),
             request().header("Content-Length", "5"),
             request().header("Expect", "100-continue"),
+            request().upload_url(URL, UploadProtocol::Auto),
+            request().upload_url(URL, UploadProtocol::Plain),
+            request().upload_url(URL, UploadProtocol::Ietf { interop: 2 }),
+            request().upload_url("/files/1", UploadProtocol::Tus),
+            begun().protocol(UploadProtocol::Plain),
         ];
         for (index, result) in table.into_iter().enumerate() {
             let error = result.map(|_| ()).unwrap_err().to_string();

@@ -264,6 +264,7 @@ impl Bench {
             source: self.directory.path().join("sources").join(name),
             method: "PUT".to_owned(),
             protocol: UploadProtocol::Plain,
+            place: None,
             is_repeatable: false,
             metadata: Vec::new(),
             checksum: None,

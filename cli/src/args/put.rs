@@ -23,7 +23,7 @@ How it is sent:
   The server's answer goes to standard output.
 
 How it goes on:
-  What is known of a run lies in a directory that is derived from the file's path, the URL and the
+  What is known of a run lies in a directory that is derived from the file's path, the URLs and the
   method, so the same command finds it again. Other options may change between two runs. The
   directory is removed when the upload has ended; it is kept while there is something to go on
   with. A file that has changed meanwhile is refused once, and the next run sends the new one.
@@ -61,6 +61,14 @@ pub(crate) struct PutArgs {
     /// How to send it: auto, plain, tus, ietf or ietf=N, where N is the draft's interop version
     #[arg(long, value_name = "PROTOCOL", default_value = "auto", value_parser = protocol)]
     pub(crate) protocol: UploadProtocol,
+
+    /// Go on with an upload that something else has begun, at the upload's own URL; @FILE reads it
+    ///
+    /// Say with --protocol (tus, ietf or ietf=N) what is spoken there. FILE must be the one that it was
+    /// begun with. Whoever knows such a URL may write there, and other users of the machine may see
+    /// it in the list of processes; @FILE avoids that.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upload_url: Option<String>,
 
     /// Tell the server this of the file, as Upload-Metadata of tus; may be given often
     ///

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 
+use longhaul::limits::URL_BYTES_MAX;
 use longhaul::{UploadProtocol, UploadRequest};
 
-use super::{Output, Plan, configuration, fields, login, retry};
+use super::{Output, Plan, configuration, fields, login, retry, text_of};
 use crate::args::PutArgs;
 use crate::exit::Fault;
 use crate::places::Places;
@@ -28,6 +29,9 @@ pub(crate) fn put(args: PutArgs) -> Result<Plan<UploadRequest>, Fault> {
         .method(&method)?
         .protocol(args.protocol)?
         .adopt_existing(true);
+    if let Some(text) = &args.upload_url {
+        request = request.upload_url(&own_url(text)?, args.protocol)?;
+    }
     if let Some((user, password)) = login(&args.transfer)? {
         request = request.credentials(user, password);
     }
@@ -54,6 +58,14 @@ pub(crate) fn put(args: PutArgs) -> Result<Plan<UploadRequest>, Fault> {
         retry: retry(&args.transfer),
         output: Output::of(&args.transfer),
     })
+}
+
+/// The upload's own URL, which a file may hold.
+fn own_url(text: &str) -> Result<String, Fault> {
+    match text.strip_prefix('@') {
+        Some(path) => Ok(text_of(path, URL_BYTES_MAX)?.trim().to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// Whether a URL that ends in a slash is where the file is put, under its name: so a PUT has it. A

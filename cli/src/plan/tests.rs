@@ -298,6 +298,46 @@ fn what_can_not_be_put_is_refused_with_the_next_step_and_no_secret() {
 }
 
 #[test]
+fn an_upload_that_something_else_has_begun_is_named_on_the_line_or_in_a_file() {
+    let (root, path) = source();
+    let own = "http://h/d/1?key=hush";
+    let file = root.path().join("own");
+    std::fs::write(&file, format!("{own}\n")).unwrap();
+    let from_file = format!("@{}", file.display());
+    let line = |own| {
+        [
+            &path,
+            "http://h/d/",
+            "--protocol",
+            "tus",
+            "--upload-url",
+            own,
+        ]
+    };
+    let plans = [own, &from_file].map(|own| put_plan(&line(own)).unwrap());
+    for plan in &plans {
+        assert_eq!(plan.requests.begun_at().unwrap().as_str(), own);
+        assert_eq!(plan.requests.url().as_str(), "http://h/d/");
+        assert!(!format!("{:?}", plan.requests).contains("hush"));
+    }
+    let [first, second] = plans.map(|plan| plan.directory.path());
+    assert_eq!(first, second);
+    let without = put_plan(&[&path, "http://h/d/", "--protocol", "tus"]).unwrap();
+    assert_ne!(without.directory.path(), first);
+    for (line, says) in [
+        (
+            vec![path.as_str(), "http://h/d/", "--upload-url", own],
+            "tus or the IETF",
+        ),
+        (line("/d/1").to_vec(), "http"),
+        (line("@/nowhere/own").to_vec(), "can not be read"),
+    ] {
+        let fault = put_plan(&line).map(|_| ()).unwrap_err();
+        assert!(fault.to_string().contains(says), "{fault}");
+    }
+}
+
+#[test]
 fn the_fields_of_an_upload_are_its_own() {
     let (_root, path) = source();
     let plan = put_plan(&[&path, "http://h/a", "-H", "Content-Type: hush"]).unwrap();

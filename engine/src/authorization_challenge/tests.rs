@@ -20,6 +20,7 @@ fn spec() -> Spec {
         url: url(OLD),
         source: PathBuf::from("/s"),
         protocol: crate::upload::UploadProtocol::Plain,
+        place: None,
         is_repeatable: false,
         metadata: Vec::new(),
         checksum: None,

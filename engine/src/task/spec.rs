@@ -68,6 +68,9 @@ pub struct UploadSpec {
     pub method: String,
     /// The protocol.
     pub protocol: UploadProtocol,
+    /// The upload's own URL, when something else has begun it; spoken with in `protocol`, which is then
+    /// one that has such URLs.
+    pub place: Option<HttpUrl>,
     /// A request that is not idempotent may reach the server twice.
     pub is_repeatable: bool,
     /// What the server is told of the file, as names and values: `Upload-Metadata` of tus.
@@ -83,7 +86,8 @@ pub struct UploadSpec {
     /// Names this one request to start it: the same asked again after a crash is the same task. Zero
     /// until it is asked for.
     pub request_id: u128,
-    /// Whoever asks for the same file, URL and method so is given this task, while it is not forgotten.
+    /// Whoever asks for the same file, URL, place and method so is given this task, while it is not
+    /// forgotten.
     pub is_adoptable: bool,
     /// What any task may be given.
     pub options: TaskOptions,
@@ -96,6 +100,7 @@ impl fmt::Debug for UploadSpec {
             .field("source", &self.source)
             .field("method", &self.method)
             .field("protocol", &self.protocol)
+            .field("has_place", &self.place.is_some())
             .field("headers", &names(&self.headers))
             .field("has_credentials", &self.credentials.is_some())
             .finish_non_exhaustive()

@@ -124,7 +124,8 @@ impl Upload {
     /// A machine that has not done anything; its first actions are ready to be polled.
     #[must_use]
     pub fn new(start: Start, now: Timestamp) -> Self {
-        let known = start.checkpoint.clone().unwrap_or_default();
+        let begun = || UploadCheckpoint::of(&start.spec);
+        let known = start.checkpoint.clone().unwrap_or_else(begun);
         let begin = start.spec.options.earliest_begin;
         let deadline = resource_deadline(start.created_at, begin, &start.rules);
         let hop = Hop::new(start.spec.url.clone(), true);

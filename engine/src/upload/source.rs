@@ -4,7 +4,8 @@ use crate::authorization_challenge::{Answers, Challenge};
 use crate::checkpoint::{FileIdentity, Retry};
 use crate::limits::SOURCE_SAMPLE_BYTES;
 use crate::metrics::Counts;
-use crate::upload::protocol::{Remote, Unheard};
+use crate::task::UploadSpec;
+use crate::upload::protocol::{Protocol, Remote, Unheard, UploadLimits, UploadProtocol};
 
 /// What the file of an upload was when the task looked at it first. No byte of it is sent before
 /// this is on record, and none of a file that differs is sent after.
@@ -47,6 +48,36 @@ pub struct UploadCheckpoint {
 }
 
 impl UploadCheckpoint {
+    /// What is known of a task before its first transfer: nothing, or where something else has put a
+    /// part of the file. Nobody has heard whether that has brought all of it, so an upload that is gone
+    /// may be done. It is not ours to remove.
+    #[must_use]
+    pub fn of(spec: &UploadSpec) -> Self {
+        let protocol = match spec.protocol {
+            UploadProtocol::Tus => Protocol::Tus,
+            UploadProtocol::Ietf { interop } => Protocol::Ietf { interop },
+            UploadProtocol::Auto | UploadProtocol::Plain => return Self::default(),
+        };
+        let Some(url) = spec.place.clone() else {
+            return Self::default();
+        };
+        let remote = Remote {
+            protocol,
+            url,
+            acknowledged: 0,
+            limits: UploadLimits::default(),
+            expires_at: None,
+            can_terminate: false,
+            checksum: None,
+            piece_max: None,
+        };
+        Self {
+            remote: Some(remote),
+            unheard: Unheard::Completion,
+            ..Self::default()
+        }
+    }
+
     /// What another task begins with that sends the same file: its attempts, and what its owner
     /// answers, are its own. The place at the server goes over to it.
     #[must_use]

@@ -3,6 +3,7 @@
 mod answers;
 mod appending;
 mod authorizing;
+mod begun;
 mod endings;
 mod negotiating;
 mod places;
@@ -40,6 +41,7 @@ fn spec() -> UploadSpec {
         source: PathBuf::from("/d/f"),
         method: "PUT".to_owned(),
         protocol: crate::upload::UploadProtocol::Plain,
+        place: None,
         is_repeatable: false,
         metadata: Vec::new(),
         checksum: None,

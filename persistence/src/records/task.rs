@@ -40,6 +40,7 @@ pub(crate) struct UploadV1 {
     metadata: Vec<(String, String)>,
     checksum: Option<AlgorithmV1>,
     is_adoptable: bool,
+    place: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +81,10 @@ pub(super) enum CredentialsV1 {
     Bearer(String),
 }
 
-/// The headers and the URL at their limits, a path of 4 KiB, digests, and a bearer token that is
+/// The headers and both URLs at their limits, a path of 4 KiB, digests, and a bearer token that is
 /// larger than any server takes in a header.
 pub(super) const TASK_BYTES_MAX: usize = REQUEST_HEADER_BYTES_MAX
-    + URL_BYTES_MAX
+    + 2 * URL_BYTES_MAX
     + DESCRIPTION_BYTES_MAX
     + UPLOAD_METADATA_BYTES_MAX
     + 2 * NOTIFICATION_TITLE_BYTES_MAX
@@ -110,8 +111,8 @@ impl TaskV1 {
     }
 
     /// The key of what it claims for itself: a download its destination; an upload the one request
-    /// that asked for it or, when it may be adopted, its file, URL and method. The file alone it shares
-    /// with whoever reads it.
+    /// that asked for it or, when it may be adopted, its file, URL, place and method. The file alone it
+    /// shares with whoever reads it.
     pub(crate) fn claim(&self) -> Option<Vec<u8>> {
         match self {
             Self::Download(download) => {
@@ -121,7 +122,8 @@ impl TaskV1 {
             // No path begins with a zero byte, and none of these parts holds one.
             Self::Upload(upload) if upload.is_adoptable => {
                 let (method, url) = (upload.method.as_bytes(), upload.url.as_bytes());
-                Some([b"\0uploads".as_slice(), method, url, &upload.source].join(&0))
+                let place = upload.place.as_deref().unwrap_or_default().as_bytes();
+                Some([b"\0uploads".as_slice(), method, url, place, &upload.source].join(&0))
             }
             // An upload that nobody named claims nothing.
             Self::Upload(upload) if upload.request_id == 0 => None,
@@ -168,6 +170,7 @@ impl From<&UploadSpec> for UploadV1 {
             metadata: spec.metadata.clone(),
             checksum: spec.checksum.map(AlgorithmV1::from),
             is_adoptable: spec.is_adoptable,
+            place: spec.place.as_ref().map(|place| place.as_str().to_owned()),
         }
     }
 }
@@ -190,6 +193,7 @@ impl TryFrom<UploadV1> for UploadSpec {
             metadata: record.metadata,
             checksum: record.checksum.map(Algorithm::from),
             is_adoptable: record.is_adoptable,
+            place: record.place.as_deref().map(url_from_record).transpose()?,
         })
     }
 }

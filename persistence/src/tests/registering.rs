@@ -352,7 +352,7 @@ fn a_request_to_upload_that_is_repeated_is_the_same_task_however_it_ended() {
 }
 
 #[test]
-fn an_upload_that_may_be_adopted_is_found_by_its_file_url_and_method() {
+fn an_upload_that_may_be_adopted_is_found_by_its_file_url_place_and_method() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, id) = store_in(directory.path());
     let request = |spec: UploadSpec| Change::Register {
@@ -382,6 +382,10 @@ fn an_upload_that_may_be_adopted_is_found_by_its_file_url_and_method() {
         UploadSpec {
             source: "/another".into(),
             ..upload(8)
+        },
+        UploadSpec {
+            place: None,
+            ..upload(14)
         },
     ];
     for (number, other) in (2..).zip(others) {
@@ -416,5 +420,5 @@ fn an_upload_that_may_be_adopted_is_found_by_its_file_url_and_method() {
     assert_eq!(ended, Ok(Effect::Adopted { task, is_changed }));
     one(&mut store, acknowledge(&id, 1)).unwrap();
     let anew = one(&mut store, request(upload(13)));
-    assert_eq!(anew, Ok(Effect::Registered(TaskId::new(5))));
+    assert_eq!(anew, Ok(Effect::Registered(TaskId::new(6))));
 }

@@ -206,6 +206,7 @@ pub(super) fn full_upload() -> UploadSpec {
         credentials: Some(Credentials::Bearer("hush".into())),
         allow_downgrade: false,
         protocol: UploadProtocol::Ietf { interop: 9 },
+        place: Some(url("https://example.com/files/1?key=hush")),
         is_repeatable: true,
         metadata: vec![("filename".into(), "ü.bin".into())],
         checksum: Some(Algorithm::Sha1),

@@ -46,6 +46,7 @@ pub(super) fn spec(dice: &mut Dice) -> UploadSpec {
         source: PathBuf::from("/d/f"),
         method: dice.pick(&["PUT", "POST"]).to_owned(),
         protocol: dice.pick(&PROTOCOLS),
+        place: None,
         is_repeatable: dice.percent(20),
         metadata: Vec::new(),
         checksum: dice.percent(30).then_some(Algorithm::Sha256),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::checkpoint::Retry;
-use crate::failure::FailureKind;
+use crate::failure::{Failure, FailureKind};
 use crate::http::head::ResponseHead;
 use crate::limits::{CONFLICTS_MAX, MISMATCHES_MAX, PIECE_BYTES, PIECE_BYTES_MAX, PIECE_BYTES_MIN};
 use crate::resume::status_failure;
@@ -32,6 +32,7 @@ impl Upload {
     /// Sends the next piece of what the server does not have.
     pub(super) fn append(&mut self) {
         let Some((dialect, piece)) = self.next_piece() else {
+            // Every caller has a place.
             return;
         };
         self.go(Operation::Place(dialect, Act::Append(piece)));
@@ -52,9 +53,9 @@ impl Upload {
     }
 
     /// The server may have more or less than we know: it is asked, but not for ever.
-    pub(super) fn ask_after(&mut self, (request, head): Answer<'_>) {
+    pub(super) fn ask_after(&mut self, (request, _): Answer<'_>) {
         if self.is_conflict_too_many() {
-            return self.fail(status_failure(head.status));
+            return self.fail(nothing_acknowledged());
         }
         self.drain(request);
         self.ask_place();
@@ -166,6 +167,14 @@ impl Upload {
             remote.piece_max = Some(most.saturating_mul(2).min(PIECE_BYTES_MAX));
         }
     }
+}
+
+/// The failure of an upload whose server says yes and gets no further.
+pub(super) fn nothing_acknowledged() -> Failure {
+    Failure::new(
+        FailureKind::Protocol,
+        "the server took bytes again and again and acknowledged none of them",
+    )
 }
 
 /// The longest piece that may be sent to a place.

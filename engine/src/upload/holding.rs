@@ -7,6 +7,7 @@ use crate::http::redirect;
 use crate::limits::RESTARTS_MAX;
 use crate::resume::status_failure;
 use crate::safe_url::HttpUrl;
+use crate::upload::appending::nothing_acknowledged;
 use crate::upload::lost::outcome_unknown;
 use crate::upload::operation::{Act, Dialect, Held, Operation};
 use crate::upload::protocol::{Evidence, TusExtensions};
@@ -19,6 +20,7 @@ impl Upload {
     /// The server has made a place.
     pub(super) fn created(&mut self, answer: Answer<'_>, held: Held) {
         let Operation::Place(dialect, Act::Create(brought)) = self.operation else {
+            // No other answer means that a place was made.
             return;
         };
         if let Err(failure) = self.adopt(dialect, answer.1) {
@@ -56,10 +58,7 @@ impl Upload {
         }
         let is_append = matches!(self.operation, Operation::Place(_, Act::Append(_)));
         if is_append && reached <= before.0 && self.is_conflict_too_many() {
-            return self.fail(Failure::new(
-                FailureKind::Protocol,
-                "the server took bytes again and again and acknowledged none of them",
-            ));
+            return self.fail(nothing_acknowledged());
         }
         self.lengthen_pieces();
         self.drain(answer.0);
@@ -290,6 +289,7 @@ impl Upload {
         self.remote = None;
         self.unheard = Unheard::Nothing;
         self.drain(request);
+        // What was there counts no more: it begins at the first byte.
         self.begin_request(Operation::Whole { offer: None });
         let progress = self.progress();
         self.act(Action::Tell(News::Resumed(progress)));

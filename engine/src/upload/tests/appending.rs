@@ -103,6 +103,23 @@ fn a_server_that_takes_bytes_and_acknowledges_none_is_left() {
 }
 
 #[test]
+fn a_server_that_never_says_how_much_it_has_is_asked_each_time_and_left_when_nothing_comes_on() {
+    let length = 3 * MIB;
+    let mut known = placed(BOTH[1], length, 0);
+    known.remote.as_mut().expect("a place").piece_max = Some(MIB);
+    let (mut driver, mut ask) = appending(known, 0);
+    for reached in [MIB, MIB, MIB] {
+        let actions = driver.answer_after(ask.request, head(204, &[]), range(&ask).1);
+        let question = driver.next_ask(actions);
+        assert_eq!(question.method, "HEAD");
+        let actions = driver.answer_after(question.request, holding(reached), 0);
+        ask = driver.next_ask(actions);
+    }
+    let actions = driver.answer_after(ask.request, head(204, &[]), range(&ask).1);
+    assert_eq!(failed_kind(&actions), FailureKind::Protocol);
+}
+
+#[test]
 fn bytes_that_were_acknowledged_may_be_lost_once_and_that_is_counted() {
     for protocol in BOTH {
         let (mut driver, ask) = appending(placed(protocol, MIB, 1000), 600);

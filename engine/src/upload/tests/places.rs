@@ -341,6 +341,19 @@ fn a_place_that_is_gone_after_the_last_byte_leaves_the_outcome_unknown() {
 }
 
 #[test]
+fn a_server_that_still_has_the_upload_has_not_finished_it() {
+    let known = UploadCheckpoint {
+        unheard: Unheard::Completion,
+        ..placed(Protocol::Tus, LENGTH, 5)
+    };
+    let (mut driver, ask) = Driver::going_on(speaking(UploadProtocol::Tus, "PUT"), known);
+    let actions = driver.answer_after(ask.request, holding(600, "?0"), 0);
+    let ask = driver.next_ask(actions);
+    let actions = driver.answer_after(ask.request, head(404, &[]), 0);
+    assert_eq!(driver.next_ask(actions).method, "POST", "it is made anew");
+}
+
+#[test]
 fn a_refusal_keeps_the_place_and_a_challenge_is_answered_there() {
     for protocol in BOTH {
         let (mut driver, ask) = Driver::going_on(spec(), placed(protocol, LENGTH, 5));

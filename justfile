@@ -33,6 +33,11 @@ interop: peers
     cargo test -p longhaul-support --features interop --test interop
     cargo test -p longhaul-cli --features interop --test interop
 
+# Uploads alone: so many of 64 MiB to each server, each cut 20 times, and what was sent for each byte
+uploads count="1": peers
+    LONGHAUL_CUT_UPLOADS={{count}} cargo test -p longhaul-cli --features interop --test interop \
+        -- uploads:: --nocapture
+
 # The real command, killed this often at random moments
 kills count="200":
     LONGHAUL_KILLS={{count}} cargo test --release -p longhaul-cli --test it -- kill::

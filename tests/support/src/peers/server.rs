@@ -98,7 +98,7 @@ impl Peer {
     pub fn start_with(kind: Kind, settings: Settings) -> Result<Self, String> {
         refuse_unknown(kind, settings)?;
         let program = match kind {
-            Kind::TusServer => find_daemon("node", "nodejs")?,
+            Kind::TusServer => find("node")?,
             Kind::ResumableUpload | Kind::Tussi => find("venv/bin/python")?,
             Kind::ApacheDav => find_daemon("apache2", "apache2")?,
             Kind::NginxDav => find_daemon("nginx", "nginx-light")?,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::installed::find;
 use super::server::script;
 use crate::process::Process;
-use crate::real::find_daemon;
 
 const SCRIPT: &str = include_str!("../../../peers/tus-client.mjs");
 /// How long one run may take: far more than 64 MiB need on a loaded machine.
@@ -83,7 +83,7 @@ impl TusJsClient {
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Handover, String> {
-        let mut command = Command::new(find_daemon("node", "nodejs")?);
+        let mut command = Command::new(find("node")?);
         command
             .arg(self.dir.path().join("tus-client.mjs"))
             .args(arguments)

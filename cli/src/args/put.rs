@@ -13,6 +13,7 @@ Examples:
   longhaul put photo.jpg https://example.com/photos -X POST -H 'Content-Type: image/jpeg'
   longhaul put film.mkv https://example.com/files/ --protocol tus --metadata filetype=video/x-matroska
   longhaul put disk.iso https://example.com/inbox/disk.iso -H @token.txt --json
+  longhaul put disk.iso https://example.com/files/ --protocol tus --upload-url @own-url.txt
 
 How it is sent:
   With --protocol auto the server is asked what it supports, unless the file is small: tus 1.0, the

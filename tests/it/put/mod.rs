@@ -1,6 +1,7 @@
 //! `longhaul put`: what arrives, what is printed, and how it is told. Here with one plain request.
 
 mod answers;
+mod begun;
 mod resumable;
 mod surviving;
 

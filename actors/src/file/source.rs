@@ -100,7 +100,7 @@ impl SourceFile {
 
     /// Lets the kernel give at most `most` bytes from `offset` on to a socket that does not block, and
     /// proves afterwards that the file is still what it was. The kernel may look at the bytes as late
-    /// as when they leave the machine, so who sends them proves it once more at the end.
+    /// as when they leave the machine, so the file is looked at once more before its upload succeeds.
     ///
     /// # Errors
     /// As [`SourceFile::read_at`]. Bytes may have gone by then.
@@ -155,10 +155,7 @@ impl SourceFile {
 
     /// Proves that the file is still what it was when it was opened, as far as its length and the
     /// time of its last modification tell.
-    ///
-    /// # Errors
-    /// As [`SourceFile::read_at`].
-    pub fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), Failure> {
         let Shared { file, path, stamp } = &*self.shared;
         let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
         if Stamp::of(&metadata) == *stamp {

@@ -60,7 +60,7 @@ impl Order {
         }
     }
 
-    /// Sends it. An answer that says that all is well is none when the file is another by then.
+    /// Sends it.
     pub(super) async fn send(
         self,
         client: &Client,
@@ -72,12 +72,7 @@ impl Order {
                 Ok(Answered { response, sent: 0 })
             }
             Self::WithBody(request, mut content) => {
-                let answered = client.send_content(&request, &mut content, probe).await?;
-                if answered.response.head.status < 300 {
-                    let checked = content.check().await;
-                    checked.map_err(SendFailure::Content)?;
-                }
-                Ok(answered)
+                client.send_content(&request, &mut content, probe).await
             }
         }
     }

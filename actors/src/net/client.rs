@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
+use awc::body::BodySize;
 use longhaul_engine::http::{
     framing::{Framing, body_framing, keep_alive},
     head::ResponseHead,
@@ -137,8 +138,8 @@ impl Client {
     ) -> Result<Response, NetFailure> {
         let shared = &*self.shared;
         let outgoing = shared.outgoing(&request)?;
-        let encoder = shared.encoder.get_or_try_init(Encoder::new).await?;
-        let bytes = encoder.encode(&outgoing)?;
+        let encoder = shared.encoder().await?;
+        let bytes = encoder.encode(request.method.token(), &outgoing, BodySize::None)?;
         if let Some(wire) = shared.pool.take(&outgoing.origin) {
             shared.will_use(&wire, true, &probe);
             match exchange(wire, &bytes, request.idle_timeout, &probe).await {
@@ -183,6 +184,10 @@ impl Shared {
     /// The request as it goes over the wire.
     pub(super) fn outgoing(&self, request: &Request) -> Result<Outgoing, NetFailure> {
         Outgoing::new(request, &self.user_agent, self.proxy.as_ref())
+    }
+
+    pub(super) async fn encoder(&self) -> Result<&Encoder, NetFailure> {
+        self.encoder.get_or_try_init(Encoder::new).await
     }
 
     /// A connection that was kept for the place that `outgoing` goes to.
@@ -259,7 +264,7 @@ impl Shared {
         request: &Request,
         (reused, probe): (bool, Probe),
     ) -> Result<Response, NetFailure> {
-        let framing = match outgoing.method {
+        let framing = match request.method {
             Method::Get | Method::Options | Method::Delete => body_framing(&answer.head)?,
             Method::Head => Framing::Empty,
         };

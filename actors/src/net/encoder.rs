@@ -1,4 +1,4 @@
-//! Requests without a body as bytes, encoded by awc.
+//! The heads of requests as bytes, encoded by awc.
 //!
 //! awc hands out a codec only with a connection, and each codec starts a task that reads the date
 //! twice a second, with a timer that wakes the thread through the kernel. So each client has one codec,
@@ -16,7 +16,11 @@ use std::{
 use actix_rt::net::{ActixStream, Ready};
 use actix_service::{Service as _, fn_service};
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::{ConnectRequest, body::BodySize, http};
+use awc::{
+    ConnectRequest,
+    body::BodySize,
+    http::{self, Method as Token},
+};
 use futures_util::{FutureExt as _, SinkExt as _};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -28,7 +32,7 @@ use super::{failure::NetFailure, request::Outgoing};
 /// What awc reads where it waits for an answer: it takes no part in reading the real one.
 const ANSWER: &[u8] = b"HTTP/1.1 200 \r\n\r\n";
 
-type Encode = dyn FnMut(&Outgoing) -> Result<Vec<u8>, String>;
+type Encode = dyn FnMut(Token, &Outgoing, BodySize) -> Result<Vec<u8>, String>;
 
 /// Encodes the requests of one client, one after the other.
 pub(super) struct Encoder(RefCell<Box<Encode>>);
@@ -47,12 +51,17 @@ impl Encoder {
         Ok(Self(RefCell::new(encode)))
     }
 
-    /// The bytes of a request.
+    /// The bytes of a request up to its body, which has this size.
     ///
     /// # Errors
     /// [`NetFailure::Protocol`] with awc's words.
-    pub(super) fn encode(&self, outgoing: &Outgoing) -> Result<Vec<u8>, NetFailure> {
-        let encoded = self.0.borrow_mut()(outgoing);
+    pub(super) fn encode(
+        &self,
+        method: Token,
+        outgoing: &Outgoing,
+        size: BodySize,
+    ) -> Result<Vec<u8>, NetFailure> {
+        let encoded = self.0.borrow_mut()(method, outgoing, size);
         encoded.map_err(|error| NetFailure::protocol(&error))
     }
 }
@@ -82,35 +91,41 @@ async fn open(paper: Paper) -> Result<Box<Encode>, String> {
     let first = blank().ok_or("awc has no head for a tunnel")?;
     let opened = connection.open_tunnel(first).await;
     let (_, mut framed) = opened.map_err(|error| error.to_string())?;
-    Ok(Box::new(move |outgoing| {
+    Ok(Box::new(move |method, outgoing, size| {
         let mut head = blank().ok_or("awc has no head for a tunnel")?;
-        head.method = outgoing.method.token();
+        head.method = method;
         head.uri = outgoing.target.clone();
         head.headers = outgoing.headers.clone();
         let head = typed(ConnectRequest::Tunnel(head, None));
         paper.0.take();
-        let written = framed.send((head, BodySize::None).into()).now_or_never();
+        let written = framed.send((head, size).into()).now_or_never();
         let written = written.ok_or("awc waits for paper")?;
         written.map_err(|error| error.to_string())?;
         let mut bytes = paper.0.take();
         if !outgoing.headers.contains_key(http::header::DATE) {
-            remove_date(&mut bytes);
+            // Nothing moves the date on that awc adds.
+            take_line(&mut bytes, b"\r\ndate: ");
+        }
+        // RFC 9110 section 7.2: it comes first. awc has an order of its own.
+        if let Some(host) = take_line(&mut bytes, b"\r\nhost: ")
+            && let Some(end) = find(&bytes, b"\r\n")
+        {
+            bytes.splice(end..end, host);
         }
         Ok(bytes)
     }))
 }
 
-/// Removes the date that awc adds where the caller has none: nothing moves it on.
-fn remove_date(bytes: &mut Vec<u8>) {
-    let find = |bytes: &[u8], what: &[u8]| {
-        let mut windows = bytes.windows(what.len());
-        windows.position(|window| window == what)
-    };
-    if let Some(start) = find(bytes, b"\r\ndate: ")
-        && let Some(length) = find(&bytes[start + 2..], b"\r\n")
-    {
-        bytes.drain(start..start + 2 + length);
-    }
+/// Takes out the first line that begins so, with the end of the line before it.
+fn take_line(bytes: &mut Vec<u8>, beginning: &[u8]) -> Option<Vec<u8>> {
+    let start = find(bytes, beginning)?;
+    let length = 2 + find(&bytes[start + 2..], b"\r\n")?;
+    Some(bytes.drain(start..start + length).collect())
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    let mut windows = bytes.windows(what.len());
+    windows.position(|window| window == what)
 }
 
 /// What awc takes for a connection: it keeps what is written.
@@ -170,10 +185,10 @@ mod tests {
     use super::*;
     use crate::net::Request;
 
-    fn outgoing(method: Method, url: &str, headers: &[(&str, &str)]) -> Outgoing {
+    fn outgoing(url: &str, headers: &[(&str, &str)]) -> Outgoing {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let request = Request {
-            method,
+            method: Method::Get,
             url: Url::parse(url).expect("a url"),
             headers: headers.iter().map(owned).collect(),
             idle_timeout: Duration::from_secs(60),
@@ -186,20 +201,24 @@ mod tests {
         let encoder = Encoder::new().await.expect("an encoder");
         let long = format!("/{}", "a".repeat(URL_BYTES_MAX / 2));
         let table = [
-            (Method::Get, "/a?b=c", vec![("range", "bytes=5-")]),
-            (Method::Head, "/x", vec![]),
-            (Method::Options, "/x", vec![]),
-            (Method::Delete, "/x", vec![]),
-            (Method::Get, "/dated", vec![("date", "then")]),
-            (Method::Get, long.as_str(), vec![]),
-            (Method::Get, "/", vec![]),
+            ("GET", "/a?b=c", BodySize::None, vec![("range", "bytes=5-")]),
+            ("HEAD", "/x", BodySize::None, vec![]),
+            ("PUT", "/x", BodySize::Sized(5_000_000_000), vec![]),
+            ("OPTIONS", "/x", BodySize::None, vec![]),
+            ("OWN", "/x", BodySize::Sized(0), vec![("date", "now")]),
+            ("DELETE", "/x", BodySize::None, vec![]),
+            ("GET", "/dated", BodySize::None, vec![("date", "then")]),
+            ("GET", long.as_str(), BodySize::None, vec![]),
+            ("GET", "/", BodySize::None, vec![]),
         ];
-        for (method, target, headers) in table {
+        for (method, target, size, headers) in table {
             let url = format!("http://a.test{target}");
-            let bytes = encoder.encode(&outgoing(method, &url, &headers));
+            let token = Token::from_bytes(method.as_bytes()).expect("a token");
+            let bytes = encoder.encode(token, &outgoing(&url, &headers), size);
             let text = String::from_utf8(bytes.expect("encoded")).expect("text");
             let (line, fields) = text.split_once("\r\n").expect("lines");
-            assert_eq!(line, format!("{} {target} HTTP/1.1", method.token()));
+            assert_eq!(line, format!("{method} {target} HTTP/1.1"));
+            assert!(fields.starts_with("host: a.test\r\n"), "{fields}");
             let (fields, rest) = fields.split_once("\r\n\r\n").expect("an end");
             assert_eq!(rest, "");
             let mut fields: Vec<_> = fields
@@ -214,11 +233,13 @@ mod tests {
                 "host: a.test".to_owned(),
                 "user-agent: agent/1".to_owned(),
             ];
-            expected.extend(
-                headers
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {value}")),
-            );
+            let length = match size {
+                BodySize::Sized(length) => Some(format!("content-length: {length}")),
+                BodySize::None | BodySize::Stream => None,
+            };
+            expected.extend(length);
+            let theirs = headers.iter();
+            expected.extend(theirs.map(|(name, value)| format!("{name}: {value}")));
             expected.sort();
             assert_eq!(fields, expected, "{target}");
         }

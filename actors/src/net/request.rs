@@ -110,10 +110,9 @@ pub(super) struct Origin {
     pub(super) endpoint: Endpoint,
 }
 
-/// A request that can be encoded as it is.
+/// A request that can be encoded as it is, whatever its method.
 #[derive(Clone)]
 pub(super) struct Outgoing {
-    pub(super) method: Method,
     pub(super) origin: Origin,
     /// The request target; absolute form for a proxy that takes requests.
     pub(super) target: Uri,
@@ -154,7 +153,6 @@ impl Outgoing {
             }
         }
         Ok(Self {
-            method: request.method,
             target: target(&request.url, forwarder.is_some())?,
             origin,
             headers,

@@ -1,15 +1,21 @@
 //! A request with a body: the body is sent while the answer is already read.
 //!
 //! awc would send the whole body before it looks at an answer, and would take an interim one for the
-//! final (measured), so nothing here passes through it.
+//! final (measured), so it only encodes the head.
 
 mod duplex;
 mod interim;
 mod pass;
 
-use std::{future::Future, io::Write as _, os::fd::BorrowedFd, time::Duration};
+use std::{future::Future, os::fd::BorrowedFd, time::Duration};
 
-use awc::http::{Method as Token, header::HOST};
+use awc::{
+    body::BodySize,
+    http::{
+        Method as Token,
+        header::{EXPECT, HeaderValue},
+    },
+};
 
 use self::duplex::Exchange;
 pub use self::interim::Listener;
@@ -17,7 +23,7 @@ use super::{
     client::{Client, Response},
     failure::NetFailure,
     probe::Probe,
-    request::{Method, Outgoing, Request},
+    request::{Method, Request},
 };
 
 /// Where the bytes of a body come from. They are asked for by offset, so that a body can be sent
@@ -134,13 +140,16 @@ impl Client {
             headers: request.headers.clone(),
             idle_timeout: request.idle_timeout,
         };
-        let outgoing = shared.outgoing(&framed_as)?;
-        let head = encode(
-            &method,
-            &outgoing,
-            content.length(),
-            request.expect_continue,
-        );
+        let mut outgoing = shared.outgoing(&framed_as)?;
+        if request.expect_continue.is_some() {
+            let announced = HeaderValue::from_static("100-continue");
+            outgoing.headers.insert(EXPECT, announced);
+        }
+        let size = BodySize::Sized(content.length());
+        let head = shared
+            .encoder()
+            .await?
+            .encode(method.clone(), &outgoing, size)?;
         let mut reused = false;
         let mut wire = shared.kept(&outgoing);
         loop {
@@ -174,27 +183,4 @@ fn token(method: &str) -> Result<Token, NetFailure> {
         )),
         Ok(method) => Ok(method),
     }
-}
-
-/// The head of a request as it goes over the wire (RFC 9112 sections 3 and 5).
-fn encode(method: &Token, outgoing: &Outgoing, length: u64, expect: Option<Duration>) -> Vec<u8> {
-    let target = outgoing.target.path_and_query();
-    let target = target.map_or("/", |target| target.as_str());
-    let mut head = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
-    let (host, others): (Vec<_>, Vec<_>) = outgoing
-        .headers
-        .iter()
-        .partition(|(name, _)| **name == HOST);
-    for (name, value) in host.into_iter().chain(others) {
-        head.extend_from_slice(name.as_str().as_bytes());
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    write!(head, "content-length: {length}\r\n").expect("a vector takes every byte");
-    if expect.is_some() {
-        head.extend_from_slice(b"expect: 100-continue\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    head
 }

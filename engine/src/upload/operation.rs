@@ -1,6 +1,7 @@
 //! What a request of an upload is for, and what its answer may mean, whatever the protocol.
 
 use crate::checksum::Digest;
+use crate::failure::FailureKind;
 use crate::http::head::ResponseHead;
 use crate::time::Timestamp;
 use crate::upload::protocol::{self, Protocol, UploadLimits};
@@ -212,10 +213,30 @@ impl Operation {
     }
 }
 
+/// What the answer to `act` means in every protocol that has places, where it says this much of one.
+pub(super) fn of_place(act: &Act, head: &ResponseHead, held: Held) -> Meaning {
+    let has_offset = held.offset.is_some();
+    match (act, head.status) {
+        (Act::Create(_), 200..=299) => Meaning::Created(held),
+        (Act::Offset | Act::Append(_), 200..=299) if has_offset => Meaning::Held(held),
+        (Act::Offset, 200..=299) => Meaning::Broken("it does not say how much it has"),
+        (Act::Append(_), 200..=299) => Meaning::Unsaid,
+        (Act::Append(_), 409) => Meaning::Conflict(held.offset),
+        (Act::Append(_), 413) => Meaning::TooLarge,
+        (Act::Append(_), 460) => Meaning::Mismatched,
+        (Act::Append(_), 405 | 501) => Meaning::MethodRefused,
+        (Act::Append(_) | Act::Offset, 404 | 410) => Meaning::Gone,
+        (Act::Append(_) | Act::Offset | Act::Create(_), 423) => Meaning::Locked,
+        (Act::Terminate, 200..=299) => Meaning::Taken,
+        (Act::Terminate, 404 | 410) => Meaning::Gone,
+        (Act::Create(_) | Act::Offset | Act::Append(_) | Act::Terminate, _) => common(head),
+    }
+}
+
 /// What a status means that the protocols have no word of their own for.
 pub(super) fn common(head: &ResponseHead) -> Meaning {
     match head.status {
-        408 | 425 | 429 | 500 | 502 | 503 | 504 => Meaning::Later,
+        status if FailureKind::Status(status).is_transient() => Meaning::Later,
         412 if is_of_tus(head) => Meaning::OtherVersion,
         400..=599 => Meaning::Refused,
         _ => Meaning::Broken("the status has no meaning there"),

@@ -128,8 +128,6 @@ pub struct TusExtensions {
     pub creation_with_upload: bool,
     /// `termination`: uploads can be removed.
     pub termination: bool,
-    /// `expiration`: unfinished uploads are removed by the server.
-    pub expiration: bool,
     /// `checksum`, with the best algorithm of `Tus-Checksum-Algorithm` that we know.
     pub checksum: Option<Algorithm>,
     /// `Tus-Max-Size`.
@@ -141,8 +139,6 @@ pub struct TusExtensions {
 pub struct UploadLimits {
     /// The longest file.
     pub size_max: Option<u64>,
-    /// The shortest file.
-    pub size_min: Option<u64>,
     /// The longest body of one append.
     pub append_max: Option<u64>,
     /// The shortest body of one append, but for the last.

@@ -6,8 +6,11 @@
 
 use crate::failure::Failure;
 use crate::limits::{ACKNOWLEDGED_RECORD_BYTES, ACKNOWLEDGED_RECORD_INTERVAL};
+use crate::safe_url::HttpUrl;
 use crate::upload::operation::{Act, Operation};
-use crate::upload::{Action, Leave, Step, Unheard, Upload, UploadCheckpoint, UploadStage};
+use crate::upload::{
+    Action, Leave, Protocol, Remote, Step, Unheard, Upload, UploadCheckpoint, UploadStage,
+};
 use crate::{checkpoint::Retry, download::Exit};
 
 impl Upload {
@@ -53,15 +56,13 @@ impl Upload {
     /// Whether the store knows what a crash from now on must not make us forget: which file it is,
     /// where the server has it, and what may happen there unheard.
     pub(super) fn is_on_record(&self, unheard: Unheard) -> bool {
-        let place = |known: &UploadCheckpoint| {
-            let remote = known.remote.as_ref();
-            remote.map(|remote| (remote.protocol, remote.url.clone()))
-        };
-        let wanted = self.checkpoint(unheard);
+        fn place(remote: Option<&Remote>) -> Option<(Protocol, &HttpUrl)> {
+            remote.map(|remote| (remote.protocol, &remote.url))
+        }
         self.on_record.as_ref().is_some_and(|known| {
-            known.source == wanted.source
+            known.source == self.source
                 && known.unheard == unheard
-                && place(known) == place(&wanted)
+                && place(known.remote.as_ref()) == place(self.remote.as_ref())
         })
     }
 

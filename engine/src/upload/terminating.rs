@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::limits::TERMINATIONS_MAX;
 use crate::task::Outcome;
 use crate::upload::operation::{Act, Dialect, Operation};
@@ -59,7 +59,9 @@ impl Upload {
     /// The answer to that, when it is no redirect and no challenge.
     pub(super) fn answered_removal(&mut self, request: RequestId, status: u16) {
         match status {
-            408 | 409 | 423 | 425 | 429 | 500 | 502..=504 => self.not_removed(),
+            // Something else is at work on it.
+            409 | 423 => self.not_removed(),
+            _ if FailureKind::Status(status).is_transient() => self.not_removed(),
             // It is removed, or will not be.
             _ => {
                 self.drain(request);

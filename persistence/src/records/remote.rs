@@ -34,7 +34,6 @@ enum ProtocolV1 {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct LimitsV1 {
     size_max: Option<u64>,
-    size_min: Option<u64>,
     append_max: Option<u64>,
     append_min: Option<u64>,
 }
@@ -75,7 +74,6 @@ impl From<&Remote> for RemoteV1 {
             acknowledged: remote.acknowledged,
             limits: LimitsV1 {
                 size_max: remote.limits.size_max,
-                size_min: remote.limits.size_min,
                 append_max: remote.limits.append_max,
                 append_min: remote.limits.append_min,
             },
@@ -101,7 +99,6 @@ impl TryFrom<RemoteV1> for Remote {
             acknowledged: record.acknowledged,
             limits: UploadLimits {
                 size_max: record.limits.size_max,
-                size_min: record.limits.size_min,
                 append_max: record.limits.append_max,
                 append_min: record.limits.append_min,
             },

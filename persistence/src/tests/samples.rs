@@ -250,7 +250,6 @@ pub(super) fn full_upload_checkpoint() -> UploadCheckpoint {
             acknowledged: 4_000_000_001,
             limits: UploadLimits {
                 size_max: Some(1 << 40),
-                size_min: Some(1),
                 append_max: Some(1 << 30),
                 append_min: Some(5),
             },

@@ -87,7 +87,6 @@ fn tus_extensions(head: &ResponseHead) -> Option<TusExtensions> {
         creation: has("creation"),
         creation_with_upload: has("creation-with-upload"),
         termination: has("termination"),
-        expiration: has("expiration"),
         checksum: PREFERRED
             .into_iter()
             .find(|algorithm| has("checksum") && checks(algorithm)),
@@ -164,7 +163,6 @@ mod tests {
             creation: true,
             creation_with_upload: true,
             termination: true,
-            expiration: true,
             checksum: Some(Algorithm::Sha256),
             size_max: Some(1 << 30),
         };

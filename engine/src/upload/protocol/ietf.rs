@@ -11,7 +11,9 @@ use crate::checksum::Algorithm;
 use crate::http::head::ResponseHead;
 use crate::http::structured::{boolean, integer, integers};
 use crate::time::Timestamp;
-use crate::upload::operation::{Act, Brief, Companions, Form, Heard, Held, Meaning, Piece, common};
+use crate::upload::operation::{
+    Act, Brief, Companions, Form, Heard, Held, Meaning, Piece, common, of_place,
+};
 use crate::upload::protocol::UploadLimits;
 
 /// The field with the interop version that a request or an interim answer is in.
@@ -149,40 +151,25 @@ pub(in crate::upload) fn meaning_of_offer(heard: &Heard<'_>) -> Meaning {
 
 /// What the answer to `act` means.
 pub(in crate::upload) fn meaning(version: u16, act: &Act, heard: &Heard<'_>) -> Meaning {
-    let head = heard.head;
-    let held = held(head, heard.now);
-    match (act, head.status) {
-        (Act::Offset, 200..=299) if held.offset.is_some() => Meaning::Held(held),
-        (Act::Offset, 200..=299) => Meaning::Broken("it does not say how much it has"),
+    let held = held(heard.head, heard.now);
+    match (act, heard.head.status) {
         // The answer of the place that the caller named, whatever its status: all has arrived.
         (Act::Create(_) | Act::Append(_), _) if held.is_complete == Some(true) => {
             Meaning::Final(held)
         }
-        (Act::Create(_), 200..=299) => Meaning::Created(held),
-        (Act::Append(piece), 200..=299) => appended(version, piece, (heard, held)),
-        (Act::Append(_), 409) => Meaning::Conflict(held.offset),
-        (Act::Append(_), 413) => Meaning::TooLarge,
-        (Act::Append(_), 460) => Meaning::Mismatched,
-        (Act::Append(_), 405 | 501) => Meaning::MethodRefused,
-        (Act::Append(_) | Act::Offset, 404 | 410) => Meaning::Gone,
-        (Act::Append(_) | Act::Offset | Act::Create(_), 423) => Meaning::Locked,
-        (Act::Terminate, 200..=299) => Meaning::Taken,
-        (Act::Terminate, 404 | 410) => Meaning::Gone,
-        (Act::Create(_) | Act::Offset | Act::Append(_) | Act::Terminate, _) => common(head),
+        (Act::Append(piece), 200..=299)
+            if version >= OFFSET_UNSAID_SINCE && heard.sent >= piece.length =>
+        {
+            let end = piece.offset + piece.length;
+            Meaning::Held(Held {
+                offset: held.offset.or(Some(end)),
+                ..held
+            })
+        }
+        (Act::Create(_) | Act::Offset | Act::Append(_) | Act::Terminate, _) => {
+            of_place(act, heard.head, held)
+        }
     }
-}
-
-fn appended(version: u16, piece: &Piece, (heard, held): (&Heard<'_>, Held)) -> Meaning {
-    if held.offset.is_some() {
-        return Meaning::Held(held);
-    }
-    if version < OFFSET_UNSAID_SINCE || heard.sent < piece.length {
-        return Meaning::Unsaid;
-    }
-    Meaning::Held(Held {
-        offset: Some(piece.offset + piece.length),
-        ..held
-    })
 }
 
 /// What an answer, interim ones among them, says of the upload.
@@ -190,7 +177,6 @@ pub(in crate::upload) fn held(head: &ResponseHead, now: Timestamp) -> Held {
     let headers = &head.headers;
     let names = [
         "max-size",
-        "min-size",
         "max-append-size",
         "min-append-size",
         "max-age",
@@ -203,14 +189,11 @@ pub(in crate::upload) fn held(head: &ResponseHead, now: Timestamp) -> Held {
         offset: integer(headers, "upload-offset"),
         length: integer(headers, "upload-length"),
         is_complete: boolean(headers, "upload-complete").or(is_incomplete.map(|it| !it)),
-        limits: limits.map(
-            |[size_max, size_min, append_max, append_min, ..]| UploadLimits {
-                size_max,
-                size_min,
-                append_max: append_max.filter(|bytes| *bytes > 0),
-                append_min,
-            },
-        ),
+        limits: limits.map(|[size_max, append_max, append_min, ..]| UploadLimits {
+            size_max,
+            append_max: append_max.filter(|bytes| *bytes > 0),
+            append_min,
+        }),
         // Interop 6 calls the age what later ones call so.
         expires_at: limits.and_then(|[.., age, expires]| age.or(expires).map(after)),
     }

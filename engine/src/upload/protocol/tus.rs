@@ -4,12 +4,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::checksum::{Algorithm, Digest};
+use crate::checksum::Digest;
 use crate::http::head::ResponseHead;
 use crate::http::structured::integer;
 use crate::http::validator::parse_http_date;
 use crate::time::Timestamp;
-use crate::upload::operation::{Act, Brief, Companions, Form, Heard, Held, Meaning, Piece, common};
+use crate::upload::operation::{
+    Act, Brief, Companions, Form, Heard, Held, Meaning, Piece, of_place,
+};
 
 /// The version that we speak.
 pub(in crate::upload) const VERSION: &str = "1.0.0";
@@ -67,26 +69,12 @@ fn piece_fields(piece: &Piece, brief: &Brief<'_>) -> Vec<(&'static str, String)>
 
 /// What the answer to `act` means.
 pub(in crate::upload) fn meaning(act: &Act, heard: &Heard<'_>) -> Meaning {
-    let head = heard.head;
-    let held = held(head);
-    let has_offset = held.offset.is_some();
-    match (act, head.status) {
-        (Act::Create(_), 200..=299) => Meaning::Created(held),
-        (Act::Offset, 200..=299) if has_offset => Meaning::Held(held),
-        (Act::Offset, 200..=299) => Meaning::Broken("it does not say how much it has"),
-        (Act::Append(_), 200..=299) if has_offset => Meaning::Held(held),
-        (Act::Append(_), 200..=299) => Meaning::Unsaid,
+    match (act, heard.head.status) {
         // A finished upload takes nothing more, and some servers say it so.
         (Act::Append(_), 403) => Meaning::Conflict(None),
-        (Act::Append(_), 409) => Meaning::Conflict(held.offset),
-        (Act::Append(_), 413) => Meaning::TooLarge,
-        (Act::Append(_), 460) => Meaning::Mismatched,
-        (Act::Append(_), 405 | 501) => Meaning::MethodRefused,
-        (Act::Append(_) | Act::Offset, 404 | 410) => Meaning::Gone,
-        (Act::Append(_) | Act::Offset | Act::Create(_), 423) => Meaning::Locked,
-        (Act::Terminate, 200..=299) => Meaning::Taken,
-        (Act::Terminate, 404 | 410) => Meaning::Gone,
-        (Act::Create(_) | Act::Offset | Act::Append(_) | Act::Terminate, _) => common(head),
+        (Act::Create(_) | Act::Offset | Act::Append(_) | Act::Terminate, _) => {
+            of_place(act, heard.head, held(heard.head))
+        }
     }
 }
 
@@ -112,26 +100,16 @@ fn metadata(pairs: &[(String, String)]) -> String {
     pairs.iter().map(pair).collect::<Vec<_>>().join(",")
 }
 
-/// The value of `Upload-Checksum`.
+/// The value of `Upload-Checksum`: names have no hyphen there.
 fn checksum(digest: &Digest) -> String {
-    let name = algorithm_name(digest.algorithm());
+    let name = digest.algorithm().name().replace('-', "");
     format!("{name} {}", STANDARD.encode(digest.bytes()))
-}
-
-/// The name of an algorithm in `Tus-Checksum-Algorithm` and `Upload-Checksum`.
-const fn algorithm_name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::Sha256 => "sha256",
-        Algorithm::Sha512 => "sha512",
-        Algorithm::Sha1 => "sha1",
-        Algorithm::Md5 => "md5",
-        Algorithm::Blake3 => "blake3",
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checksum::Algorithm;
     use crate::http::head::HttpVersion;
     use crate::upload::operation::Operation;
 

@@ -227,7 +227,6 @@ fn limits_and_age_are_read_and_a_field_of_another_form_is_none() {
     let all = of("max-size=9, min-size=1, max-append-size=5, min-append-size=2, max-age=3600");
     let limits = UploadLimits {
         size_max: Some(9),
-        size_min: Some(1),
         append_max: Some(5),
         append_min: Some(2),
     };

@@ -21,6 +21,7 @@ pub mod launch;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
+mod pace;
 pub mod places;
 pub mod queue;
 pub mod recovery;

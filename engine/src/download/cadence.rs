@@ -7,13 +7,10 @@ use crate::download::{Action, Download, News, Step};
 use crate::limits::{
     RECORD_BYTES, RECORD_INTERVAL_MAX, RECORD_INTERVAL_MIN, SYNC_BYTES, SYNC_INTERVAL,
 };
+use crate::pace::Pace;
 use crate::span::SpanId;
 use crate::task::{Phase, Progress};
 use crate::time::Timestamp;
-
-/// Progress of one task is told at most this often, and so is what it does; neither waits for the
-/// other.
-const NEWS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How much of the file is in it and on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,9 +29,8 @@ pub(super) struct Cadence {
     is_claimless: bool,
     syncing: Option<Vec<(SpanId, u64)>>,
     synced_at: Timestamp,
-    told_at: Timestamp,
-    told_bytes: u64,
-    phase_told_at: Timestamp,
+    /// Bytes that are written.
+    told: Pace<u64>,
 }
 
 impl Cadence {
@@ -49,9 +45,7 @@ impl Cadence {
             is_claimless: false,
             syncing: None,
             synced_at: now,
-            told_at: now,
-            told_bytes: 0,
-            phase_told_at: now,
+            told: Pace::new(0, now),
         }
     }
 
@@ -182,35 +176,30 @@ impl Download {
 
     /// Tells how far it is when that is due; a transfer that is over sooner has no news but its end.
     pub(super) fn tell_progress(&mut self) {
-        if self.progress_due().is_some_and(|due| due <= self.now) {
-            let progress = self.progress();
-            self.cadence.told_at = self.now;
-            self.cadence.told_bytes = progress.received_bytes;
-            self.act(Action::Tell(News::Progress(progress)));
+        let written = self.spans.written_bytes();
+        if self.step == Step::Fetching && self.cadence.told.tell(&written, self.now) {
+            self.act(Action::Tell(News::Progress(self.progress())));
         }
     }
 
     /// When it must be told how far it is, though no byte comes any more; `None` when it was.
     pub(super) fn progress_due(&self) -> Option<Timestamp> {
-        let is_new = self.spans.written_bytes() != self.cadence.told_bytes;
-        (is_new && self.step == Step::Fetching).then(|| self.cadence.told_at.after(NEWS_INTERVAL))
+        let due = self.cadence.told.due(&self.spans.written_bytes());
+        due.filter(|_| self.step == Step::Fetching)
     }
 
     /// Tells what it does now when that has changed and is due.
     pub(super) fn tell_phase(&mut self) {
-        if self.phase_due().is_some_and(|due| due <= self.now)
-            && let Some(phase) = self.phase_now()
+        if let Some(phase) = self.phase_now()
+            && self.phase.tell(&phase, self.now)
         {
-            self.cadence.phase_told_at = self.now;
-            self.phase = phase.clone();
             self.act(Action::Tell(News::Phase(phase)));
         }
     }
 
     /// When what it does now must be told; `None` when it was.
     pub(super) fn phase_due(&self) -> Option<Timestamp> {
-        let is_new = self.phase_now().is_some_and(|phase| phase != self.phase);
-        is_new.then(|| self.cadence.phase_told_at.after(NEWS_INTERVAL))
+        self.phase.due(&self.phase_now()?)
     }
 
     /// What it does in this step; `None` when that is nothing of its own, but the way to its end.

@@ -36,6 +36,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::http::validator::Validator;
 use crate::limits::CONNECTIONS_MAX;
 use crate::metrics::Counts;
+use crate::pace::Pace;
 use crate::resume;
 use crate::resume_data::Ending;
 use crate::retry::Jitter;
@@ -72,7 +73,7 @@ pub struct Download {
     now: Timestamp,
     jitter: Jitter,
     step: Step,
-    phase: Phase,
+    phase: Pace<Phase>,
 
     spans: Spans,
     total: Option<u64>,
@@ -176,7 +177,7 @@ impl Download {
             now,
             jitter: Jitter::new(start.seed),
             step: Step::Fetching,
-            phase: Phase::Connecting,
+            phase: Pace::new(Phase::Connecting, now),
             spans: Spans::default(),
             total: None,
             validator: Validator::None,
@@ -273,7 +274,7 @@ impl Download {
     /// What the task was last said to do, for a person.
     #[must_use]
     pub const fn phase(&self) -> &Phase {
-        &self.phase
+        self.phase.told()
     }
 
     fn begin(&mut self, checkpoint: Option<Checkpoint>) {

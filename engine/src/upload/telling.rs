@@ -1,34 +1,25 @@
 //! What whoever listens hears of an upload: how far it is, what it does, how it speaks.
 
-use std::time::Duration;
-
 use crate::download::News;
+use crate::pace::Pace;
 use crate::task::{Phase, Progress};
 use crate::time::Timestamp;
 use crate::upload::operation::{Act, Operation};
 use crate::upload::{Action, Step, Upload};
 
-/// Progress of one task is told at most this often, and so is what it does; neither waits for the
-/// other.
-const NEWS_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What was told last, and when.
+/// What was told.
 #[derive(Debug)]
 pub(super) struct Told {
-    pub(super) phase: Phase,
-    phase_at: Timestamp,
+    pub(super) phase: Pace<Phase>,
     /// Bytes sent and acknowledged.
-    bytes: (u64, u64),
-    progress_at: Timestamp,
+    bytes: Pace<(u64, u64)>,
 }
 
 impl Told {
     pub(super) const fn new(now: Timestamp) -> Self {
         Self {
-            phase: Phase::Connecting,
-            phase_at: now,
-            bytes: (0, 0),
-            progress_at: now,
+            phase: Pace::new(Phase::Connecting, now),
+            bytes: Pace::new((0, 0), now),
         }
     }
 }
@@ -36,38 +27,37 @@ impl Told {
 impl Upload {
     /// Tells how far it is when that is due; a transfer that is over sooner has no news but its end.
     pub(super) fn tell_progress(&mut self) {
-        if self.progress_due().is_some_and(|due| due <= self.now) {
-            let progress = self.progress();
-            self.told.progress_at = self.now;
-            self.told.bytes = (progress.sent_bytes, progress.acknowledged_bytes);
-            self.act(Action::Tell(News::Progress(progress)));
+        if self.is_telling_progress() && self.told.bytes.tell(&self.bytes(), self.now) {
+            self.act(Action::Tell(News::Progress(self.progress())));
         }
     }
 
     /// When it must be told how far it is, though no byte goes any more; `None` when it was.
     pub(super) fn progress_due(&self) -> Option<Timestamp> {
+        let due = self.told.bytes.due(&self.bytes());
+        due.filter(|_| self.is_telling_progress())
+    }
+
+    const fn is_telling_progress(&self) -> bool {
+        matches!(self.step, Step::Asking(_)) && self.termination.is_none()
+    }
+
+    fn bytes(&self) -> (u64, u64) {
         let progress = self.progress();
-        let is_new = (progress.sent_bytes, progress.acknowledged_bytes) != self.told.bytes;
-        let is_asking = matches!(self.step, Step::Asking(_)) && self.termination.is_none();
-        (is_asking && is_new).then(|| self.told.progress_at.after(NEWS_INTERVAL))
+        (progress.sent_bytes, progress.acknowledged_bytes)
     }
 
     pub(super) fn tell_phase(&mut self) {
-        if self.phase_due().is_some_and(|due| due <= self.now)
-            && let Some(phase) = self.phase_now()
+        if let Some(phase) = self.phase_now()
+            && self.told.phase.tell(&phase, self.now)
         {
-            self.told.phase_at = self.now;
-            self.told.phase = phase.clone();
             self.act(Action::Tell(News::Phase(phase)));
         }
     }
 
     /// When what it does now must be told; `None` when it was.
     pub(super) fn phase_due(&self) -> Option<Timestamp> {
-        let is_new = self
-            .phase_now()
-            .is_some_and(|phase| phase != self.told.phase);
-        is_new.then(|| self.told.phase_at.after(NEWS_INTERVAL))
+        self.told.phase.due(&self.phase_now()?)
     }
 
     /// What it does in this step; `None` when that is nothing of its own, but the way to its end.
@@ -98,7 +88,7 @@ impl Upload {
                 let (offset, _) = self.body();
                 if offset + self.sent >= self.length() && (self.sent > 0 || offset > 0) {
                     Phase::Finishing
-                } else if self.sent > 0 || self.told.phase == Phase::Transferring {
+                } else if self.sent > 0 || *self.told.phase.told() == Phase::Transferring {
                     Phase::Transferring
                 } else {
                     Phase::Connecting

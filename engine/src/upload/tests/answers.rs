@@ -208,7 +208,7 @@ fn phases_follow_the_bytes() {
         driver.feed(Input::Sent { request, bytes });
         driver.now_ms += 200;
         driver.feed(Input::Tick);
-        driver.machine.told.phase.clone()
+        driver.machine.told.phase.told().clone()
     };
     assert_eq!(phase_after(0), Phase::Connecting);
     assert_eq!(phase_after(1), Phase::Transferring);

@@ -42,11 +42,11 @@ impl Capabilities {
 
     /// Remembers what the origin of `url` supports; the origin that was seen longest ago makes room.
     pub(crate) fn remember(&self, url: &HttpUrl, capability: Capability) {
-        let now = self.clock.now();
+        let seen_at = self.clock.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let origin = origin(url);
         if known.len() >= CAPABILITIES_MAX && !known.contains_key(&origin) {
-            known.retain(|_, known| is_fresh(known, now));
+            known.retain(|_, known| is_fresh(known, seen_at));
             let oldest = known.iter().min_by_key(|(_, known)| known.seen_at);
             if let Some(oldest) = oldest.map(|(origin, _)| origin.clone())
                 && known.len() >= CAPABILITIES_MAX
@@ -54,7 +54,6 @@ impl Capabilities {
                 known.remove(&oldest);
             }
         }
-        let seen_at = now;
         known.insert(
             origin,
             Known {

@@ -18,12 +18,7 @@ impl Download {
     /// server named what lets them be continued (`cancel(byProducingResumeData:)`: the response had
     /// an `ETag` or a `Last-Modified`). The body of an error is an answer of its time and never is.
     pub(super) fn is_resumable(&self) -> bool {
-        let can_continue = self.can_continue(&self.validator, self.total);
-        let is_error = self.status.is_some_and(resume::is_error);
-        self.part.is_some()
-            && !is_error
-            && self.spans.written_bytes() > 0
-            && (can_continue || self.spans.is_complete())
+        self.is_worth_sealing(&self.progress_checkpoint())
     }
 
     /// What is held is on record; the owner that cancelled gets it.

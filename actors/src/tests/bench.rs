@@ -13,8 +13,8 @@ use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
-    Collision, Desired, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Spec,
-    TaskOptions, UploadSpec, Uploaded,
+    Collision, Desired, Destination, DownloadSpec, Finished, NotificationTitles, Outcome, Phase,
+    Spec, TaskOptions, UploadSpec, Uploaded,
 };
 use longhaul_engine::time::Timestamp;
 use longhaul_engine::upload::UploadProtocol;
@@ -411,6 +411,21 @@ pub(super) async fn until(mut is_true: impl AsyncFnMut() -> bool) {
     while !is_true().await {
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// What a task does.
+pub(super) async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
+    session.view(task).await.expect("a view").phase
+}
+
+/// Waits until a task does this.
+pub(super) async fn until_phase(session: &SessionHandle, task: TaskId, expected: &Phase) {
+    until(async || phase(session, task).await == *expected).await;
+}
+
+/// Listens to a session.
+pub(super) async fn listen(session: &SessionHandle) -> Heard {
+    Heard::from(session.subscribe(None).await.expect("a subscription"))
 }
 
 /// Everything that a subscription told so far, with when it did.

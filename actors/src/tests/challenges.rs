@@ -10,7 +10,9 @@ use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::task::{Desired, DownloadSpec, Outcome, Phase, TaskState};
 
-use super::bench::{Bench, Heard, content, ending, session, start_one, until, virtual_time};
+use super::bench::{
+    Bench, content, ending, listen, session, start_one, until, until_phase, virtual_time,
+};
 use super::server::Answer;
 use crate::handle::{CallError, ResumeOptions, SessionHandle};
 
@@ -21,7 +23,7 @@ const HELD: usize = 300_000;
 
 const LENGTH: usize = 1_000_000;
 
-fn token(text: &str) -> Disposition {
+pub(super) fn token(text: &str) -> Disposition {
     let credentials = Credentials::bearer(text);
     Disposition::UseCredential(Renewal::default().with_credentials(credentials))
 }
@@ -41,19 +43,11 @@ async fn expired(bench: &Bench, session: &SessionHandle) -> (TaskId, Arc<[u8]>) 
     (task, body)
 }
 
-async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
-    session.view(task).await.expect("a view").phase
-}
-
-fn asked(fact: &NumberedFact) -> (TaskId, Challenge) {
+pub(super) fn asked(fact: &NumberedFact) -> (TaskId, Challenge) {
     match &fact.fact {
         Fact::Challenged { task, challenge } => (*task, challenge.clone()),
         other => panic!("nobody is asked: {other:?}"),
     }
-}
-
-async fn listen(session: &SessionHandle) -> Heard {
-    Heard::from(session.subscribe(None).await.expect("a subscription"))
 }
 
 #[test]
@@ -73,7 +67,7 @@ fn a_task_that_waits_for_a_token_is_told_of_once_and_goes_on_without_a_byte_twic
             previous_failures: 0,
         };
         assert_eq!(asked(&facts[0]), (task, expected));
-        until(async || phase(&first, task).await == Phase::AwaitingAuthorization).await;
+        until_phase(&first, task, &Phase::AwaitingAuthorization).await;
         engine.shutdown().await;
 
         // Nobody is asked again by a restart, neither the server nor the owner.
@@ -325,7 +319,7 @@ fn the_bytes_of_a_task_that_waits_for_a_token_are_handed_over_and_go_on_with_ano
         let engine = bench.engine().await;
         let session = session(&engine, "s").await;
         let (task, body) = expired(&bench, &session).await;
-        until(async || phase(&session, task).await == Phase::AwaitingAuthorization).await;
+        until_phase(&session, task, &Phase::AwaitingAuthorization).await;
         let requests = bench.server.seen("a/f").len();
         let data = session.cancel_for_resume_data(task).await;
         let data = data.expect("an answer").expect("resume data");
@@ -334,7 +328,7 @@ fn the_bytes_of_a_task_that_waits_for_a_token_are_handed_over_and_go_on_with_ano
         let options = ResumeOptions::default();
         let resumed = session.resume_download(data, bench.target("g"), options);
         let next = resumed.await.expect("an answer").expect("a task").task;
-        until(async || phase(&session, next).await == Phase::AwaitingAuthorization).await;
+        until_phase(&session, next, &Phase::AwaitingAuthorization).await;
         let answer = session.answer_challenge(next, token("new"));
         answer.await.expect("an answer");
         let outcome = session.outcome(next).await;

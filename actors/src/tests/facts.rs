@@ -6,7 +6,9 @@ use longhaul_engine::event::Event;
 use longhaul_engine::id::Sequence;
 use longhaul_engine::task::Desired;
 
-use super::bench::{Bench, Heard, content, ending, session, start, start_one, until, virtual_time};
+use super::bench::{
+    Bench, Heard, content, ending, listen, session, start, start_one, until, virtual_time,
+};
 use super::server::Answer;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -22,7 +24,7 @@ fn facts_are_told_in_order_and_again_until_they_are_acknowledged() {
         }
         let engine = bench.engine().await;
         let first = session(&engine, "s").await;
-        let heard = Heard::from(first.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&first).await;
         let specs = names
             .iter()
             .map(|name| bench.spec(&format!("a/{name}")))
@@ -35,7 +37,7 @@ fn facts_are_told_in_order_and_again_until_they_are_acknowledged() {
         ended.sort();
         assert_eq!(ended, tasks);
 
-        let again = Heard::from(first.subscribe(None).await.expect("a subscription"));
+        let again = listen(&first).await;
         assert_eq!(again.until_facts(12).await, facts);
         first
             .acknowledge(Sequence::new(5))
@@ -45,7 +47,7 @@ fn facts_are_told_in_order_and_again_until_they_are_acknowledged() {
             .acknowledge(Sequence::new(5))
             .await
             .expect("twice is the same");
-        let rest = Heard::from(first.subscribe(None).await.expect("a subscription"));
+        let rest = listen(&first).await;
         assert_eq!(rest.until_facts(7).await, facts[5..]);
         assert_eq!(first.tasks().await.map(|tasks| tasks.len()), Ok(7));
         assert!(
@@ -57,7 +59,7 @@ fn facts_are_told_in_order_and_again_until_they_are_acknowledged() {
 
         let engine = bench.engine().await;
         let second = session(&engine, "s").await;
-        let replay = Heard::from(second.subscribe(None).await.expect("a subscription"));
+        let replay = listen(&second).await;
         assert_eq!(replay.until_facts(7).await, facts[5..]);
         second
             .acknowledge(Sequence::new(12))
@@ -172,7 +174,7 @@ fn news_come_at_most_every_hundred_milliseconds_and_never_after_the_end() {
         bench.server.put("a/f", &content(3_000_000, 1), PAUSE, &[]);
         let engine = bench.engine().await;
         let session = session(&engine, "s").await;
-        let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&session).await;
         start_one(&session, bench.spec("a/f")).await;
         heard.until_facts(1).await;
         tokio::time::sleep(Duration::from_secs(10)).await;
@@ -198,7 +200,7 @@ fn a_session_is_drained_when_no_task_is_live_and_every_fact_was_heard() {
         let session = session(&engine, "s").await;
         let nothing = Sequence::default();
         assert_eq!(session.is_drained(nothing).await, Ok(true), "it is new");
-        let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&session).await;
         let specs = ["a/first", "a/stuck"].map(|at| bench.spec(at)).to_vec();
         let tasks = start(&session, specs).await;
         let first = heard.until_facts(1).await[0].sequence;

@@ -9,13 +9,13 @@ use longhaul_engine::task::{Desired, Phase};
 use longhaul_engine::time::Timestamp;
 
 use super::bench::{
-    Bench, Heard, content, session, session_with, start, start_one, until, virtual_time,
+    Bench, content, listen, session, session_with, start, start_one, until, virtual_time,
 };
 use super::server::Answer;
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-fn metrics(fact: &NumberedFact) -> Option<TaskMetrics> {
+pub(super) fn metrics(fact: &NumberedFact) -> Option<TaskMetrics> {
     match &fact.fact {
         Fact::Completed { metrics, .. } => metrics.as_deref().cloned(),
         other => panic!("not the end: {other:?}"),
@@ -52,7 +52,7 @@ fn a_redirect_a_kept_connection_and_a_retry_are_each_told() {
             .put("a/g", &body, PAUSE, &[Answer::Cut(100_000)]);
         let engine = bench.engine().await;
         let session = session(&engine, "s").await;
-        let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&session).await;
         let before = bench.elapsed();
         start_one(&session, bench.spec("a/f")).await;
         let told = metrics(&heard.until_facts(1).await[0]).expect("it was asked");
@@ -127,7 +127,7 @@ fn a_restart_keeps_the_counts_and_forgets_the_transactions_before_it() {
 
         let engine = bench.engine().await;
         let second = session(&engine, "s").await;
-        let heard = Heard::from(second.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&second).await;
         second
             .want(task, Desired::Running)
             .await
@@ -147,7 +147,7 @@ fn a_body_that_is_given_up_tells_what_came_of_it() {
         bench.server.put("a/f", &body, PAUSE, &script);
         let engine = bench.engine().await;
         let session = session(&engine, "s").await;
-        let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&session).await;
         let task = start_one(&session, bench.spec("a/f")).await;
         until(async || bench.server.sent_bytes("a/f") == 50_000).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -171,7 +171,7 @@ fn a_phase_that_was_not_reached_has_no_time_and_a_task_that_asked_nobody_no_metr
         };
         let engine = bench.engine().await;
         let session = session_with(&engine, "s", rules).await;
-        let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&session).await;
         // Nobody answers there, and behind it nothing gets its turn.
         let tasks = start(&session, vec![bench.spec("mute/f"), bench.spec("a/g")]).await;
         tokio::time::sleep(Duration::from_secs(5)).await;

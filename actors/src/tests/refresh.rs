@@ -6,7 +6,7 @@ use longhaul_engine::launch::LaunchReason;
 use longhaul_engine::session::SessionRules;
 use tokio::time::{Instant, timeout};
 
-use super::bench::{Bench, Heard, content, session, session_with, start_one, until, virtual_time};
+use super::bench::{Bench, content, listen, session, session_with, start_one, until, virtual_time};
 use super::server::Answer;
 use crate::handle::{CallError, EngineHandle, RefreshTask};
 
@@ -43,7 +43,7 @@ fn an_app_without_a_delegate_is_called_when_its_session_has_drained() {
         );
 
         // The app comes, hears everything, and says so.
-        let heard = Heard::from(open.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&open).await;
         let facts = heard.until_facts(2).await;
         open.acknowledge(facts[1].sequence)
             .await
@@ -73,7 +73,7 @@ fn an_app_that_listens_is_not_called() {
         drop(attachment);
 
         let listening = session(&engine, "t").await;
-        let heard = Heard::from(listening.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&listening).await;
         start_one(&listening, bench.spec("b/1")).await;
         assert!(
             called(&engine, 20 * MINUTE).await.is_none(),
@@ -89,7 +89,7 @@ fn an_app_that_has_heard_everything_before_it_was_called_is_not_called() {
         let bench = bench_with(&["a/1"]);
         let engine = bench.engine().await;
         let open = session(&engine, "s").await;
-        let heard = Heard::from(open.subscribe(None).await.expect("a subscription"));
+        let heard = listen(&open).await;
         start_one(&open, bench.spec("a/1")).await;
         let facts = heard.until_facts(1).await;
         open.acknowledge(facts[0].sequence)

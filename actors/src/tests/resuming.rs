@@ -8,7 +8,7 @@ use longhaul_engine::session::{Invalidation, SessionRules};
 use longhaul_engine::task::{Desired, Outcome, Phase};
 
 use super::bench::{
-    Bench, Heard, content, requests, session, session_with, start_one, until, virtual_time,
+    Bench, content, listen, requests, session, session_with, start_one, until, virtual_time,
 };
 use super::server::{Answer, CHUNK_BYTES, PIPE_BYTES};
 use crate::handle::{RefusedStart, ResumeOptions, SessionHandle};
@@ -224,7 +224,7 @@ fn a_failure_hands_its_bytes_over_when_the_session_asks_for_it() {
                 ..SessionRules::default()
             };
             let session = session_with(&engine, "s", rules).await;
-            let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+            let heard = listen(&session).await;
             let task = start_one(&session, bench.spec("a/f")).await;
             let Ok(Outcome::Failed(failure)) = session.outcome(task).await else {
                 panic!("it must fail");

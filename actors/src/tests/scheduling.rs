@@ -5,7 +5,6 @@ use std::time::Duration;
 use longhaul_engine::conditions::Conditions;
 use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 use longhaul_engine::failure::FailureKind;
-use longhaul_engine::id::TaskId;
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{
@@ -13,10 +12,13 @@ use longhaul_engine::task::{
 };
 use longhaul_engine::time::Timestamp;
 
-use super::bench::{Bench, content, session, session_with, start, start_one, until, virtual_time};
+use super::bench::{
+    Bench, content, phase, session, session_with, start, start_one, until, until_phase,
+    virtual_time,
+};
 use super::server::Answer;
 use crate::fault;
-use crate::handle::{EngineHandle, SessionHandle};
+use crate::handle::EngineHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 const METERED: Conditions = Conditions {
@@ -47,14 +49,6 @@ fn begins_at(at: Timestamp) -> TaskOptions {
         earliest_begin: Some(at),
         ..TaskOptions::default()
     }
-}
-
-pub(super) async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
-    session.view(task).await.expect("a view").phase
-}
-
-async fn until_phase(session: &SessionHandle, task: TaskId, expected: &Phase) {
-    until(async || phase(session, task).await == *expected).await;
 }
 
 async fn stop(engine: EngineHandle) {

@@ -7,17 +7,13 @@ use longhaul_engine::session::{Invalidation, SessionRules, SessionState};
 use longhaul_engine::task::{Desired, Outcome};
 
 use super::bench::{
-    Bench, Heard, content, requests, session, session_with, start, start_one, until, virtual_time,
+    Bench, content, listen, requests, session, session_with, start, start_one, until, virtual_time,
 };
 use super::server::Answer;
 use crate::fault::{self, Plan};
-use crate::handle::{CallError, RefusedStart, SessionHandle};
+use crate::handle::{CallError, RefusedStart};
 
 const PAUSE: Duration = Duration::from_millis(20);
-
-async fn listen(session: &SessionHandle) -> Heard {
-    Heard::from(session.subscribe(None).await.expect("a subscription"))
-}
 
 #[test]
 fn a_session_that_finishes_ends_once_wherever_the_engine_stops_meanwhile() {

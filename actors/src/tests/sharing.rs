@@ -5,8 +5,8 @@ use std::time::Duration;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Adjustment, Outcome, Phase, Priority, QueueReason, TaskOptions};
 
-use super::bench::{Bench, content, session, session_with, start, start_one, virtual_time};
-use super::scheduling::{phase, with};
+use super::bench::{Bench, content, phase, session, session_with, start, start_one, virtual_time};
+use super::scheduling::with;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

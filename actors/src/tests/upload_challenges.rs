@@ -3,26 +3,23 @@
 use std::time::Duration;
 
 use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
-use longhaul_engine::event::{Fact, NumberedFact};
 use longhaul_engine::failure::FailureKind;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::limits::EXPECT_CONTINUE_BYTES_MIN;
-use longhaul_engine::metrics::TaskMetrics;
 use longhaul_engine::task::{Desired, Outcome, Phase, UploadSpec};
 
-use super::bench::{Bench, Heard, content, ending, session, start_one, until, virtual_time};
+use super::bench::{
+    Bench, content, ending, listen, phase, session, start_one, until, until_phase, virtual_time,
+};
+use super::challenges::{asked, token};
 use super::inbox::Meeting;
+use super::metrics::metrics;
 use crate::handle::SessionHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 
 const LENGTH: usize = 200_000;
-
-fn token(text: &str) -> Disposition {
-    let credentials = Credentials::bearer(text);
-    Disposition::UseCredential(Renewal::default().with_credentials(credentials))
-}
 
 /// An upload with the token "old" to a server that wants "new".
 async fn expired(bench: &Bench, session: &SessionHandle) -> TaskId {
@@ -34,28 +31,6 @@ async fn expired(bench: &Bench, session: &SessionHandle) -> TaskId {
         ..bench.upload("a/f")
     };
     start_one(session, spec).await
-}
-
-async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
-    session.view(task).await.expect("a view").phase
-}
-
-fn asked(fact: &NumberedFact) -> (TaskId, Challenge) {
-    match &fact.fact {
-        Fact::Challenged { task, challenge } => (*task, challenge.clone()),
-        other => panic!("nobody is asked: {other:?}"),
-    }
-}
-
-fn metrics(fact: &NumberedFact) -> TaskMetrics {
-    match &fact.fact {
-        Fact::Completed { metrics, .. } => metrics.as_deref().expect("it was asked").clone(),
-        other => panic!("not the end: {other:?}"),
-    }
-}
-
-async fn listen(session: &SessionHandle) -> Heard {
-    Heard::from(session.subscribe(None).await.expect("a subscription"))
 }
 
 #[test]
@@ -75,7 +50,7 @@ fn a_task_that_waits_for_a_token_is_told_of_once_and_goes_on_after_a_restart() {
             previous_failures: 0,
         };
         assert_eq!(asked(&facts[0]), (task, expected));
-        until(async || phase(&first, task).await == Phase::AwaitingAuthorization).await;
+        until_phase(&first, task, &Phase::AwaitingAuthorization).await;
         // It waits on while it rests.
         let wish = first.want(task, Desired::Suspended).await;
         wish.expect("an answer");
@@ -217,7 +192,7 @@ fn the_end_tells_what_each_request_took() {
             ..bench.upload("a/f")
         };
         start_one(&session, spec).await;
-        let told = metrics(&heard.until_facts(1).await[0]);
+        let told = metrics(&heard.until_facts(1).await[0]).expect("it was asked");
         assert_eq!((told.transaction_count, told.redirect_count), (4, 1));
         let statuses: Vec<_> = told.transactions.iter().map(|it| it.status).collect();
         assert_eq!(statuses, [Some(503), Some(401), Some(307), Some(201)]);
@@ -271,7 +246,7 @@ fn the_first_byte_of_an_answer_is_not_that_of_the_word_to_go_on() {
         let session = session(&engine, "s").await;
         let heard = listen(&session).await;
         start_one(&session, bench.upload("a/f")).await;
-        let told = metrics(&heard.until_facts(1).await[0]);
+        let told = metrics(&heard.until_facts(1).await[0]).expect("it was asked");
         let only = &told.transactions[0];
         assert!(only.response_start >= only.request_end, "{only:?}");
         assert_eq!(only.request_body_bytes, EXPECT_CONTINUE_BYTES_MIN);
@@ -285,7 +260,7 @@ fn the_log_of_requests_goes_on_after_a_rest_and_the_counts_after_a_restart() {
         let engine = bench.engine().await;
         let first = session(&engine, "s").await;
         let task = expired(&bench, &first).await;
-        until(async || phase(&first, task).await == Phase::AwaitingAuthorization).await;
+        until_phase(&first, task, &Phase::AwaitingAuthorization).await;
         let answer = first.answer_challenge(task, token("wrong")).await;
         answer.expect("an answer");
         until(async || {
@@ -300,7 +275,7 @@ fn the_log_of_requests_goes_on_after_a_rest_and_the_counts_after_a_restart() {
         let answer = second.answer_challenge(task, token("new")).await;
         answer.expect("an answer");
         let facts = heard.until_facts(3).await;
-        let told = metrics(&facts[2]);
+        let told = metrics(&facts[2]).expect("it was asked");
         assert_eq!(told.transaction_count, 3);
         assert_eq!(told.transactions.len(), 1, "of the process that ended it");
     });

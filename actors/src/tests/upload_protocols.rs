@@ -8,7 +8,7 @@ use longhaul_engine::task::{Desired, Outcome, UploadSpec, Uploaded};
 use longhaul_engine::upload::UploadProtocol;
 use longhaul_engine::upload::protocol::{Evidence, Protocol};
 
-use super::bench::{Bench, Heard, content, session, start_one, until, virtual_time};
+use super::bench::{Bench, content, listen, session, start_one, until, virtual_time};
 use super::depot::{Depot, Dialect, Hitch};
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -75,7 +75,7 @@ fn an_upload_speaks_what_its_server_proves_to_speak_and_says_so() {
             depot.open("a/g", dialect, PAUSE, &[]);
             let engine = bench.engine().await;
             let session = session(&engine, "s").await;
-            let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+            let heard = listen(&session).await;
             let task = start_one(&session, post(&bench, "a/f")).await;
             let outcome = session.outcome(task).await.expect("an outcome");
             assert_eq!(uploaded(&outcome).bytes, LENGTH as u64);

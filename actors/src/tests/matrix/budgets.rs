@@ -10,7 +10,9 @@ use longhaul_engine::task::Outcome;
 use super::silence_ordered_panics;
 use crate::fault::{self, Plan};
 use crate::handle::CallError;
-use crate::tests::bench::{Bench, Heard, content, requests, session, start_one, virtual_time};
+use crate::tests::bench::{
+    Bench, Heard, content, listen, requests, session, start_one, virtual_time,
+};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -55,7 +57,7 @@ fn a_transfer_that_always_crashes_fails_and_hurts_nobody_else() {
             bench.server.put("a/g", &body, PAUSE, &[]);
             let engine = bench.engine().await;
             let session = session(&engine, "s").await;
-            let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+            let heard = listen(&session).await;
             always(crashing);
             let task = start_one(&session, bench.spec("a/f")).await;
             match session.outcome(task).await {

@@ -9,8 +9,8 @@ use longhaul_engine::task::{Desired, Outcome, Phase, UploadSpec};
 use longhaul_engine::upload::UploadProtocol;
 
 use super::oracle::{Story, Told};
-use super::scenarios::{outcomes_of, phase, stop};
-use crate::tests::bench::{Bench, Heard, content, session_with, start, until};
+use super::scenarios::{outcomes_of, stop};
+use crate::tests::bench::{Bench, content, listen, phase, session_with, start, until};
 use crate::tests::depot::{Dialect, Hitch};
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -43,7 +43,7 @@ async fn continuing(dialect: Dialect) -> Story {
     depot.open(ATS[2], dialect, PAUSE, &[]);
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let early = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let early = listen(&session).await;
     let spec = |at| UploadSpec {
         method: "POST".to_owned(),
         protocol: UploadProtocol::Auto,
@@ -72,7 +72,7 @@ async fn continuing(dialect: Dialect) -> Story {
 
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let late = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let late = listen(&session).await;
     let wish = session.want(tasks[2], Desired::Running).await;
     wish.expect("an answer");
     outcomes.extend(outcomes_of(&session, &tasks).await);

@@ -9,7 +9,7 @@ use super::oracle::{Story, Told};
 use super::scenarios::{PAUSE, finishes, stop};
 use crate::handle::RefusedStart;
 use crate::tests::bench::{
-    Bench, Heard, content, ending, requests, session, start, start_one, until,
+    Bench, content, ending, listen, requests, session, start, start_one, until,
 };
 use crate::tests::server::Answer;
 
@@ -23,7 +23,7 @@ pub(super) async fn finishing() -> Story {
     bench.server.put("a/rests", &rests, PAUSE, &[]);
     let engine = bench.engine().await;
     let session = session(&engine, "s").await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let first = start_one(&session, bench.spec("a/runs")).await;
     let made = session
         .create(requests(vec![bench.spec("a/rests")], false))
@@ -76,7 +76,7 @@ pub(super) async fn cancelled() -> Story {
     bench.server.put("a/quick", &quick, PAUSE, &[]);
     let engine = bench.engine().await;
     let first = session(&engine, "s").await;
-    let heard = Heard::from(first.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&first).await;
     let mut tasks = start(&first, vec![bench.spec("a/stuck")]).await;
     let made = first
         .create(requests(vec![bench.spec("a/rests")], false))
@@ -105,7 +105,7 @@ pub(super) async fn cancelled() -> Story {
     let second = session(&engine, "s").await;
     assert_eq!(second.state().await, Ok(SessionState::Open));
     assert_eq!(second.tasks().await.map(|tasks| tasks.len()), Ok(0));
-    let heard = Heard::from(second.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&second).await;
     let task = start_one(&second, bench.spec("a/quick")).await;
     let outcomes = vec![(task, second.outcome(task).await.expect("an outcome"))];
     heard.until_facts(1).await;

@@ -8,7 +8,7 @@ use longhaul_engine::session::SessionRules;
 
 use super::oracle::Story;
 use super::scenarios::{finishes, outcomes_of, stop};
-use crate::tests::bench::{Bench, Heard, content, session_with, start, until};
+use crate::tests::bench::{Bench, content, listen, session_with, start, until};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -31,7 +31,7 @@ pub(super) async fn resumed() -> Story {
     let engine = bench.engine_that_resumes().await;
     until(async || bench.server.sent_bytes("a/runs") > 700_000).await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let outcomes = outcomes_of(&session, &tasks).await;
     heard.until_facts(2).await;
     stop(&engine).await;

@@ -14,7 +14,8 @@ use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outco
 use super::oracle::{Story, Told};
 use crate::handle::{EngineHandle, ResumeOptions, SessionHandle};
 use crate::tests::bench::{
-    Bench, Heard, content, ending, requests, session_with, session_with_requests, start, until,
+    Bench, content, ending, listen, requests, session_with, session_with_requests, start, until,
+    until_phase,
 };
 use crate::tests::server::Answer;
 
@@ -31,7 +32,7 @@ pub(super) async fn two_downloads() -> Story {
     bench.server.put("b/large", &large, PAUSE, &[]);
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let wide = DownloadSpec {
         connections: 2,
         ..bench.spec("b/large")
@@ -97,7 +98,7 @@ pub(super) async fn wishes() -> Story {
         .want(tasks[1], Desired::Suspended)
         .await
         .expect("an answer");
-    until(async || phase(&session, tasks[1]).await == Phase::Suspended).await;
+    until_phase(&session, tasks[1], &Phase::Suspended).await;
     // Nothing comes any more of what is stuck: a timer sees to it that the last bytes are recorded.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     session
@@ -112,7 +113,7 @@ pub(super) async fn wishes() -> Story {
         .want(tasks[1], Desired::Running)
         .await
         .expect("an answer");
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     outcomes.extend(outcomes_of(&session, &tasks[1..]).await);
     heard.until_facts(3).await;
     stop(&engine).await;
@@ -198,7 +199,7 @@ pub(super) async fn careful() -> Story {
         ..SessionRules::default()
     };
     let session = session_with(&engine, "s", rules).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let mut hasher = Hasher::new([Algorithm::Blake3]);
     hasher.update(&checked);
     let directory = bench.target("x").parent().expect("a directory").to_owned();
@@ -248,7 +249,7 @@ pub(super) async fn resume_data() -> Story {
     }
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let specs = ["a/first", "a/unused"].map(|at| bench.spec(at)).to_vec();
     let mut tasks = start(&session, specs).await;
     for at in ["a/first", "a/unused"] {
@@ -313,7 +314,7 @@ pub(super) async fn challenges() -> Story {
     }
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let old = |at: &str| DownloadSpec {
         credentials: Some(Credentials::bearer("old")),
         ..bench.spec(at)
@@ -323,7 +324,7 @@ pub(super) async fn challenges() -> Story {
     for task in &tasks {
         let wish = session.want(*task, Desired::Suspended).await;
         wish.expect("an answer");
-        until(async || phase(&session, *task).await == Phase::Suspended).await;
+        until_phase(&session, *task, &Phase::Suspended).await;
     }
     for (task, at) in tasks.iter().zip(["a/renewed", "a/dropped"]) {
         bench.server.protect(at, "new");
@@ -404,10 +405,6 @@ pub(super) async fn outcomes_of(
 ) -> Vec<(TaskId, Outcome)> {
     let ask = async |task: TaskId| (task, session.outcome(task).await.expect("an outcome"));
     futures_util::future::join_all(tasks.iter().map(|task| ask(*task))).await
-}
-
-pub(super) async fn phase(session: &SessionHandle, task: TaskId) -> Phase {
-    session.view(task).await.expect("a view").phase
 }
 
 pub(super) async fn stop(engine: &EngineHandle) {

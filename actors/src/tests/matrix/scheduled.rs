@@ -12,8 +12,8 @@ use longhaul_engine::task::{
 };
 
 use super::oracle::Story;
-use super::scenarios::{finishes, outcomes_of, phase, stop};
-use crate::tests::bench::{Bench, Heard, content, session_with, start, told, until};
+use super::scenarios::{finishes, outcomes_of, stop};
+use crate::tests::bench::{Bench, content, listen, session_with, start, told, until, until_phase};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -25,7 +25,7 @@ pub(super) async fn scheduled() -> Story {
     bench.server.put("a/left", &small, PAUSE, &[]);
     let engine = bench.engine_with_places(1).await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let delegate = session.attach();
     let at = bench.now().after(Duration::from_millis(600));
     let with = |at, options| DownloadSpec {
@@ -52,7 +52,7 @@ pub(super) async fn scheduled() -> Story {
         ..Conditions::default()
     });
     let held = Phase::Queued(QueueReason::Unmet(Constraint::Unmetered));
-    until(async || phase(&session, tasks[0]).await == held).await;
+    until_phase(&session, tasks[0], &held).await;
     for adjustment in [
         Adjustment::Priority(Priority::HIGH),
         Adjustment::RateLimit(Some(2_000_000)),
@@ -63,7 +63,7 @@ pub(super) async fn scheduled() -> Story {
     let rate = session.set_rate_limit(Some(10_000_000)).await;
     rate.expect("an answer");
     for task in &tasks[1..] {
-        until(async || phase(&session, *task).await == Phase::AwaitingBegin).await;
+        until_phase(&session, *task, &Phase::AwaitingBegin).await;
     }
     // One that was just restarted has not asked yet.
     let first = Ok(Some(tasks[1]));

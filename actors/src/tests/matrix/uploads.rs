@@ -12,8 +12,10 @@ use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Outcome, Phase, UploadSpec};
 
 use super::oracle::{Story, Told};
-use super::scenarios::{outcomes_of, phase, stop};
-use crate::tests::bench::{Bench, Heard, content, session_with, start, until};
+use super::scenarios::{outcomes_of, stop};
+use crate::tests::bench::{
+    Bench, Heard, content, listen, phase, session_with, start, until, until_phase,
+};
 use crate::tests::inbox::Meeting;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -36,7 +38,7 @@ pub(super) async fn uploads() -> Story {
     inbox.open("a/rests", PAUSE, &[]);
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let early = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let early = listen(&session).await;
     let spec = |name| UploadSpec {
         credentials: Some(Credentials::Login {
             username: "me".to_owned(),
@@ -64,7 +66,7 @@ pub(super) async fn uploads() -> Story {
 
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let late = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let late = listen(&session).await;
     let wish = session.want(tasks[3], Desired::Running).await;
     wish.expect("an answer");
     outcomes.extend(outcomes_of(&session, &tasks).await);
@@ -109,14 +111,14 @@ pub(super) async fn challenges() -> Story {
     }
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let early = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let early = listen(&session).await;
     let old = |at: &str| UploadSpec {
         credentials: Some(Credentials::bearer("old")),
         ..bench.upload(at)
     };
     let tasks = start(&session, ats.map(old).to_vec()).await;
     for task in &tasks {
-        until(async || phase(&session, *task).await == Phase::AwaitingAuthorization).await;
+        until_phase(&session, *task, &Phase::AwaitingAuthorization).await;
     }
     let cancel = session.answer_challenge(tasks[1], Disposition::Cancel);
     cancel.await.expect("an answer");
@@ -126,7 +128,7 @@ pub(super) async fn challenges() -> Story {
 
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", SessionRules::default()).await;
-    let late = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let late = listen(&session).await;
     let token = Renewal::default().with_credentials(Credentials::bearer("new"));
     let renewed = Disposition::UseCredential(token);
     let answer = session.answer_challenge(tasks[0], renewed).await;
@@ -177,7 +179,7 @@ pub(super) async fn resume_data() -> Story {
     };
     let engine = bench.engine().await;
     let session = session_with(&engine, "s", rules).await;
-    let heard = Heard::from(session.subscribe(None).await.expect("a subscription"));
+    let heard = listen(&session).await;
     let mut tasks = start(&session, ats.map(|at| bench.upload(at)).to_vec()).await;
     let mut left = Vec::new();
     for (task, at) in tasks.iter().zip(&ats[..2]) {

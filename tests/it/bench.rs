@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use longhaul::{Event, Events, Fact, NumberedFact, Outcome, TaskMetrics};
 use longhaul_support::content::Content;
 use longhaul_support::process::Process;
 use longhaul_support::server::Server;
@@ -259,6 +261,31 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     let bounded = async { tokio::time::timeout(PATIENCE, test).await };
     let ended = runtime.unwrap().block_on(bounded);
     ended.expect("what the test waits for has not come")
+}
+
+/// The next fact of a session.
+pub(crate) async fn next_fact(events: &mut Events) -> NumberedFact {
+    loop {
+        if let Event::Fact(fact) = events.next().await.expect("the session lives") {
+            return fact;
+        }
+    }
+}
+
+/// How the next task of the session to end has ended, and what it took.
+pub(crate) async fn next_end(events: &mut Events) -> (Outcome, TaskMetrics) {
+    match next_fact(events).await.fact {
+        Fact::Completed {
+            outcome, metrics, ..
+        } => (outcome, *metrics.expect("something was asked for")),
+        other => panic!("no end: {other:?}"),
+    }
+}
+
+/// What a callback tells next.
+pub(crate) fn next<T>(heard: &Receiver<T>) -> T {
+    let patience = longhaul_support::log::PATIENCE;
+    heard.recv_timeout(patience).expect("it is called")
 }
 
 /// The names in a directory, sorted.

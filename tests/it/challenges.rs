@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use longhaul::{
-    Challenge, Credentials, Disposition, DownloadRequest, DownloadTask, Engine, Event, Events,
-    Fact, FailureKind, Outcome, Phase, Renewal, Sequence, Session, SessionConfiguration,
-    TaskMetrics,
+    Challenge, Credentials, Disposition, DownloadRequest, DownloadTask, Engine, Events, Fact,
+    FailureKind, Outcome, Phase, Renewal, Sequence, Session, SessionConfiguration,
 };
 use longhaul_support::auth::Auth;
 use longhaul_support::content::Content;
@@ -14,7 +13,7 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB, SECRET, run};
+use crate::bench::{Bench, MIB, SECRET, next_end, next_fact, run};
 
 const PATH: &str = "/a.bin";
 
@@ -56,29 +55,10 @@ fn request(bench: &Bench, server: &Server) -> DownloadRequest {
 
 /// The next challenge of the session, with its place.
 async fn challenge(events: &mut Events) -> (Sequence, Challenge) {
-    loop {
-        let event = events.next().await.expect("the engine runs");
-        if let Event::Fact(fact) = event {
-            match fact.fact {
-                Fact::Challenged { challenge, .. } => return (fact.sequence, challenge),
-                other => panic!("not a challenge: {other:?}"),
-            }
-        }
-    }
-}
-
-/// How the next task of the session to end has ended.
-async fn end(events: &mut Events) -> (Outcome, TaskMetrics) {
-    loop {
-        let event = events.next().await.expect("the engine runs");
-        if let Event::Fact(fact) = event {
-            match fact.fact {
-                Fact::Completed {
-                    outcome, metrics, ..
-                } => return (outcome, *metrics.expect("it was asked")),
-                other => panic!("not an end: {other:?}"),
-            }
-        }
+    let fact = next_fact(events).await;
+    match fact.fact {
+        Fact::Challenged { challenge, .. } => (fact.sequence, challenge),
+        other => panic!("not a challenge: {other:?}"),
     }
 }
 
@@ -130,7 +110,7 @@ fn a_token_that_expires_half_way_is_replaced_after_a_restart_and_no_byte_comes_t
         let answer = token(SECRET);
         assert!(!format!("{answer:?}").contains(SECRET));
         task.answer_challenge(answer).await.unwrap();
-        let (outcome, _) = end(&mut events).await;
+        let (outcome, _) = next_end(&mut events).await;
         assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
         engine.shutdown().await;
     });
@@ -160,7 +140,7 @@ fn a_signed_url_that_expires_half_way_is_replaced_and_no_byte_comes_twice() {
             let renewal = Renewal::default().with_url(&url).unwrap();
             let answer = Disposition::UseCredential(renewal);
             task.answer_challenge(answer).await.unwrap();
-            let (outcome, metrics) = end(&mut events).await;
+            let (outcome, metrics) = next_end(&mut events).await;
             assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
             let statuses: Vec<_> = metrics.transactions.iter().map(|t| t.status).collect();
             assert_eq!(statuses, [Some(200), Some(status), Some(206)]);
@@ -193,7 +173,7 @@ fn another_file_at_the_new_url_is_fetched_from_its_beginning() {
         let renewal = Renewal::default().with_url(&server.url(SIGNED_ANEW));
         let answer = Disposition::UseCredential(renewal.unwrap());
         task.answer_challenge(answer).await.unwrap();
-        end(&mut events).await;
+        next_end(&mut events).await;
         engine.shutdown().await;
     });
     bench.assert_file("a.bin", OTHER);
@@ -268,7 +248,7 @@ fn a_session_knows_what_an_origin_is_to_be_shown() {
             // Whoever redirects there does not get in with our credentials.
             let lured = DownloadRequest::new(&stranger.url(PATH), bench.file("b.bin")).unwrap();
             let mut events = session.events().await.unwrap();
-            end(&mut events).await;
+            next_end(&mut events).await;
             session.start_download(lured).await.unwrap();
             let (_, asked) = challenge(&mut events).await;
             assert_eq!(asked.host, server.address().to_string());

@@ -22,7 +22,7 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB, SECRET};
+use crate::bench::{Bench, MIB, SECRET, next_fact};
 
 const PATH: &str = "/a.bin";
 const CONTENT: Content = Content::new(101, 4 * MIB + 9);
@@ -70,13 +70,11 @@ async fn facts(session: &Session, count: usize) -> Vec<(Sequence, TaskId, Outcom
     let mut events = session.events().await.unwrap();
     let mut facts = Vec::new();
     while facts.len() < count {
-        let event = events.next().await.expect("the engine runs");
-        if let Event::Fact(NumberedFact { sequence, fact }) = event {
-            let Fact::Completed { task, outcome, .. } = fact else {
-                panic!("a new kind of fact: {fact:?}");
-            };
-            facts.push((sequence, task, outcome));
-        }
+        let NumberedFact { sequence, fact } = next_fact(&mut events).await;
+        let Fact::Completed { task, outcome, .. } = fact else {
+            panic!("a new kind of fact: {fact:?}");
+        };
+        facts.push((sequence, task, outcome));
     }
     facts
 }

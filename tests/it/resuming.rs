@@ -1,7 +1,7 @@
 //! Engines whose sessions go on by themselves, before anybody opens them.
 
 use longhaul::{
-    DownloadRequest, DownloadTask, Engine, Event, Fact, Outcome, Session, SessionConfiguration,
+    DownloadRequest, DownloadTask, Engine, Fact, Outcome, Session, SessionConfiguration,
 };
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -10,7 +10,7 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB};
+use crate::bench::{Bench, MIB, next_fact};
 use crate::face::block_on;
 
 const CONTENT: Content = Content::new(401, 3 * MIB);
@@ -44,7 +44,10 @@ async fn begin(bench: &Bench, server: &Server) {
         let url = server.url(&format!("/{name}"));
         let request = DownloadRequest::new(&url, bench.file(name)).unwrap();
         let task = session.start_download(request).await.unwrap();
-        while task.progress().await.unwrap().received_bytes == 0 {}
+        let mut events = task.events().await.unwrap();
+        while task.progress().await.unwrap().received_bytes == 0 {
+            events.next().await.expect("the task has not ended");
+        }
     }
     engine.shutdown().await;
 }
@@ -88,11 +91,7 @@ fn the_tasks_of_every_session_go_on_before_any_is_opened_when_the_engine_was_tol
             bench.assert_file(name, CONTENT);
             // What nobody heard was kept for the one who opens it.
             let mut events = session.events().await.unwrap();
-            let fact = loop {
-                if let Some(Event::Fact(fact)) = events.next().await {
-                    break fact.fact;
-                }
-            };
+            let fact = next_fact(&mut events).await.fact;
             assert!(matches!(fact, Fact::Completed { task: of, .. } if of == task.id()));
         }
         engine.shutdown().await;

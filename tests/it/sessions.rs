@@ -12,7 +12,7 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB, run};
+use crate::bench::{Bench, MIB, next_fact, run};
 
 const PATH: &str = "/a.bin";
 const CONTENT: Content = Content::new(103, 2 * MIB + 3);
@@ -42,10 +42,8 @@ async fn facts_until(session: &Session, is_meant: impl Fn(&Fact) -> bool) -> Vec
     let mut events = session.events().await.unwrap();
     let mut facts: Vec<(Sequence, Fact)> = Vec::new();
     while facts.last().is_none_or(|(_, fact)| !is_meant(fact)) {
-        let event = events.next().await.expect("the session lives");
-        if let Event::Fact(fact) = event {
-            facts.push((fact.sequence, fact.fact));
-        }
+        let fact = next_fact(&mut events).await;
+        facts.push((fact.sequence, fact.fact));
     }
     facts
 }

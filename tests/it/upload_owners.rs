@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use longhaul::{
-    Credentials, Disposition, Engine, Error, Event, Events, Fact, FailureKind, NotificationTitles,
-    NumberedFact, Outcome, Phase, Renewal, ResumeData, ResumeDataError, ResumeUploadRequest,
-    Session, SessionConfiguration, UploadProtocol, UploadRequest, UploadTask,
+    Credentials, Disposition, Engine, Error, Fact, FailureKind, NotificationTitles, Outcome, Phase,
+    Renewal, ResumeData, ResumeDataError, ResumeUploadRequest, Session, SessionConfiguration,
+    UploadProtocol, UploadRequest, UploadTask,
 };
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use crate::bench::{Bench, MIB, SECRET};
+use crate::bench::{Bench, MIB, SECRET, next_fact};
 use crate::face::block_on;
 
 const PATH: &str = "/inbox";
@@ -42,14 +42,6 @@ fn inbox(bench: &Bench, replies: impl IntoIterator<Item = Reply>) -> (Server, Up
 
 fn wants(scheme: &str) -> Reply {
     Reply::status(401).header("WWW-Authenticate", scheme)
-}
-
-async fn fact(events: &mut Events) -> NumberedFact {
-    loop {
-        if let Event::Fact(fact) = events.next().await.expect("the engine runs") {
-            return fact;
-        }
-    }
 }
 
 /// Resume data of an upload that a server has got and not answered.
@@ -106,7 +98,7 @@ fn an_upload_whose_token_has_expired_waits_through_a_restart_and_goes_on_with_a_
             .start_upload(request.bearer_token("old"))
             .await
             .unwrap();
-        let first = fact(&mut events).await;
+        let first = next_fact(&mut events).await;
         let Fact::Challenged { challenge, .. } = &first.fact else {
             panic!("{first:?}")
         };
@@ -118,7 +110,11 @@ fn an_upload_whose_token_has_expired_waits_through_a_restart_and_goes_on_with_a_
 
         let (engine, session) = open(&bench.state(), "s").await;
         let mut events = session.events().await.unwrap();
-        assert_eq!(fact(&mut events).await, first, "the same, and nothing new");
+        assert_eq!(
+            next_fact(&mut events).await,
+            first,
+            "the same, and nothing new"
+        );
         let found = session.get_upload_tasks().await.unwrap().remove(0);
         assert_eq!(found.id(), task.id());
         assert_eq!(found.phase().await, Ok(Phase::AwaitingAuthorization));
@@ -127,7 +123,7 @@ fn an_upload_whose_token_has_expired_waits_through_a_restart_and_goes_on_with_a_
             Disposition::UseCredential(Renewal::default().with_credentials(credentials))
         };
         found.answer_challenge(token("wrong")).await.unwrap();
-        match fact(&mut events).await.fact {
+        match next_fact(&mut events).await.fact {
             Fact::Challenged { challenge, .. } => assert_eq!(challenge.previous_failures, 1),
             other => panic!("{other:?}"),
         }
@@ -136,7 +132,7 @@ fn an_upload_whose_token_has_expired_waits_through_a_restart_and_goes_on_with_a_
         let refused = found.answer_challenge(no_field).await;
         assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
         found.answer_challenge(token("new")).await.unwrap();
-        match fact(&mut events).await.fact {
+        match next_fact(&mut events).await.fact {
             Fact::Completed {
                 outcome: Outcome::Uploaded(_),
                 metrics,
@@ -172,7 +168,7 @@ fn a_status_that_was_named_is_a_challenge_and_another_url_answers_it() {
         let mut events = session.events().await.unwrap();
         let request = request.challenge_on_status(&[403, 410]).unwrap();
         let task = session.start_upload(request).await.unwrap();
-        let told = fact(&mut events).await.fact;
+        let told = next_fact(&mut events).await.fact;
         assert!(matches!(told, Fact::Challenged { .. }), "{told:?}");
         let anew = Renewal::default().with_url(&server.url("/anew")).unwrap();
         task.answer_challenge(Disposition::UseCredential(anew))

@@ -1,10 +1,9 @@
 //! Uploads as an app uses them: what arrives, what an early answer does, what a restart finds.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use longhaul::{
-    Engine, FailureKind, Outcome, Phase, Session, SessionConfiguration, TaskState, UploadProtocol,
+    Engine, FailureKind, Outcome, Phase, SessionConfiguration, TaskState, UploadProtocol,
     UploadRequest, UploadTask, Uploaded,
 };
 use longhaul_support::content::Content;
@@ -14,19 +13,10 @@ use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
 use crate::bench::{Bench, MIB, SECRET};
-use crate::face::block_on;
+use crate::face::{block_on, open};
 
 const PATH: &str = "/inbox";
 const CONTENT: Content = Content::new(301, 3 * MIB + 5);
-
-async fn open(state: &Path) -> (Engine, Session) {
-    let engine = Engine::builder(state).start().unwrap();
-    let configuration = SessionConfiguration::new("com.example.test").unwrap();
-    let second = Duration::from_secs(1);
-    let configuration = configuration.retry_delay(second / 100, second).unwrap();
-    let session = engine.session(configuration).await.unwrap();
-    (engine, session)
-}
 
 /// A server whose inbox answers 201, and a file to send to it.
 fn inbox(bench: &Bench, content: Content) -> (Server, UploadRequest) {

@@ -10,18 +10,13 @@ use longhaul::{
     UploadTask,
 };
 use longhaul_support::gate::Gate;
-use longhaul_support::log::PATIENCE;
 use longhaul_support::script::Reply;
 
 use super::stage::{CONTENT, PATH, Stage, configuration, failure, finished, until_held};
-use crate::bench::{MIB, run};
+use crate::bench::{MIB, next, run};
 
 /// Where uploads go.
 const INBOX: &str = "/inbox";
-
-fn next<T>(heard: &Receiver<T>) -> T {
-    heard.recv_timeout(PATIENCE).expect("it is called")
-}
 
 /// Names of the callbacks of a download in the order of their calls.
 async fn calls_of(task: &DownloadTask) -> Receiver<&'static str> {

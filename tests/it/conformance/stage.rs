@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use longhaul::{
     Challenge, Conditions, DelayedRequest, Delegate, DelegateGuard, Disposition, DownloadRequest,
-    DownloadTask, Engine, Event, Events, Fact, Failure, FailureKind, Finished, NumberedFact,
-    Outcome, Phase, Progress, Session, SessionConfiguration, TaskId, TaskMetrics,
+    DownloadTask, Engine, Failure, FailureKind, Finished, Outcome, Phase, Progress, Session,
+    SessionConfiguration, TaskId, TaskMetrics,
 };
 use longhaul_support::content::Content;
 use longhaul_support::log::PATIENCE;
@@ -134,25 +134,6 @@ pub(super) async fn until_held(task: &DownloadTask) {
     let mut events = task.events().await.unwrap();
     while task.progress().await.unwrap().received_bytes < MIB {
         events.next().await.expect("the engine runs");
-    }
-}
-
-/// The next fact of a session.
-pub(super) async fn next_fact(events: &mut Events) -> NumberedFact {
-    loop {
-        if let Event::Fact(fact) = events.next().await.expect("the session lives") {
-            return fact;
-        }
-    }
-}
-
-/// How the next task of the session to end has ended, and what it took.
-pub(super) async fn next_end(events: &mut Events) -> (Outcome, TaskMetrics) {
-    match next_fact(events).await.fact {
-        Fact::Completed {
-            outcome, metrics, ..
-        } => (outcome, *metrics.expect("something was asked for")),
-        other => panic!("no end: {other:?}"),
     }
 }
 

@@ -3,20 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 
 use longhaul::{Error, FailureKind, Outcome, TaskState};
 use longhaul_support::gate::Gate;
-use longhaul_support::log::PATIENCE;
 use longhaul_support::script::Reply;
 
 use super::{CONTENT, PATH, serve, start};
-use crate::bench::{Bench, MIB};
+use crate::bench::{Bench, MIB, next};
 use crate::face::{block_on, open};
-
-fn next<T>(heard: &Receiver<T>) -> T {
-    heard.recv_timeout(PATIENCE).expect("it is called")
-}
 
 #[test]
 fn both_callbacks_for_the_end_are_called_after_those_for_progress() {

@@ -1,19 +1,18 @@
 //! Uploads as a delegate and as callbacks hear of them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use longhaul::{
     AnyTask, Error, Outcome, Session, TaskState, UploadProtocol, UploadRequest, UploadTask,
 };
 use longhaul_support::gate::Gate;
-use longhaul_support::log::PATIENCE;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
 use super::{CONTENT, Recorder, Told, completed, until_all_finished};
-use crate::bench::{Bench, MIB};
+use crate::bench::{Bench, MIB, next};
 use crate::face::{block_on, open};
 
 const PATH: &str = "/inbox";
@@ -129,10 +128,6 @@ fn a_delegate_that_comes_back_hears_how_uploads_and_downloads_ended() {
         guard.detach().await;
         engine.shutdown().await;
     });
-}
-
-fn next<T>(heard: &Receiver<T>) -> T {
-    heard.recv_timeout(PATIENCE).expect("it is called")
 }
 
 #[test]

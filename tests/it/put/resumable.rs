@@ -91,6 +91,13 @@ fn assert_arrived(bench: &Bench, server: &UploadServer, ended: &Ended) {
     assert_eq!(bench.names(), ["f"]);
 }
 
+#[track_caller]
+fn assert_little_twice(server: &UploadServer, name: &str) {
+    let received = server.bytes_received();
+    let most = CONTENT.len() + TWICE_MAX;
+    assert!(received <= most, "{name}: {received} bytes, not {most}");
+}
+
 #[test]
 fn a_file_arrives_by_every_protocol_and_the_way_is_told_once() {
     for Way {
@@ -133,9 +140,7 @@ fn after_a_kill_the_same_command_sends_only_what_the_server_has_not() {
         assert!(!tree(&bench.state()).is_empty(), "{name}");
         let ended = bench.run_put(&arguments(&url, options));
         assert_arrived(&bench, &server, &ended);
-        let received = server.bytes_received();
-        let most = CONTENT.len() + TWICE_MAX;
-        assert!(received <= most, "{name}: {received} bytes, not {most}");
+        assert_little_twice(&server, name);
     }
 }
 
@@ -158,9 +163,7 @@ fn a_signal_stops_it_and_the_same_command_goes_on() {
             .says("run the same command again to resume");
         let ended = bench.run_put(&arguments(&url, options));
         assert_arrived(&bench, &server, &ended);
-        let received = server.bytes_received();
-        let most = CONTENT.len() + TWICE_MAX;
-        assert!(received <= most, "{name}: {received} bytes, not {most}");
+        assert_little_twice(&server, name);
     }
 }
 
@@ -237,7 +240,7 @@ fn what_was_given_up_is_kept_when_the_server_has_a_part_of_it() {
     server.come_back();
     let ended = bench.run_put(&arguments(&url, &[]));
     assert_arrived(&bench, &server, &ended);
-    assert!(server.bytes_received() <= CONTENT.len() + TWICE_MAX);
+    assert_little_twice(&server, "given up");
 }
 
 #[test]

@@ -13,9 +13,9 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::{Framing, Reply};
 
 use super::super::stage::{
-    CONTENT, PATH, Stage, Told, Witness, attend, completed, failure, failure_of, finished, next_end,
+    CONTENT, PATH, Stage, Told, Witness, attend, completed, failure, failure_of, finished,
 };
-use crate::bench::{MIB, SECRET, run};
+use crate::bench::{MIB, SECRET, next_end, run};
 
 fn login() -> Disposition {
     let credentials = Credentials::login("user", SECRET);

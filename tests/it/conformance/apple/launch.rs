@@ -10,10 +10,8 @@ use longhaul::{
 use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 
-use super::super::stage::{
-    FREE, NAME, Stage, Told, Witness, attend, completed, configuration, next_fact,
-};
-use crate::bench::run;
+use super::super::stage::{FREE, NAME, Stage, Told, Witness, attend, completed, configuration};
+use crate::bench::{next_fact, run};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const QUARTER: Duration = Duration::from_secs(15 * 60);

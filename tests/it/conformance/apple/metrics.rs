@@ -5,8 +5,8 @@ use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
-use super::super::stage::{CONTENT, PATH, Stage, configuration, next_end};
-use crate::bench::{MIB, run};
+use super::super::stage::{CONTENT, PATH, Stage, configuration};
+use crate::bench::{MIB, next_end, run};
 
 /// What downloads of this path took, one after the other, in one session.
 fn measured(stage: &Stage, paths: &[&str]) -> Vec<TaskMetrics> {

@@ -11,9 +11,9 @@ use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 
 use super::super::stage::{
-    CONTENT, Stage, Told, Witness, attend, completed, configuration, failure, next_end,
+    CONTENT, Stage, Told, Witness, attend, completed, configuration, failure,
 };
-use crate::bench::{MIB, SECRET, run};
+use crate::bench::{MIB, SECRET, next_end, run};
 
 const INBOX: &str = "/inbox";
 

@@ -1,10 +1,12 @@
 //! What the tasks of a session share, checked field by field.
 
 mod credentials;
+mod launch;
 
 use std::time::Duration;
 
 use longhaul_engine::id::SessionId;
+pub use longhaul_engine::limits::CA_CERTIFICATES_BYTES_MAX;
 use longhaul_engine::limits::{REDIRECTS_MAX, URL_BYTES_MAX};
 use longhaul_engine::session::{Durability, SessionRules};
 
@@ -12,9 +14,6 @@ use crate::{Error, header, proxy};
 
 /// Tasks that may run at once in one session: each has a connection, a file and two buffers.
 pub const TASKS_MAX: u32 = 256;
-
-/// Certificates of a caller's own authorities: a whole system's set has about 250 KiB.
-pub const CA_CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The longest timeout and delay: ten years. Longer ones are typing errors, and overflow.
 const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -287,6 +286,7 @@ fn checked_tasks(tasks: u32) -> Result<u32, Error> {
 #[cfg(test)]
 mod tests {
     use longhaul_engine::http::authorization::Credentials;
+    use longhaul_engine::launch::LaunchCommand;
     use longhaul_engine::session::OriginCredentials;
 
     use super::*;
@@ -327,6 +327,7 @@ mod tests {
     #[test]
     fn every_field_of_the_rules_can_be_set() {
         let second = Duration::from_secs(1);
+        let command = LaunchCommand::new(["app"], "/").unwrap();
         let set = configuration()
             .header("A", "b")
             .and_then(|c| c.user_agent("u"))
@@ -345,7 +346,10 @@ mod tests {
             .map(|c| c.is_discretionary(true).session_sends_launch_events(false))
             .map(|c| c.allows_expensive_network_access(false))
             .map(|c| c.allows_constrained_network_access(false))
-            .map(|c| c.resume_data_on_failure(true))
+            .map(|c| {
+                c.resume_data_on_failure(true)
+                    .launch_command(command.clone())
+            })
             .unwrap();
         // Written out in full: a new field must be looked at here.
         let expected = SessionRules {
@@ -372,6 +376,7 @@ mod tests {
             allows_expensive_network_access: false,
             allows_constrained_network_access: false,
             session_sends_launch_events: false,
+            launch_command: Some(command),
             resume_data_on_failure: true,
         };
         assert!(set.rules == expected, "{set:?}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use longhaul_actors::handle::{CallError, RefusedStart, StartError};
 use longhaul_engine::checksum::DigestError;
 use longhaul_engine::id::{SessionIdError, TaskId};
+use longhaul_engine::launch::LaunchCommandError;
 use longhaul_engine::resume_data::{ResumeDataError, ResumeDataTooLong};
 use longhaul_engine::safe_url::UrlError;
 
@@ -156,6 +157,12 @@ impl From<DigestError> for Error {
 
 impl From<SessionIdError> for Error {
     fn from(error: SessionIdError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<LaunchCommandError> for Error {
+    fn from(error: LaunchCommandError) -> Self {
         Self::Invalid(error.to_string())
     }
 }

@@ -158,7 +158,7 @@ pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
 pub use longhaul_engine::http::authorization::Credentials;
 pub use longhaul_engine::id::{Sequence, TaskId};
-pub use longhaul_engine::launch::{LaunchReason, LaunchRules};
+pub use longhaul_engine::launch::{LaunchCommand, LaunchCommandError, LaunchReason, LaunchRules};
 pub use longhaul_engine::metrics::{TaskMetrics, TransactionMetrics};
 pub use longhaul_engine::resume_data::{ResumeData, ResumeDataError, ResumeDataTooLong};
 pub use longhaul_engine::safe_url::{HttpUrl, UrlError};

@@ -6,6 +6,8 @@ mod tests;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::http::authorization::Credentials;
 use crate::http::challenge;
 use crate::limits::{CHALLENGE_HOST_BYTES_MAX, REALM_BYTES_MAX, SCHEME_BYTES_MAX};
@@ -16,7 +18,8 @@ pub use answers::{Answered, Answers};
 
 /// What a server asked for before it lets a task go on (`URLAuthenticationChallenge`). Every text in
 /// it is cut to its limit and has no control characters, for it is shown to a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Challenge {
     /// The host and port that ask: another one than the task's after a redirect.
     pub host: String,
@@ -59,7 +62,9 @@ impl Challenge {
 
 /// What the owner of a task answers to a [`Challenge`]
 /// (`URLSession.AuthChallengeDisposition`).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Disposition {
     /// Go on with these.
     UseCredential(Renewal),
@@ -78,7 +83,9 @@ pub enum Disposition {
 /// What a task goes on with after a challenge. What is `None` stays as it was, with one exception:
 /// the old credentials and header fields do not go along to a URL of another origin, but for
 /// `User-Agent` and `Accept*`.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct Renewal {
     /// Credentials in place of the old ones.
     pub credentials: Option<Credentials>,

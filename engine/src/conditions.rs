@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::schedule::Schedule;
 use crate::session::SessionRules;
 use crate::task::Constraint;
 
 /// What the network and the power of this machine are like. `None` is "nobody knows", which counts
 /// as good enough: a machine without the services that know must not stop every transfer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct Conditions {
     /// There is a network.
     pub is_online: Option<bool>,

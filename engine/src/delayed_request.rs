@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::safe_url::HttpUrl;
 
 /// What becomes of a task with an earliest begin when its time has come
 /// (`URLSession.DelayedRequestDisposition`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DelayedRequest {
     /// It begins as it was asked for.
     ContinueLoading,
@@ -18,7 +22,8 @@ pub enum DelayedRequest {
 }
 
 /// What a delayed task asks for instead of what it was given when it was made.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct NewRequest {
     /// What to transfer.
     pub url: HttpUrl,

@@ -1,5 +1,7 @@
 //! What the owner of a session hears.
 
+use serde::{Deserialize, Serialize};
+
 use crate::authorization_challenge::Challenge;
 use crate::id::{Sequence, TaskId};
 use crate::metrics::TaskMetrics;
@@ -7,7 +9,9 @@ use crate::task::{Outcome, Phase, Progress};
 use crate::upload::Negotiated;
 
 /// What the owner of a session hears: facts, which are never lost, and news, which may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// A committed fact. It is told again after a restart until it is acknowledged.
@@ -47,7 +51,8 @@ pub enum Event {
 }
 
 /// A fact with its place in the session's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct NumberedFact {
     /// Its place.
     pub sequence: Sequence,
@@ -56,7 +61,9 @@ pub struct NumberedFact {
 }
 
 /// Something that happened and stays true. It is committed before it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
     /// A task has ended. It is the only terminal fact of its task, and its last one.
     Completed {

@@ -1,21 +1,29 @@
 //! What can go wrong, sorted by who must act, with names that stay stable for scripts.
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::ERROR_TEXT_BYTES_MAX;
 use crate::resume_data::ResumeData;
 
 /// Why a task failed or must try again: a stable kind and a bounded text for a person.
 ///
 /// The text never holds a secret: no header value, no userinfo, no query value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct Failure {
+    #[serde(flatten)]
     kind: FailureKind,
+    #[serde(deserialize_with = "crate::serial::bounded_text")]
     message: String,
+    #[serde(default)]
     resume_data: Option<ResumeData>,
 }
 
 /// The kinds of [`Failure`]. The numbers of the command's exit codes hang on [`Class`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
     /// The request itself can not be made: a bad URL, header or option.
@@ -96,18 +104,21 @@ impl Failure {
     /// A failure of this kind; the text is cut at [`ERROR_TEXT_BYTES_MAX`].
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        let mut message = message.into();
+        Self {
+            kind,
+            message: Self::bounded(message.into()),
+            resume_data: None,
+        }
+    }
+
+    pub(crate) fn bounded(mut message: String) -> String {
         if message.len() > ERROR_TEXT_BYTES_MAX {
             let cut = (0..=ERROR_TEXT_BYTES_MAX)
                 .rev()
                 .find(|at| message.is_char_boundary(*at));
             message.truncate(cut.unwrap_or(0));
         }
-        Self {
-            kind,
-            message,
-            resume_data: None,
-        }
+        message
     }
 
     /// The same failure with what a later task may go on with.

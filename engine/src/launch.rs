@@ -1,9 +1,16 @@
 //! When an app that is away is called back: the budget of refresh tasks, and the log that it needs.
 
+mod command;
+
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::control::LaunchesDocument;
 use crate::limits::LAUNCHES_PER_HOUR_MAX;
 use crate::time::Timestamp;
+
+pub use command::{LaunchCommand, LaunchCommandError};
 
 /// How often an app may be called. The defaults are those of watchOS for an app with a complication
 /// (`WKURLSessionRefreshBackgroundTask`) and the doubling delay that was measured of Apple's
@@ -23,7 +30,9 @@ pub struct LaunchRules {
 }
 
 /// Why an app is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum LaunchReason {
     /// All transfers of the session have ended, well or not.
     Drained,
@@ -132,6 +141,26 @@ impl LaunchLog {
         }
     }
 
+    /// The log as everybody may see it, at this time; without what is secret in the command.
+    #[must_use]
+    pub fn document(
+        &self,
+        rules: &LaunchRules,
+        command: Option<&LaunchCommand>,
+        now: Timestamp,
+    ) -> LaunchesDocument {
+        let open_until = self.open.map(|(_, expires_at)| expires_at);
+        let next_at = self.allowed_from(rules).max(open_until.unwrap_or_default());
+        let is_of_interest = self.pending().is_some() || next_at > now;
+        LaunchesDocument {
+            command: command.map(LaunchCommand::shown),
+            wanted: self.wanted,
+            open_until,
+            next_at: is_of_interest.then_some(next_at.max(now)),
+            called_at: self.launches.clone(),
+        }
+    }
+
     /// The first moment at which the budget allows a call; the epoch when it always has.
     fn allowed_from(&self, rules: &LaunchRules) -> Timestamp {
         let Some(last) = self.launches.last() else {
@@ -202,6 +231,34 @@ mod tests {
 
     fn at(minutes: u64) -> Timestamp {
         Timestamp::from_unix_ms(1_000_000 * MINUTE + minutes * MINUTE)
+    }
+
+    #[test]
+    fn the_log_is_shown_with_the_time_of_the_next_call() {
+        let rules = LaunchRules::default();
+        let command = LaunchCommand::new(["app"], "/").and_then(|c| c.variable("TOKEN", "hush"));
+        let command = command.expect("a command");
+        let mut log = LaunchLog::default();
+        let shown = log.document(&rules, Some(&command), at(0));
+        assert_eq!(shown.command, Some(command.shown()));
+        assert_eq!(
+            (shown.wanted, shown.next_at, shown.open_until),
+            (None, None, None)
+        );
+        log.want(LaunchReason::Drained);
+        let shown = log.document(&rules, None, at(0));
+        assert_eq!(
+            (shown.wanted, shown.next_at),
+            (Some(LaunchReason::Drained), Some(at(0)))
+        );
+        assert_eq!(log.launch(at(0), &rules), Some(LaunchReason::Drained));
+        let shown = log.document(&rules, None, at(0));
+        assert_eq!(shown.open_until, Some(at(0).after(rules.expiry)));
+        assert_eq!((shown.wanted, shown.next_at), (None, Some(at(15))));
+        assert_eq!(shown.called_at, [at(0)]);
+        assert!(log.complete());
+        assert_eq!(log.document(&rules, None, at(14)).next_at, Some(at(15)));
+        assert_eq!(log.document(&rules, None, at(15)).next_at, None);
     }
 
     /// The minutes at which an app is called that is always wanted and completes at once.

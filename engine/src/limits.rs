@@ -6,6 +6,9 @@ use std::time::Duration;
 /// domain name and a UUID many times over.
 pub const SESSION_ID_BYTES_MAX: usize = 256;
 
+/// Certificates of a caller's own authorities: a whole system's set has about 250 KiB.
+pub const CA_CERTIFICATES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Stored error text. Longer texts come only from servers that fill our store.
 pub const ERROR_TEXT_BYTES_MAX: usize = 4 * 1024;
 
@@ -103,6 +106,21 @@ pub const NOTIFICATION_TITLE_BYTES_MAX: usize = 512;
 
 /// Calls of an app that a session's log remembers: the most that an hourly budget may allow.
 pub const LAUNCHES_PER_HOUR_MAX: usize = 60;
+
+/// Words of the command that calls an app: a command line, not a document.
+pub const LAUNCH_ARGUMENTS_MAX: usize = 64;
+
+/// Bytes of those words.
+pub const LAUNCH_ARGUMENT_BYTES_MAX: usize = 32 * 1024;
+
+/// Variables that are added to the environment of that command.
+pub const LAUNCH_VARIABLES_MAX: usize = 64;
+
+/// Bytes of their names and values.
+pub const LAUNCH_VARIABLE_BYTES_MAX: usize = 32 * 1024;
+
+/// The directory of that command: the longest path that Linux takes.
+pub const LAUNCH_DIRECTORY_BYTES_MAX: usize = 4096;
 
 /// A body from this length on is announced with `Expect: 100-continue` (RFC 9110 section 10.1.1): what
 /// a refused one costs is then worth waiting a round trip for.

@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::TRANSACTIONS_MAX;
 use crate::time::Timestamp;
 
 /// What a task took, from its making to its end. The two counts are part of its checkpoint: they go
 /// on after a restart from what was recorded last. The transactions are those of the process that
 /// ended the task, less those of a transfer that crashed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct TaskMetrics {
     /// When it was made (`taskInterval`).
     pub created_at: Timestamp,
@@ -25,7 +29,9 @@ pub struct TaskMetrics {
 
 /// One request and its answer (`URLSessionTaskTransactionMetrics`). A phase that was not reached, or
 /// that a reused connection needs not, has no time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct TransactionMetrics {
     /// When it was asked for.
     pub fetch_start: Timestamp,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::Failure;
 use crate::limits::RESUME_DATA_BYTES_MAX;
 
@@ -36,7 +38,9 @@ pub(crate) enum Ending {
 pub struct ResumeDataTooLong(pub usize);
 
 /// Why resume data is of no use. Nothing was changed then, and no task was made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResumeDataError {
     /// Caller: the bytes are something else.
@@ -64,13 +68,13 @@ pub enum ResumeDataError {
     OfADownload,
     /// Caller: what lies where it points was sealed by another task, or changed.
     #[error("{0:?} can not be opened with this resume data; start the transfer anew")]
-    Foreign(PathBuf),
+    Foreign(#[serde(with = "crate::serial::PathText")] PathBuf),
     /// Caller: the files that it needs are gone or are others now.
     #[error(
         "what the resume data needs is not at {0:?} any more: it was used, or its files were \
          removed or changed; start the transfer anew"
     )]
-    Stale(PathBuf),
+    Stale(#[serde(with = "crate::serial::PathText")] PathBuf),
     /// Caller: it was used, or is being used in this moment.
     #[error("the resume data was used already; go on with the task that was made of it")]
     Used,

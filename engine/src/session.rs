@@ -3,29 +3,39 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::http::authorization::Credentials;
+use crate::launch::LaunchCommand;
 use crate::limits::REDIRECTS_MAX;
 use crate::safe_url::HttpUrl;
 
 /// What every task of a session shares. It is copied when the session is opened and can not be
 /// changed while it is open (Foundation: `URLSessionConfiguration`).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct SessionRules {
     /// Header fields sent with every request to the origin that the task names.
     pub headers: Vec<(String, String)>,
     /// The `User-Agent`; the engine's own when `None`.
     pub user_agent: Option<String>,
     /// No byte for this long ends an attempt (`timeoutIntervalForRequest`, 60 s).
+    #[serde(rename = "timeout_for_request_ms", with = "crate::serial::Millis")]
     pub timeout_for_request: Duration,
     /// A task older than this fails (`timeoutIntervalForResource`, 7 days).
+    #[serde(rename = "timeout_for_resource_ms", with = "crate::serial::Millis")]
     pub timeout_for_resource: Duration,
     /// Time for one connection to be made, TLS included.
+    #[serde(rename = "timeout_for_connect_ms", with = "crate::serial::Millis")]
     pub timeout_for_connect: Duration,
     /// Attempts without any new byte after the first one; `None` is without end.
     pub retries_max: Option<u32>,
     /// The first delay of the exponential backoff.
+    #[serde(rename = "retry_base_ms", with = "crate::serial::Millis")]
     pub retry_base: Duration,
     /// The longest delay of the backoff.
+    #[serde(rename = "retry_cap_ms", with = "crate::serial::Millis")]
     pub retry_cap: Duration,
     /// Redirects followed for one request.
     pub redirects_max: u32,
@@ -39,6 +49,7 @@ pub struct SessionRules {
     /// [`SESSION_CREDENTIALS_MAX`](crate::limits::SESSION_CREDENTIALS_MAX).
     pub credentials: Vec<OriginCredentials>,
     /// Certificates in PEM that are trusted beside the system's.
+    #[serde(with = "crate::serial::OptionalBase64")]
     pub ca_certificates_pem: Option<Vec<u8>>,
     /// The proxy of all requests: `http://`, `https` is not offered, or `socks5://`.
     pub proxy: Option<ProxyUrl>,
@@ -53,6 +64,9 @@ pub struct SessionRules {
     /// An app that is away is called when the session has drained or wants authorization
     /// (`sessionSendsLaunchEvents`).
     pub session_sends_launch_events: bool,
+    /// What a daemon runs to call an app that is away. Without it, and without a daemon, the app is
+    /// waited for.
+    pub launch_command: Option<LaunchCommand>,
     /// A task that fails and keeps bytes hands them to its owner as resume data
     /// (`NSURLSessionDownloadTaskResumeData`). Without this they wait for the next task of the same
     /// URL and target, and go with the acknowledgement of the failure.
@@ -61,7 +75,9 @@ pub struct SessionRules {
 
 /// Where a session is in its life. It only moves forward, and the store keeps it: a session that was
 /// being invalidated when the process died still is in the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum SessionState {
     /// It takes new tasks.
     Open,
@@ -73,7 +89,9 @@ pub enum SessionState {
 }
 
 /// How a session is brought to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Invalidation {
     /// Its tasks go on to their ends (`finishTasksAndInvalidate`).
     FinishTasks,
@@ -82,7 +100,8 @@ pub enum Invalidation {
 }
 
 /// What one origin is shown, and no other.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct OriginCredentials {
     /// Scheme, host and port, as in `https://host:8443`; without the scheme's own port.
     pub origin: String,
@@ -91,7 +110,8 @@ pub struct OriginCredentials {
 }
 
 /// A proxy's scheme, place and credentials, parsed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct ProxyUrl {
     /// How to speak to it.
     pub kind: ProxyKind,
@@ -100,11 +120,14 @@ pub struct ProxyUrl {
     /// Its port.
     pub port: u16,
     /// User name and password.
+    #[serde(default)]
     pub login: Option<(String, String)>,
 }
 
 /// How to speak to a proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum ProxyKind {
     /// `CONNECT`, RFC 9110 9.3.6.
     Http,
@@ -113,7 +136,9 @@ pub enum ProxyKind {
 }
 
 /// When a finished task is announced (design 5.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// After the rename. A power cut may still lose the file; a crash of the process can not.
     #[default]
@@ -145,6 +170,7 @@ impl Default for SessionRules {
             allows_expensive_network_access: true,
             allows_constrained_network_access: true,
             session_sends_launch_events: true,
+            launch_command: None,
             resume_data_on_failure: false,
         }
     }

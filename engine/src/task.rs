@@ -5,6 +5,8 @@ mod spec;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::Failure;
 use crate::id::TaskId;
 use crate::resume_data::ResumeData;
@@ -14,7 +16,9 @@ pub use options::{Adjustment, NotificationTitles, Priority, TaskOptions};
 pub use spec::{Collision, Destination, DownloadSpec, Spec, UploadSpec};
 
 /// What the owner of a task wants of it. Setting it twice changes nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Desired {
     /// Go on as soon as there is a place.
     #[default]
@@ -43,14 +47,16 @@ pub struct Task {
 }
 
 /// How a task ended. There is exactly one for each task, and it never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Outcome {
     /// Every byte is under the final name.
     Finished(Finished),
     /// The server has acknowledged every byte.
     Uploaded(Uploaded),
     /// Nothing was fetched because the target exists and the policy is to skip.
-    Skipped(PathBuf),
+    Skipped(#[serde(with = "crate::serial::PathText")] PathBuf),
     /// It failed for good.
     Failed(Failure),
     /// Its owner cancelled it, and its bytes are gone.
@@ -60,7 +66,8 @@ pub enum Outcome {
 }
 
 /// A finished upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Uploaded {
     /// The final status of the server, 200 to 299.
     pub status: u16,
@@ -72,13 +79,16 @@ pub struct Uploaded {
     pub headers: Vec<(String, String)>,
     /// The beginning of what the server answered, at most
     /// [`RESPONSE_BODY_BYTES_MAX`](crate::limits::RESPONSE_BODY_BYTES_MAX).
+    #[serde(with = "crate::serial::Base64")]
     pub response: Vec<u8>,
 }
 
 /// A finished download.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Finished {
     /// The final path.
+    #[serde(with = "crate::serial::PathText")]
     pub path: PathBuf,
     /// The length of the file in bytes.
     pub bytes: u64,
@@ -90,7 +100,9 @@ pub struct Finished {
 }
 
 /// The four states that Foundation names (`URLSessionTask.State`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// It runs or waits for its turn.
     Running,
@@ -103,7 +115,9 @@ pub enum TaskState {
 }
 
 /// What a task does or waits for, beneath its [`TaskState`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
     /// It waits for its turn.
@@ -133,7 +147,9 @@ pub enum Phase {
 }
 
 /// What a queued task waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueReason {
     /// As many tasks run as the session allows.
@@ -149,7 +165,9 @@ pub enum QueueReason {
 }
 
 /// A condition that a task asks for and that does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Constraint {
     /// There is no network.
@@ -164,7 +182,9 @@ pub enum Constraint {
 }
 
 /// How far a task is, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct Progress {
     /// Bytes in the part file of a download.
     pub received_bytes: u64,

@@ -2,9 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 /// A wall clock reading in milliseconds since the Unix epoch. It is an input everywhere: nothing
 /// in this crate can read a clock. Waits are stored as such points, so they survive a restart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Timestamp(u64);
 
 impl Timestamp {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use crate::task::{Constraint, Phase, QueueReason};
 use crate::time::Timestamp;
 
@@ -26,18 +28,22 @@ impl Why {
 }
 
 /// A rate limit that holds bytes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct RateDelay {
     /// Whose limit it is.
     pub scope: RateScope,
     /// The limit.
     pub bytes_per_second: u64,
     /// For how long the next byte is held back.
+    #[serde(rename = "delay_ms", with = "crate::serial::Millis")]
     pub delay: Duration,
 }
 
 /// Whose rate limit it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum RateScope {
     /// The task's own.
     Task,

@@ -16,11 +16,13 @@ mod records;
 mod resume;
 mod store;
 mod tables;
+mod view;
 
 pub use change::{Change, Effect, Forgotten, Refusal, TaskSummary};
 pub use error::StoreError;
 pub use resume::{ResumeToken, Ticket, TicketClaim, TicketId, TicketTooLarge};
 pub use store::Store;
+pub use view::StoreView;
 
 #[cfg(test)]
 mod tests;

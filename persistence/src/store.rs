@@ -76,14 +76,16 @@ impl Store {
         }
     }
 
-    /// Opens the store in `backend`, as [`Store::open`] does it with a file.
-    #[cfg(test)]
-    pub(crate) fn open_backend(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
-        let path = PathBuf::from("test.redb");
-        let (database, epoch) = open::open_backend(&path, backend, 0)?;
+    /// Opens the store in `backend`, as [`Store::open`] does it with a file; `path` is its name in
+    /// errors.
+    pub(crate) fn open_in(
+        path: &Path,
+        backend: impl redb::StorageBackend,
+    ) -> Result<Self, StoreError> {
+        let (database, epoch) = open::open_backend(path, backend, 0)?;
         Ok(Self {
             database: Some(database),
-            path,
+            path: path.to_owned(),
             epoch,
         })
     }
@@ -124,7 +126,10 @@ impl Store {
                 return Ok(None);
             };
             let record: SessionV1 = decode_row(row.value(), SESSIONS, || id.to_string())?;
-            Ok(Some(record.into()))
+            let rules = SessionRules::try_from(record);
+            rules
+                .map(Some)
+                .map_err(|Unusable(what)| bad_row(SESSIONS, id.to_string(), what.to_owned()))
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }

@@ -4,12 +4,15 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use crate::checksum::{Algorithm, Hasher, hex};
 use crate::http::challenge::{Challenge, DigestAlgorithm, DigestChallenge, DigestQop};
 
 /// What a caller can prove itself with. `Debug` shows no secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Credentials {
     /// A user name and a password, for Basic and Digest.
     Login {

@@ -11,7 +11,8 @@ mod percent;
 pub mod redirect;
 pub mod repr_digest;
 pub mod retry_after;
+pub mod sse;
 pub(crate) mod structured;
 pub mod validator;
 
-pub(crate) use percent::{percent_decode, percent_encode_non_ascii};
+pub(crate) use percent::{percent_decode, percent_encode_non_ascii, percent_encode_segment};

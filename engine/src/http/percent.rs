@@ -31,6 +31,20 @@ pub(crate) fn percent_encode_non_ascii(bytes: &[u8]) -> String {
     encoded
 }
 
+/// `text` as one segment of a path or one value of a query: every byte but the unreserved ones of
+/// RFC 3986 section 2.3 is percent-encoded.
+pub(crate) fn percent_encode_segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 fn byte_named_by(text: &[u8]) -> Option<u8> {
     let high = char::from(*text.first()?).to_digit(16)?;
     let low = char::from(*text.get(1)?).to_digit(16)?;
@@ -64,7 +78,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_segment_keeps_only_unreserved_characters() {
+        let table = [
+            ("com.example-sync_1~", "com.example-sync_1~"),
+            ("a/b?c#d%e", "a%2Fb%3Fc%23d%25e"),
+            (" +&=é", "%20%2B%26%3D%C3%A9"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(percent_encode_segment(text), expected, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_segment_survives_both_ways(text in ".{0,40}") {
+            let encoded = percent_encode_segment(&text);
+            prop_assert_eq!(percent_decode(encoded.as_bytes()), text.as_bytes());
+        }
+
         #[test]
         fn bytes_outside_of_ascii_survive_both_ways(text in "[^%]{0,40}") {
             let encoded = percent_encode_non_ascii(text.as_bytes());

@@ -1,9 +1,13 @@
 //! What any task may be given beside what it transfers: when, how eagerly, and who hears of it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// What any task may be given beside what it transfers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct TaskOptions {
     /// Which of the waiting tasks of a session goes first.
     pub priority: Priority,
@@ -45,7 +49,9 @@ impl Default for TaskOptions {
 }
 
 /// A change of a task's options while it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Adjustment {
     /// Its place among the waiting tasks.
     Priority(Priority),
@@ -64,7 +70,8 @@ impl TaskOptions {
 }
 
 /// The titles of a finish notification; its text is the name of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct NotificationTitles {
     /// When every byte has arrived.
     pub success: String,

@@ -5,6 +5,8 @@ pub(super) mod ietf;
 pub(super) mod plain;
 pub(super) mod tus;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checksum::Algorithm;
 use crate::safe_url::HttpUrl;
 use crate::time::Timestamp;
@@ -17,7 +19,9 @@ pub const INTEROP_DEFAULT: u16 = 6;
 pub const INTEROP_KNOWN: [u16; 3] = [INTEROP_DEFAULT, 5, 3];
 
 /// The protocol that the owner of an upload asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum UploadProtocol {
     /// What the server proves to speak; a plain request when it proves nothing.
     #[default]
@@ -29,6 +33,7 @@ pub enum UploadProtocol {
     /// Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload).
     Ietf {
         /// Its interop version, 3 or above.
+        #[serde(default = "interop_default")]
         interop: u16,
     },
 }
@@ -40,8 +45,15 @@ impl UploadProtocol {
     };
 }
 
+/// The default of [`UploadProtocol::Ietf`].
+const fn interop_default() -> u16 {
+    INTEROP_DEFAULT
+}
+
 /// A protocol that an upload speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Protocol {
     /// One request with the whole file; what was interrupted begins again at its first byte.
     Plain,
@@ -66,7 +78,8 @@ impl Protocol {
 }
 
 /// The protocol of an upload and why it is that one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub struct Negotiated {
     /// What is spoken.
     pub protocol: Protocol,
@@ -75,7 +88,9 @@ pub struct Negotiated {
 }
 
 /// Why an upload speaks its protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Evidence {
     /// Its owner asked for it.

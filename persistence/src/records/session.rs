@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use longhaul_engine::launch::LaunchCommand;
+use longhaul_engine::limits::CA_CERTIFICATES_BYTES_MAX;
 use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
 
-use super::first_version;
 use super::task::CredentialsV1;
+use super::{PathV1, Unusable, first_version, path_from_record, path_to_record};
 
 /// A session's configuration. It has no `Debug`: headers and the proxy's login are secrets.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,7 @@ pub(crate) struct SessionV1 {
     allows_expensive_network_access: bool,
     allows_constrained_network_access: bool,
     session_sends_launch_events: bool,
+    launch_command: Option<CommandV1>,
     resume_data_on_failure: bool,
     credentials: Vec<(String, CredentialsV1)>,
 }
@@ -56,14 +59,21 @@ struct ProxyV1 {
     login: Option<(String, String)>,
 }
 
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct CommandV1 {
+    argv: Vec<String>,
+    directory: PathV1,
+    variables: Vec<(String, String)>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum ProxyKindV1 {
     Http,
     Socks5,
 }
 
-/// A bundle of certificates is the large part: all that a Linux system trusts takes 0.25 MiB.
-const SESSION_BYTES_MAX: usize = 1024 * 1024;
+/// A bundle of certificates is the large part; 1 MiB holds all the rest many times over.
+const SESSION_BYTES_MAX: usize = CA_CERTIFICATES_BYTES_MAX + 1024 * 1024;
 
 first_version!(SessionV1, kind: b'S', bytes_max: SESSION_BYTES_MAX);
 
@@ -89,6 +99,7 @@ impl From<&SessionRules> for SessionV1 {
             allows_expensive_network_access: rules.allows_expensive_network_access,
             allows_constrained_network_access: rules.allows_constrained_network_access,
             session_sends_launch_events: rules.session_sends_launch_events,
+            launch_command: rules.launch_command.as_ref().map(CommandV1::from),
             resume_data_on_failure: rules.resume_data_on_failure,
             credentials: rules
                 .credentials
@@ -99,9 +110,12 @@ impl From<&SessionRules> for SessionV1 {
     }
 }
 
-impl From<SessionV1> for SessionRules {
-    fn from(record: SessionV1) -> Self {
-        Self {
+impl TryFrom<SessionV1> for SessionRules {
+    type Error = Unusable;
+
+    fn try_from(record: SessionV1) -> Result<Self, Unusable> {
+        let launch_command = record.launch_command.map(LaunchCommand::try_from);
+        Ok(Self {
             headers: record.headers,
             user_agent: record.user_agent,
             timeout_for_request: record.timeout_for_request.into(),
@@ -121,6 +135,7 @@ impl From<SessionV1> for SessionRules {
             allows_expensive_network_access: record.allows_expensive_network_access,
             allows_constrained_network_access: record.allows_constrained_network_access,
             session_sends_launch_events: record.session_sends_launch_events,
+            launch_command: launch_command.transpose()?,
             resume_data_on_failure: record.resume_data_on_failure,
             credentials: record
                 .credentials
@@ -130,7 +145,33 @@ impl From<SessionV1> for SessionRules {
                     credentials: credentials.into(),
                 })
                 .collect(),
+        })
+    }
+}
+
+impl From<&LaunchCommand> for CommandV1 {
+    fn from(command: &LaunchCommand) -> Self {
+        Self {
+            argv: command.argv().to_vec(),
+            directory: path_to_record(command.directory()),
+            variables: command.variables().to_vec(),
         }
+    }
+}
+
+impl TryFrom<CommandV1> for LaunchCommand {
+    type Error = Unusable;
+
+    fn try_from(record: CommandV1) -> Result<Self, Unusable> {
+        let command = Self::new(record.argv, path_from_record(record.directory));
+        let mut variables = record.variables.into_iter();
+        command
+            .and_then(|command| {
+                variables.try_fold(command, |command, (name, value)| {
+                    command.variable(name, value)
+                })
+            })
+            .map_err(|_| Unusable("its launch command can not be run"))
     }
 }
 

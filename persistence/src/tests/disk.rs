@@ -1,9 +1,12 @@
 //! A disk in memory that can fail at any operation, and can lose what was not synced.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
+
+use crate::{Store, StoreError};
 
 /// What a disk writes at once or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -38,6 +41,13 @@ pub(super) enum Fault {
     Once(u64),
     /// The power goes at this operation.
     From(u64),
+}
+
+impl Store {
+    /// Opens the store in `backend`, as [`Store::open`] does it with a file.
+    pub(super) fn open_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
+        Self::open_in(Path::new("test.redb"), backend)
+    }
 }
 
 impl Disk {

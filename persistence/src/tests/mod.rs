@@ -4,6 +4,7 @@ mod challenges;
 mod changes;
 mod crashes;
 mod disk;
+mod looking;
 mod opening;
 mod records;
 mod registering;

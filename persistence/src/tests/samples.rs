@@ -14,7 +14,7 @@ use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
-use longhaul_engine::launch::{LaunchLog, LaunchReason};
+use longhaul_engine::launch::{LaunchCommand, LaunchLog, LaunchReason};
 use longhaul_engine::metrics::{Counts, TaskMetrics, TransactionMetrics};
 use longhaul_engine::safe_url::{HttpUrl, parse_http_url};
 use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
@@ -340,12 +340,19 @@ pub(super) fn full_rules() -> SessionRules {
         allows_expensive_network_access: false,
         allows_constrained_network_access: true,
         session_sends_launch_events: false,
+        launch_command: Some(full_command()),
         resume_data_on_failure: true,
         credentials: vec![OriginCredentials {
             origin: "https://example.com:8443".into(),
             credentials: Credentials::Bearer("hush".into()),
         }],
     }
+}
+
+fn full_command() -> LaunchCommand {
+    LaunchCommand::new(["/usr/bin/app", "--refresh"], "/home/me")
+        .and_then(|command| command.variable("TOKEN", "hush"))
+        .expect("a command")
 }
 
 /// The progress of a task that waits for an answer.

@@ -13,6 +13,7 @@ use longhaul_engine::checksum::{Algorithm, Digest};
 use longhaul_engine::failure::{Failure, FailureKind};
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::http::validator::{EntityTag, Validator};
+use longhaul_engine::launch::LaunchCommand;
 use longhaul_engine::metrics::Counts;
 use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::session::{Durability, OriginCredentials, ProxyKind, ProxyUrl, SessionRules};
@@ -159,38 +160,50 @@ pub(super) fn rules() -> impl Strategy<Value = SessionRules> {
         times,
         numbers,
         (any::<bool>(), any::<[bool; 5]>()),
-        (option::of(proxy), vec(shared, 0..3)),
+        (option::of(proxy), vec(shared, 0..3), option::of(command())),
         option::of(any::<u64>()),
     )
         .prop_map(
-            |(texts, times, numbers, (power, flags), (proxy, shared), limit)| SessionRules {
-                headers: texts.0,
-                user_agent: texts.1,
-                timeout_for_request: times.0,
-                timeout_for_resource: times.1,
-                timeout_for_connect: times.2,
-                retries_max: numbers.0,
-                retry_base: times.3,
-                retry_cap: times.4,
-                redirects_max: numbers.1,
-                tasks_max: numbers.2,
-                tasks_per_host_max: numbers.3,
-                durability: if power {
-                    Durability::Power
-                } else {
-                    Durability::Process
-                },
-                ca_certificates_pem: texts.2,
-                proxy,
-                rate_limit_bytes: limit,
-                credentials: shared,
-                is_discretionary: flags[0],
-                allows_expensive_network_access: flags[1],
-                allows_constrained_network_access: flags[2],
-                session_sends_launch_events: flags[3],
-                resume_data_on_failure: flags[4],
+            |(texts, times, numbers, (power, flags), (proxy, shared, command), limit)| {
+                SessionRules {
+                    headers: texts.0,
+                    user_agent: texts.1,
+                    timeout_for_request: times.0,
+                    timeout_for_resource: times.1,
+                    timeout_for_connect: times.2,
+                    retries_max: numbers.0,
+                    retry_base: times.3,
+                    retry_cap: times.4,
+                    redirects_max: numbers.1,
+                    tasks_max: numbers.2,
+                    tasks_per_host_max: numbers.3,
+                    durability: if power {
+                        Durability::Power
+                    } else {
+                        Durability::Process
+                    },
+                    ca_certificates_pem: texts.2,
+                    proxy,
+                    rate_limit_bytes: limit,
+                    credentials: shared,
+                    is_discretionary: flags[0],
+                    allows_expensive_network_access: flags[1],
+                    allows_constrained_network_access: flags[2],
+                    session_sends_launch_events: flags[3],
+                    launch_command: command,
+                    resume_data_on_failure: flags[4],
+                }
             },
         )
+}
+
+fn command() -> impl Strategy<Value = LaunchCommand> {
+    let words = vec("[^/\0]{1,9}", 1..4);
+    (words, path(), "[^=\0]{1,9}", "[^\0]{0,9}").prop_map(|(argv, path, name, value)| {
+        let command = LaunchCommand::new(argv, PathBuf::from("/").join(path));
+        let command = command.and_then(|command| command.variable(name, value));
+        command.expect("a command")
+    })
 }
 
 fn options() -> impl Strategy<Value = TaskOptions> {

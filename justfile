@@ -38,9 +38,9 @@ uploads count="1": peers
     LONGHAUL_CUT_UPLOADS={{count}} cargo test -p longhaul-cli --features interop --test interop \
         -- uploads:: --nocapture
 
-# The real command, killed this often at random moments
+# The real command, apps and daemons, each killed this often at random moments
 kills count="200":
-    LONGHAUL_KILLS={{count}} cargo test --release -p longhaul-cli --test it -- kill::
+    LONGHAUL_KILLS={{count}} cargo test --release -p longhaul-cli --test it -- kill:: relaunch::
 
 # A download that is killed half way and goes on, with a progress bar
 quickstart:

@@ -1,5 +1,6 @@
 //! Starting and stopping an engine.
 
+mod connecting;
 mod scheduling;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use longhaul_actors::handle::{EngineHandle, EngineOptions, StartRequest};
 use longhaul_engine::conditions::ConditionSource;
 use longhaul_engine::launch::LaunchRules;
 
+pub use self::connecting::{Connector, default_socket};
 use crate::session::{named, named_uploads};
 use crate::{
     DownloadRequest, DownloadTask, Error, Events, Session, SessionConfiguration, UploadRequest,
@@ -95,14 +97,13 @@ impl Engine {
     /// Opens the session of this name, making it when it is not there, and lets its unfinished
     /// tasks go on. It has one owner: the answer and everything made from it.
     ///
-    /// The configuration is copied and frozen. A session that an earlier process left takes the one
-    /// given now, also when it [goes on by itself](EngineBuilder::resume_sessions); one that this engine had open before, and whose handles were dropped, still runs
-    /// and keeps the one that it has until the engine stops. One that is being invalidated stays so,
-    /// under either: see [`Session::state`].
+    /// The configuration is copied and frozen. It is that of whoever opened the session last: one that
+    /// an earlier owner or process left takes the one given now, also while its tasks are on their
+    /// way. When it is another one than before, their transfers record how far they are and go on with
+    /// it. One that is being invalidated stays so: see [`Session::state`].
     ///
     /// # Errors
-    /// [`Error::SessionInUse`] while a handle of it is alive in this process, [`Error::Stopped`] or
-    /// [`Error::Store`].
+    /// [`Error::SessionInUse`] while a handle of it is alive, [`Error::Stopped`] or [`Error::Store`].
     pub async fn session(&self, configuration: SessionConfiguration) -> Result<Session, Error> {
         let SessionConfiguration { id, rules } = configuration;
         Ok(Session::new(self.handle.open_session(id, rules).await?))
@@ -159,11 +160,23 @@ impl Engine {
 
     /// Records how far every transfer is, stops them all, closes the store and frees the state
     /// directory. It takes at most 2 s; doing it twice is harmless.
+    ///
+    /// An engine in another process is only let go: its transfers go on, and the sessions that were
+    /// opened here are free for others.
     pub async fn shutdown(&self) {
         self.handle.shutdown().await;
     }
 
-    /// Waits until the engine has stopped.
+    /// As [`Engine::shutdown`], also for an engine in another process: the daemon stops in good order,
+    /// for all of its apps. It goes on with all of them when it is started again.
+    ///
+    /// # Errors
+    /// [`Error::Store`] and the like when the daemon fails; one that is not there has stopped.
+    pub async fn stop_daemon(&self) -> Result<(), Error> {
+        Ok(self.handle.stop_daemon().await?)
+    }
+
+    /// Waits until the engine has stopped, or was let go.
     ///
     /// # Errors
     /// [`Error::Stopped`] with the reason when it stopped by itself, because its restart budget was

@@ -34,15 +34,31 @@ pub enum Error {
     /// The resume data is of no use; nothing was changed.
     #[error(transparent)]
     ResumeData(#[from] ResumeDataError),
-    /// The session is open already: a handle of it, of one of its tasks or of its events is alive in
-    /// this process. One owner at a time; clone the session that is there.
+    /// The session is open already: a handle of it, of one of its tasks or of its events is alive. One
+    /// owner at a time; in this process clone the session that is there.
     #[error(
-        "the session \"{session}\" is open already; use that one, or drop all handles of it and of its tasks first"
+        "the session \"{session}\" is open already in process {pid}; use that one, or drop all handles of it and of its tasks first",
+        pid = shown(*pid)
     )]
     SessionInUse {
         /// The session.
         session: String,
+        /// The owner's process, when it is known.
+        pid: Option<u32>,
     },
+    /// The engine does not know a session of this name.
+    #[error("there is no session \"{session}\"; open it first")]
+    NoSuchSession {
+        /// The session.
+        session: String,
+    },
+    /// The engine runs in another process, which does not answer; the text says where and why.
+    #[error("the daemon is not reachable: {0}; start it with `longhaul daemon`")]
+    Unreachable(String),
+    /// The daemon takes no more clients, or speaks another version of the control API; the text says
+    /// which, and what to do.
+    #[error("{0}")]
+    Daemon(String),
     /// The session is being invalidated and takes no new tasks, or has ended.
     #[error(
         "the session \"{session}\" was invalidated; acknowledge its last fact, BecameInvalid, then open it anew"
@@ -61,7 +77,7 @@ pub enum Error {
     #[error(
         "the state directory {path} is in use by process {pid}; stop it, or use another directory",
         path = path.display(),
-        pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+        pid = shown(*pid)
     )]
     StateInUse {
         /// The directory.
@@ -90,6 +106,11 @@ pub enum Error {
     RefreshExpired,
 }
 
+/// The number of a process, as far as it is known.
+fn shown(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+}
+
 impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         match error {
@@ -105,9 +126,14 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Stopped { reason } => Self::Stopped { reason },
-            CallError::SessionInUse(session) => Self::SessionInUse {
+            CallError::SessionInUse { session, pid } => Self::SessionInUse {
+                session: session.as_str().to_owned(),
+                pid,
+            },
+            CallError::NoSuchSession(session) => Self::NoSuchSession {
                 session: session.as_str().to_owned(),
             },
+            CallError::Unreachable(text) => Self::Unreachable(text),
             CallError::Invalidated(session) => Self::Invalidated {
                 session: session.as_str().to_owned(),
             },

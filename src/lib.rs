@@ -119,6 +119,7 @@ mod callbacks;
 mod challenge;
 mod conditions;
 mod configuration;
+pub mod control;
 mod delegate;
 mod engine;
 mod error;
@@ -131,6 +132,7 @@ mod proxy;
 mod refresh;
 mod request;
 mod session;
+mod state;
 mod task;
 mod upload;
 #[cfg(feature = "test-util")]
@@ -139,12 +141,13 @@ mod virtual_clock;
 pub use conditions::SystemConditions;
 pub use configuration::{CA_CERTIFICATES_BYTES_MAX, SessionConfiguration, TASKS_MAX};
 pub use delegate::{Delegate, DelegateGuard};
-pub use engine::{Engine, EngineBuilder, OpenedSession};
+pub use engine::{Connector, Engine, EngineBuilder, OpenedSession, default_socket};
 pub use error::Error;
 pub use events::Events;
 pub use refresh::RefreshTask;
 pub use request::DownloadRequest;
-pub use session::{AnyTask, ResumeRequest, ResumeUploadRequest, Session};
+pub use session::{AnyTask, Launches, ResumeRequest, ResumeUploadRequest, Session, SessionSummary};
+pub use state::{check_state, repair_state};
 pub use task::{DownloadTask, TaskSnapshot};
 pub use upload::{UploadRequest, UploadSnapshot, UploadTask};
 #[cfg(feature = "test-util")]
@@ -152,7 +155,9 @@ pub use virtual_clock::VirtualClock;
 
 pub use longhaul_engine::authorization_challenge::{Challenge, Disposition, Renewal};
 pub use longhaul_engine::checksum::{Algorithm, Digest};
+pub use longhaul_engine::checkup::{Finding, Repair, StateReport};
 pub use longhaul_engine::conditions::{ConditionReporter, ConditionSource, Conditions};
+pub use longhaul_engine::control::CALL_PATIENCE;
 pub use longhaul_engine::delayed_request::{DelayedRequest, NewRequest};
 pub use longhaul_engine::event::{Event, Fact, NumberedFact};
 pub use longhaul_engine::failure::{Class, Failure, FailureKind};
@@ -176,8 +181,8 @@ pub mod limits {
     pub use longhaul_engine::limits::{
         CHALLENGE_STATUSES_MAX, CONNECTIONS_MAX, DESCRIPTION_BYTES_MAX,
         NOTIFICATION_TITLE_BYTES_MAX, REDIRECTS_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX,
-        RESPONSE_BODY_BYTES_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX, SESSION_ID_BYTES_MAX,
-        TRANSACTIONS_MAX, URL_BYTES_MAX,
+        RESPONSE_BODY_BYTES_MAX, RESUME_DATA_BYTES_MAX, RETRY_AFTER_MAX, SESSION_CREDENTIALS_MAX,
+        SESSION_ID_BYTES_MAX, TRANSACTIONS_MAX, URL_BYTES_MAX,
     };
 }
 

@@ -12,14 +12,7 @@ const SOCKS5_PORT: u16 = 1080;
 /// Reads `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`. Names are resolved by
 /// the proxy in all three. No error repeats the text: it may hold a password.
 pub(crate) fn parse(text: &str) -> Result<ProxyUrl, Error> {
-    let invalid = || {
-        Error::Invalid(
-            "the proxy is not understood; write it as http://host:port or socks5://host:port, \
-             with user:password@ before the host when it asks for them"
-                .to_owned(),
-        )
-    };
-    let (scheme, rest) = text.trim().split_once("://").ok_or_else(invalid)?;
+    let (scheme, rest) = text.trim().split_once("://").ok_or_else(not_understood)?;
     let kind = match scheme.to_ascii_lowercase().as_str() {
         "http" => ProxyKind::Http,
         "socks5" | "socks5h" => ProxyKind::Socks5,
@@ -29,11 +22,11 @@ pub(crate) fn parse(text: &str) -> Result<ProxyUrl, Error> {
                     .to_owned(),
             ));
         }
-        _ => return Err(invalid()),
+        _ => return Err(not_understood()),
     };
-    let parsed = parse_http_url(&format!("http://{rest}")).map_err(|_| invalid())?;
+    let parsed = parse_http_url(&format!("http://{rest}")).map_err(|_| not_understood())?;
     if parsed.url.request_target() != "/" {
-        return Err(invalid());
+        return Err(not_understood());
     }
     let port = match kind {
         ProxyKind::Socks5 if !names_port(rest) => SOCKS5_PORT,
@@ -50,6 +43,14 @@ pub(crate) fn parse(text: &str) -> Result<ProxyUrl, Error> {
         port,
         login,
     })
+}
+
+pub(crate) fn not_understood() -> Error {
+    Error::Invalid(
+        "the proxy is not understood; write it as http://host:port or socks5://host:port, with \
+         user:password@ before the host when it asks for them"
+            .to_owned(),
+    )
 }
 
 /// Whether an authority ends in a port: `url` drops one that is the scheme's own.

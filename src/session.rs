@@ -1,8 +1,10 @@
 //! A session: a named group of tasks, found again by its name.
 
+mod finding;
 mod life;
 mod resuming;
 mod scheduling;
+mod summary;
 mod uploads;
 
 use longhaul_actors::handle::{SessionHandle, StartRequest, Starts};
@@ -15,6 +17,7 @@ use crate::{DownloadRequest, DownloadTask, Error, Events, TaskSnapshot};
 
 pub use life::AnyTask;
 pub use resuming::{ResumeRequest, ResumeUploadRequest};
+pub use summary::{Launches, SessionSummary};
 pub(crate) use uploads::named_uploads;
 
 /// What a handle shows of its task.

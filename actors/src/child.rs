@@ -10,6 +10,7 @@ use actix::dev::channel::channel;
 use actix::{Actor, Addr, Context};
 use actix_rt::ArbiterHandle;
 use tokio::task::AbortHandle;
+use tracing::{Instrument as _, Span};
 
 /// Longest text of a panic that is kept.
 const PANIC_TEXT_CHARS_MAX: usize = 512;
@@ -72,8 +73,13 @@ impl Drop for ChildGuard {
 
 /// Starts a child at `place` and sees to it that `report` is called exactly once when it has ended,
 /// after the actor and all that it owned were dropped. What is sent to its address before it has
-/// started waits for it.
-pub(crate) fn spawn_child<A, B, R>(place: &Place, build: B, report: R) -> (Addr<A>, ChildGuard)
+/// started waits for it. Everything that it logs is within `span`.
+pub(crate) fn spawn_child<A, B, R>(
+    span: Span,
+    place: &Place,
+    build: B,
+    report: R,
+) -> (Addr<A>, ChildGuard)
 where
     A: Actor<Context = Context<A>>,
     B: FnOnce(&mut Context<A>) -> A + Send + 'static,
@@ -86,13 +92,17 @@ where
     let address = Addr::new(sender);
     // A context that nobody has the address of ends by itself; ours end when they say so.
     let kept = address.clone();
-    let run = move || run_child(Context::with_receiver(receiver), kept, build, &life, report);
+    let run = move || {
+        let context = Context::with_receiver(receiver);
+        run_child(span, context, kept, build, &life, report);
+    };
     // When the arbiter is gone the closure is dropped, and the report with it says so.
     place.run(run);
     (address, guard)
 }
 
 fn run_child<A, B>(
+    span: Span,
     mut context: Context<A>,
     address: Addr<A>,
     build: B,
@@ -106,8 +116,8 @@ fn run_child<A, B>(
     if matches!(&*life, Life::Over) {
         return;
     }
-    let actor = build(&mut context);
-    let child = actix_rt::spawn(context.into_future(actor));
+    let actor = span.in_scope(|| build(&mut context));
+    let child = actix_rt::spawn(context.into_future(actor).instrument(span));
     *life = Life::Running(child.abort_handle());
     drop(life);
     actix_rt::spawn(async move {

@@ -22,7 +22,17 @@ const ENDED_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Feed {
     task: Option<TaskId>,
+    reader: Reader,
     state: Mutex<State>,
+}
+
+/// Who reads a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// The session's owner: its app is there and need not be called.
+    Owner,
+    /// Somebody who looks on.
+    Observer,
 }
 
 #[derive(Debug, Default)]
@@ -59,16 +69,24 @@ pub(crate) enum Polled {
 }
 
 impl Feed {
-    /// A feed of one task or of all; it begins behind, so that the unacknowledged facts come first.
-    pub(crate) fn new(task: Option<TaskId>) -> Arc<Self> {
+    /// A feed of one task or of all. It begins behind, so that the facts after `after` that nobody
+    /// has acknowledged come first.
+    pub(crate) fn new(task: Option<TaskId>, after: Sequence, reader: Reader) -> Arc<Self> {
         let state = State {
+            last: after,
             is_behind: true,
             ..State::default()
         };
         Arc::new(Self {
             task,
+            reader,
             state: Mutex::new(state),
         })
+    }
+
+    /// Who reads it.
+    pub(crate) const fn reader(&self) -> Reader {
+        self.reader
     }
 
     /// Puts in a fact that was just committed.
@@ -234,6 +252,10 @@ mod tests {
         }
     }
 
+    fn feed(task: Option<TaskId>) -> Arc<Feed> {
+        Feed::new(task, Sequence::default(), Reader::Owner)
+    }
+
     fn numbers(feed: &Feed) -> Vec<u64> {
         let context = Context::from_waker(Waker::noop());
         let mut numbers = Vec::new();
@@ -247,7 +269,7 @@ mod tests {
 
     #[test]
     fn facts_come_once_and_in_order_whatever_is_told_twice_or_late() {
-        let feed = Feed::new(None);
+        let feed = feed(None);
         feed.put_fact(&fact(3, 3));
         assert_eq!(numbers(&feed), [0; 0], "what lies in the store comes first");
         feed.refill(&[fact(1, 1), fact(2, 2), fact(3, 3)], true);
@@ -261,8 +283,20 @@ mod tests {
     }
 
     #[test]
+    fn facts_come_from_the_one_after_that_was_heard_last() {
+        let feed = Feed::new(None, Sequence::new(2), Reader::Observer);
+        let context = Context::from_waker(Waker::noop());
+        let behind = feed.poll(&context);
+        assert!(matches!(behind, Polled::Behind(after) if after.get() == 2));
+        feed.refill(&[fact(3, 3)], true);
+        feed.put_fact(&fact(2, 2));
+        feed.put_fact(&fact(4, 4));
+        assert_eq!(numbers(&feed), [3, 4]);
+    }
+
+    #[test]
     fn a_fact_that_comes_while_the_store_is_read_is_read_next() {
-        let feed = Feed::new(None);
+        let feed = feed(None);
         let context = Context::from_waker(Waker::noop());
         assert!(matches!(feed.poll(&context), Polled::Behind(_)));
         // It was committed after the read and is told of before the read is taken in.
@@ -279,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_subscriber_that_does_not_read_costs_bounded_memory_and_misses_no_fact() {
-        let feed = Feed::new(None);
+        let feed = feed(None);
         feed.refill(&[], true);
         let progress = |task| Event::Progress {
             task: TaskId::new(task),
@@ -303,7 +337,7 @@ mod tests {
 
     #[test]
     fn news_that_come_after_the_end_of_their_task_are_not_told() {
-        let feed = Feed::new(None);
+        let feed = feed(None);
         let context = Context::from_waker(Waker::noop());
         let news = |task| Event::Progress {
             task: TaskId::new(task),
@@ -325,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_feed_of_one_task_ends_after_its_fact() {
-        let feed = Feed::new(Some(TaskId::new(2)));
+        let feed = feed(Some(TaskId::new(2)));
         feed.refill(&[fact(1, 1), fact(2, 2), fact(3, 3)], true);
         assert_eq!(numbers(&feed), [2]);
         let context = Context::from_waker(Waker::noop());

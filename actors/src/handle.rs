@@ -1,197 +1,99 @@
-//! The handles that the face of the library is built on: `Send + Sync`, for any executor.
+//! The handles that the face of the library is built on: `Send + Sync`, for any executor. What they
+//! stand for lives in this process or in another one, and answers the same.
 
-mod challenge;
-mod drained;
-mod facts;
-mod life;
-mod opening;
-mod options;
-mod refresh;
-mod resuming;
-mod scheduling;
+mod looking;
+mod session;
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{self, Poll};
+use std::task::{Context, Poll};
 
-use actix::dev::ToEnvelope;
-use actix::{Context, Handler, Message};
+use longhaul_engine::conditions::Conditions;
 use longhaul_engine::event::Event;
-use longhaul_engine::id::{SessionId, TaskId};
-use longhaul_engine::resume_data::ResumeDataError;
-use longhaul_engine::task::{Desired, Outcome, Phase, Progress, Spec, TaskState};
-use longhaul_engine::why::RateDelay;
-use tokio::sync::{mpsc, watch};
+use longhaul_engine::id::SessionId;
+use longhaul_engine::launch::LaunchReason;
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::time::Timestamp;
 
-pub use self::options::EngineOptions;
-pub use crate::attachment::Attachment;
-use crate::feed::{self, Feed};
-use crate::notifier::Refill;
-use crate::ownership::Owner;
-pub use crate::refresh::RefreshTask;
-use crate::root::{Doors, Request};
-use crate::session::{GetOutcome, GetView, ListViews, SessionActor, SetWant, StartTasks};
-use crate::slot::{Gone, SlotRef};
-use crate::starting::{adopt_all, name_all};
-use crate::threads;
 #[cfg(feature = "test-util")]
-pub use crate::time::VirtualClock;
+pub use crate::local::VirtualClock;
+pub use crate::local::{
+    CallError, EngineOptions, RefusedStart, ResumeOptions, ResumedTask, StartError, StartRequest,
+    Starts, TaskView,
+};
+pub use crate::remote::{ConnectError, ConnectOptions, DaemonOptions};
+use crate::{local, remote};
 
-pub use self::opening::OpenSession;
-pub(crate) use self::resuming::ResumeAs;
-pub use self::resuming::{ResumeOptions, ResumedTask};
-pub use crate::starting::{StartRequest, Starts};
-
-/// Why an engine could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Another process owns the state directory.
-    #[error("the state directory {path} is in use by process {pid}; stop it, or use another directory", pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string()), path = path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-        /// The owner, when it could be read.
-        pid: Option<u32>,
-    },
-    /// The state directory or the store in it can not be used; the text names the file.
-    #[error("{0}")]
-    State(String),
-    /// The engine's threads could not be started.
-    #[error("the engine's threads could not be started: {0}")]
-    Threads(String),
+/// Asks whichever of the two it is.
+macro_rules! either {
+    ($it:expr, $kind:ident, $inner:ident => $answer:expr) => {
+        match $it {
+            $kind::Local($inner) => $answer,
+            $kind::Remote($inner) => $answer,
+        }
+    };
 }
+use either;
 
-/// Why a call was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// The engine has stopped: by its owner, or because its restart budget is spent.
-    #[error("the engine has stopped{}", reason.as_ref().map_or_else(String::new, |r| format!(": {r}")))]
-    Stopped {
-        /// Why, when it was not its owner's wish.
-        reason: Option<String>,
-    },
-    /// A handle of this session is alive in this process.
-    #[error("the session \"{0}\" is open already")]
-    SessionInUse(SessionId),
-    /// The session has ended, and its end was acknowledged.
-    #[error("the session \"{0}\" was invalidated")]
-    Invalidated(SessionId),
-    /// The store refused: there is no such task.
-    #[error("there is no task {0} in this session")]
-    NoSuchTask(TaskId),
-    /// A refresh task was completed too late: the app is called again.
-    #[error("the refresh task has expired; the app is called again, complete that one in time")]
-    RefreshExpired,
-    /// The store refused what was asked, and the text says why.
-    #[error("{0}")]
-    Refused(String),
-    /// The store failed; the engine reopens it.
-    #[error("the store failed: {0}")]
-    Store(String),
-}
-
-/// Why one download was not started.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RefusedStart {
-    /// A live task writes this target already.
-    #[error(
-        "task {task} of session \"{session}\" writes this target already; wait for it or cancel it"
-    )]
-    TargetInUse {
-        /// The session of the other task.
-        session: SessionId,
-        /// The other task.
-        task: TaskId,
-    },
-    /// The session is being invalidated and takes no new tasks.
-    #[error("the session \"{0}\" is being invalidated and takes no new tasks")]
-    Invalidated(SessionId),
-    /// The request can not be made.
-    #[error("{0}")]
-    Invalid(String),
-    /// The resume data is of no use.
-    #[error(transparent)]
-    ResumeData(#[from] ResumeDataError),
-}
-
-/// A task as its session sees it at one moment.
+/// A running engine. Cloning it gives another handle of the same one; when the last is dropped, and
+/// every session's too, the engine stops in good order, or the client of one in another process is
+/// closed.
 #[derive(Clone, Debug)]
-pub struct TaskView {
-    /// Its number.
-    pub id: TaskId,
-    /// What was asked of it.
-    pub spec: Box<Spec>,
-    /// Its state.
-    pub state: TaskState,
-    /// What it does or waits for.
-    pub phase: Phase,
-    /// How far it is.
-    pub progress: Progress,
-    /// How it ended, once it has.
-    pub outcome: Option<Outcome>,
-    /// The rate limit that holds its bytes back now.
-    pub slowed_by: Option<RateDelay>,
-}
-
-/// A running engine. Cloning it gives another handle of the same engine; when the last one is
-/// dropped, and every session's too, the engine stops in good order.
-#[derive(Clone)]
-pub struct EngineHandle {
-    requests: mpsc::UnboundedSender<Request>,
-    doors: Doors,
-    stopped: watch::Receiver<Option<Stopped>>,
-}
-
-/// How an engine ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Stopped {
-    /// Why, when it was not its owner's wish.
-    pub(crate) reason: Option<String>,
+pub enum EngineHandle {
+    /// It runs in this process.
+    Local(local::EngineHandle),
+    /// It runs in another one.
+    Remote(remote::EngineHandle),
 }
 
 /// An open session. All handles of it, and of its tasks and subscriptions, are one owner: while one
 /// of them lives the session can not be opened again.
-#[derive(Clone)]
-pub struct SessionHandle {
-    engine: EngineHandle,
-    id: SessionId,
-    slot: SlotRef<SessionActor>,
-    owner: Arc<Owner>,
+#[derive(Clone, Debug)]
+pub enum SessionHandle {
+    /// Its engine runs in this process.
+    Local(local::SessionHandle),
+    /// It runs in another one.
+    Remote(remote::SessionHandle),
 }
 
 /// A stream of events; see [`Subscription::poll_next`].
-pub struct Subscription {
-    session: SessionHandle,
-    feed: Arc<Feed>,
+#[derive(Debug)]
+pub enum Subscription {
+    /// Its engine runs in this process.
+    Local(local::Subscription),
+    /// It runs in another one.
+    Remote(remote::Subscription),
 }
 
-impl fmt::Debug for EngineHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineHandle")
-            .field("stopped", &*self.stopped.borrow())
-            .finish()
-    }
+/// A delegate is attached to a session for as long as this lives.
+#[derive(Debug)]
+#[must_use = "the delegate is detached when this is dropped"]
+pub enum Attachment {
+    /// To one of this process.
+    Local(local::Attachment),
+    /// To one of another process.
+    Remote(remote::Attachment),
 }
 
-impl fmt::Debug for SessionHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionHandle")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
+/// The engine's call to an app that was away. Dropping it is no completion: it expires then, and the
+/// app is called again.
+#[derive(Debug)]
+#[must_use = "the app is called again until the task is completed"]
+pub enum RefreshTask {
+    /// By the engine of this process.
+    Local(local::RefreshTask),
+    /// By that of another one.
+    Remote(remote::RefreshTask),
 }
 
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("session", &self.session.id)
-            .finish_non_exhaustive()
-    }
+/// A session that was opened with requests.
+#[derive(Debug)]
+pub struct OpenSession {
+    /// The session.
+    pub session: SessionHandle,
+    /// Every fact that was not acknowledged, then all events; in this process from the first moment of
+    /// its transfers.
+    pub events: Subscription,
+    /// What became of the requests, in their order.
+    pub started: Starts,
 }
 
 impl EngineHandle {
@@ -201,160 +103,188 @@ impl EngineHandle {
     /// # Errors
     /// When the directory is owned by another process, or can not be used.
     pub fn start(options: EngineOptions) -> Result<Self, StartError> {
-        threads::start(options)
+        local::EngineHandle::start(options).map(Self::Local)
     }
 
-    pub(crate) const fn new(
-        requests: mpsc::UnboundedSender<Request>,
-        doors: Doors,
-        stopped: watch::Receiver<Option<Stopped>>,
-    ) -> Self {
-        Self {
-            requests,
-            doors,
-            stopped,
-        }
+    /// Connects to an engine in another process, on a thread of its own.
+    ///
+    /// # Errors
+    /// When nobody answers at the socket, or not in this version's words; it is tried once.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
+        let connected = remote::EngineHandle::connect(options).await;
+        connected.map(Self::Remote)
     }
 
-    /// Records every transfer's progress, stops all and frees the state directory; within 2 s.
+    /// Records every transfer's progress, stops all and frees the state directory; within 2 s. A client
+    /// of an engine in another process is closed, and nothing else changes.
     pub async fn shutdown(&self) {
-        // An engine that has stopped already takes no request, and that is what was asked.
-        let _ = self.requests.send(Request::Shutdown);
-        self.stopped().await;
+        either!(self, Self, engine => engine.shutdown().await);
     }
 
-    /// Waits until the engine has stopped; `Some` reason when it gave up by itself.
-    pub async fn stopped(&self) -> Option<String> {
-        let mut stopped = self.stopped.clone();
-        let ended = stopped.wait_for(Option::is_some).await;
-        match ended.as_deref() {
-            Ok(Some(stopped)) => stopped.reason.clone(),
-            Ok(None) => None,
-            Err(_) => Some("the engine's threads are gone".to_owned()),
+    /// Stops the engine in good order, in whatever process it runs, for all of its apps.
+    ///
+    /// # Errors
+    /// When one in another process fails.
+    pub async fn stop_daemon(&self) -> Result<(), CallError> {
+        match self {
+            Self::Local(engine) => {
+                engine.shutdown().await;
+                Ok(())
+            }
+            Self::Remote(engine) => engine.stop_daemon().await,
         }
+    }
+
+    /// Waits until the engine has stopped, or the client was closed; `Some` reason when it gave up by
+    /// itself.
+    pub async fn stopped(&self) -> Option<String> {
+        either!(self, Self, engine => engine.stopped().await)
     }
 
     /// Says that a delegate of this session is there, before it is opened: what its tasks ask when
     /// they go on is asked of it.
     pub fn attach(&self, session: &SessionId) -> Attachment {
-        self.doors.attachments.attach(session)
-    }
-
-    /// Why a call is not answered. The actors go before the engine has stopped and says why.
-    async fn gone(&self) -> CallError {
-        CallError::Stopped {
-            reason: self.stopped().await,
+        match self {
+            Self::Local(engine) => Attachment::Local(engine.attach(session)),
+            Self::Remote(engine) => Attachment::Remote(engine.attach(session)),
         }
     }
-}
 
-impl SessionHandle {
-    /// Its identifier.
-    #[must_use]
-    pub const fn id(&self) -> &SessionId {
-        &self.id
-    }
-
-    /// Makes and starts downloads, all in one transaction; answers after the commit.
+    /// Opens a session, making it when it does not exist, and starts what was left running in it. One
+    /// that is being invalidated stays so.
     ///
     /// # Errors
-    /// When the engine has stopped or the store fails; then it is not known which were started.
-    pub async fn start(&self, mut requests: Vec<StartRequest>) -> Result<Starts, CallError> {
-        // When an actor crashed before it answered, the tasks may stand in the store already: they
-        // are then taken over instead of refused.
-        let is_repeated = AtomicBool::new(false);
-        name_all(&mut requests);
-        let make = || {
-            let mut requests = requests.clone();
-            if is_repeated.swap(true, Ordering::Relaxed) {
-                adopt_all(&mut requests);
+    /// When it has an owner, the engine has stopped or is not reachable, or the store fails.
+    pub async fn open_session(
+        &self,
+        id: SessionId,
+        rules: SessionRules,
+    ) -> Result<SessionHandle, CallError> {
+        match self {
+            Self::Local(engine) => {
+                let opened = engine.open_session(id, rules).await;
+                opened.map(SessionHandle::Local)
             }
-            StartTasks(requests)
-        };
-        self.ask(make).await
-    }
-
-    /// Asks the session's actor of now, or the next one.
-    async fn ask<M, T>(&self, make: impl Fn() -> M) -> Result<T, CallError>
-    where
-        M: Message<Result = Result<T, CallError>> + Send + 'static,
-        T: Send + 'static,
-        SessionActor: Handler<M>,
-        Context<SessionActor>: ToEnvelope<SessionActor, M>,
-    {
-        if self.owner.is_over() {
-            return Err(self.invalidated());
-        }
-        match self.slot.call(make).await {
-            Ok(answer) => answer,
-            Err(Gone) if self.owner.is_over() => Err(self.invalidated()),
-            Err(Gone) => Err(self.engine.gone().await),
+            Self::Remote(engine) => {
+                let opened = engine.open_session(id, rules).await;
+                opened.map(SessionHandle::Remote)
+            }
         }
     }
 
-    /// All tasks that are not forgotten, in the order of their numbers.
+    /// The same, and makes and starts tasks in it: they are committed in one transaction before any
+    /// transfer of the session begins. Answers after the commit.
     ///
     /// # Errors
-    /// When the engine has stopped or the store fails.
-    pub async fn tasks(&self) -> Result<Vec<TaskView>, CallError> {
-        self.ask(|| ListViews).await
+    /// As [`EngineHandle::open_session`]; then it is not known what was started.
+    pub async fn open_session_with(
+        &self,
+        id: SessionId,
+        rules: SessionRules,
+        requests: Vec<StartRequest>,
+    ) -> Result<OpenSession, CallError> {
+        match self {
+            Self::Local(engine) => {
+                let opened = engine.open_session_with(id, rules, requests).await?;
+                Ok(OpenSession {
+                    session: SessionHandle::Local(opened.session),
+                    events: Subscription::Local(opened.events),
+                    started: opened.started,
+                })
+            }
+            Self::Remote(engine) => {
+                let opened = engine.open_session_with(id, rules, requests).await?;
+                Ok(OpenSession {
+                    session: SessionHandle::Remote(opened.session),
+                    events: Subscription::Remote(opened.events),
+                    started: opened.started,
+                })
+            }
+        }
     }
 
-    /// One task.
-    ///
-    /// # Errors
-    /// When there is none of this number, the engine has stopped, or the store fails.
-    pub async fn view(&self, task: TaskId) -> Result<TaskView, CallError> {
-        self.ask(|| GetView(task)).await
+    /// The next call of an app that was away; `None` when the engine has stopped. Apps are called
+    /// while somebody waits here, and within their budget.
+    pub async fn next_refresh_task(&self) -> Option<RefreshTask> {
+        match self {
+            Self::Local(engine) => engine.next_refresh_task().await.map(RefreshTask::Local),
+            Self::Remote(engine) => {
+                let next = engine.next_refresh_task_of(|_| true).await;
+                next.map(RefreshTask::Remote)
+            }
+        }
     }
 
-    /// Sets what the owner wants of a task; answers after the commit. Harmless to repeat; a task
-    /// that has ended is left as it is.
-    ///
-    /// # Errors
-    /// When there is none of this number, the engine has stopped, or the store fails.
-    pub async fn want(&self, task: TaskId, desired: Desired) -> Result<(), CallError> {
-        let make = || SetWant { task, desired };
-        self.ask(make).await
+    /// A person brought the app to the foreground: its next call has no delay of its own.
+    pub fn app_came_to_foreground(&self) {
+        either!(self, Self, engine => engine.app_came_to_foreground());
     }
 
-    /// Waits until a task has ended; answers at once when it has.
-    ///
-    /// # Errors
-    /// When there is none of this number, the engine has stopped, or the store fails.
-    pub async fn outcome(&self, task: TaskId) -> Result<Outcome, CallError> {
-        self.ask(|| GetOutcome(task)).await
+    /// Tells that the app is in the background from now on, or is not any more: tasks that are made
+    /// in the background are discretionary for their whole life (Foundation: `isDiscretionary`).
+    pub fn set_background(&self, is_background: bool) {
+        either!(self, Self, engine => engine.set_background(is_background));
     }
 
-    /// Says that a delegate of this session is there, for as long as the answer lives. A session
-    /// without one belongs to an app that is away.
-    pub fn attach(&self) -> Attachment {
-        self.engine.attach(&self.id)
+    /// Sets by hand what network and power are like; for what is `None` the source is believed. It
+    /// is forgotten when the engine stops.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        either!(self, Self, engine => engine.set_conditions(conditions));
+    }
+
+    /// What network and power are like, as far as is known: nobody looks before a task asks for it.
+    #[must_use]
+    pub fn conditions(&self) -> Conditions {
+        either!(self, Self, engine => engine.conditions())
+    }
+
+    /// Sets the bytes per second of all tasks together, from now on; `None` lifts the limit. It is
+    /// forgotten when the engine stops.
+    pub fn set_rate_limit(&self, bytes_per_second: Option<u64>) {
+        either!(self, Self, engine => engine.set_rate_limit(bytes_per_second));
     }
 }
 
 impl Subscription {
-    /// Whether news were missed since this was asked last, because there was no room for them or the
-    /// one who tells crashed.
+    /// Whether news were missed since this was asked last, because there was no room for them, the
+    /// one who tells crashed, or the connection to it was lost.
     #[must_use]
     pub fn take_missed_news(&self) -> bool {
-        self.feed.take_missed_news()
+        either!(self, Self, events => events.take_missed_news())
     }
 
-    /// The next event; `None` when the engine has stopped. A subscription of one task ends after
-    /// its terminal fact.
-    pub fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<Option<Event>> {
-        let polled = self.feed.poll(context);
-        feed::into_poll(polled, |after| {
-            let session = self.session.id.clone();
-            let refill = Refill {
-                session,
-                after,
-                feed: Arc::clone(&self.feed),
-            };
-            if let Some(notifier) = self.session.engine.doors.notifier.current() {
-                notifier.do_send(refill);
-            }
-        })
+    /// The next event; `None` when the engine has stopped or the session is no more. A subscription of
+    /// one task ends after its terminal fact.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        either!(self, Self, events => events.poll_next(context))
+    }
+}
+
+impl RefreshTask {
+    /// Which session has something to tell.
+    #[must_use]
+    pub const fn session_identifier(&self) -> &SessionId {
+        either!(self, Self, task => task.session_identifier())
+    }
+
+    /// Why the app is called.
+    #[must_use]
+    pub const fn reason(&self) -> LaunchReason {
+        either!(self, Self, task => task.reason())
+    }
+
+    /// When it expires: the app is then called again, as soon as the budget allows.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        either!(self, Self, task => task.expires_at())
+    }
+
+    /// Says that every event was handled; answers when that is recorded.
+    ///
+    /// # Errors
+    /// [`CallError::RefreshExpired`] when it comes too late, [`CallError::Stopped`] when the engine
+    /// has stopped.
+    pub async fn set_task_completed(self) -> Result<(), CallError> {
+        either!(self, Self, task => task.set_task_completed().await)
     }
 }

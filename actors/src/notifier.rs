@@ -13,7 +13,7 @@ use longhaul_engine::event::{Event, NumberedFact};
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
 
 use crate::fault;
-use crate::feed::{FACTS_MAX, Feed};
+use crate::feed::{FACTS_MAX, Feed, Reader};
 use crate::registry::{ReadFacts, RegistryActor};
 use crate::slot::SlotRef;
 use crate::world::World;
@@ -89,12 +89,13 @@ impl Subscribers {
         }
     }
 
-    /// Whether anybody listens to this session.
-    fn has(&self, session: &SessionId) -> bool {
+    /// Whether the owner of this session listens to it. Who looks on does not count.
+    pub(crate) fn has_owner(&self, session: &SessionId) -> bool {
+        let is_owners = |feed: Arc<Feed>| feed.reader() == Reader::Owner;
         self.lock()
             .sessions
             .get(session)
-            .is_some_and(|feeds| feeds.iter().any(|feed| feed.strong_count() > 0))
+            .is_some_and(|feeds| feeds.iter().filter_map(Weak::upgrade).any(is_owners))
     }
 
     fn all_fall_behind(&self) {

@@ -19,7 +19,9 @@ use crate::world::World;
 use fences::Fences;
 use flush::Commits;
 
-pub(crate) use reading::{ListTasks, ReadFacts, ReadSessions, ReadState, ReadTask, ReadTasks};
+pub(crate) use reading::{
+    ListTasks, Lives, ReadFacts, ReadLives, ReadSessions, ReadState, ReadTask, ReadTasks,
+};
 pub(crate) use tickets::{DiscardResumeData, Resume, Resumed, Seal};
 
 /// Bits of a generation that count within one opening of the store; the rest is the store's epoch.

@@ -1,32 +1,36 @@
 //! The root: it starts the actors, restarts what crashes, and gives up when that does not help.
 
+mod questions;
 mod sessions;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::AsyncContext;
 use longhaul_engine::budget::RestartBudget;
 use longhaul_engine::id::SessionId;
-use longhaul_engine::session::SessionRules;
+use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tracing::info_span;
 
 use crate::attachment::Attachments;
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
-use crate::handle::{CallError, StartError};
+use crate::local::StartError;
 use crate::notifier::{FinishNotices, NotifierActor, Subscribers};
-use crate::ownership::{Owner, Owners};
+use crate::ownership::Owners;
 use crate::refresh::Refresh;
 use crate::registry::RegistryActor;
 use crate::scheduling::Scheduling;
-use crate::session::{Quiesce, SessionActor};
+use crate::session::Quiesce;
 use crate::slot::{Slot, SlotRef};
-use crate::starting::{StartRequest, Starts};
+use crate::time::Clock;
 use crate::world::World;
 use sessions::OpenSession;
+
+pub(crate) use questions::{Observed, Opened, Question, Request, ToOpen};
 
 /// Time that transfers get to record their progress when the engine stops.
 const QUIESCE_TIME_MAX: Duration = Duration::from_millis(1500);
@@ -37,33 +41,6 @@ const NOTICES_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Time that the store gets to close its file.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(400);
-
-/// What the handles ask of the root.
-pub(crate) enum Request {
-    /// Open a session, or find it open.
-    OpenSession(ToOpen),
-    /// Stop in good order.
-    Shutdown,
-}
-
-/// A session that somebody waits for.
-pub(crate) struct ToOpen {
-    pub(crate) id: SessionId,
-    pub(crate) rules: Box<SessionRules>,
-    /// What to start in it.
-    pub(crate) requests: Vec<StartRequest>,
-    pub(crate) reply: oneshot::Sender<Result<Opened, CallError>>,
-}
-
-/// A session that somebody waited for.
-pub(crate) struct Opened {
-    pub(crate) slot: SlotRef<SessionActor>,
-    /// What makes its handles its owner.
-    pub(crate) owner: Arc<Owner>,
-    /// What became of the requests; or they themselves, when the session was open already: it is
-    /// asked then.
-    pub(crate) started: Result<Starts, Vec<StartRequest>>,
-}
 
 /// What a child's end looks like to the root. The number is that of the incarnation.
 #[derive(Debug)]
@@ -84,10 +61,20 @@ pub(crate) struct Doors {
     pub(crate) attachments: Attachments,
     pub(crate) refresh: Refresh,
     pub(crate) scheduling: Scheduling,
+    pub(crate) identity: Arc<Identity>,
+}
+
+/// Which engine it is.
+pub(crate) struct Identity {
+    /// The directory that it owns.
+    pub(crate) state_dir: PathBuf,
+    pub(crate) started_at: Timestamp,
+    pub(crate) clock: Clock,
 }
 
 pub(crate) struct Root {
     world: World,
+    identity: Arc<Identity>,
     registry: Slot<RegistryActor>,
     registry_child: Option<(u64, ChildGuard)>,
     registry_budget: RestartBudget,
@@ -95,8 +82,8 @@ pub(crate) struct Root {
     notifier_child: Option<(u64, ChildGuard)>,
     notifier_budget: RestartBudget,
     sessions: BTreeMap<SessionId, OpenSession>,
-    /// Sessions to open when the registry runs again.
-    postponed: Vec<ToOpen>,
+    /// What is answered when the registry runs again.
+    postponed: Vec<Question>,
     subscribers: Subscribers,
     owners: Owners,
     /// Every session is still to go on, opened or not.
@@ -119,6 +106,11 @@ impl Root {
         let (reports, inbox) = mpsc::unbounded_channel();
         let mut root = Self {
             owes_resumption: world.resumes_sessions,
+            identity: Arc::new(Identity {
+                state_dir: world.state_dir.clone(),
+                started_at: world.clock.now(),
+                clock: world.clock,
+            }),
             world,
             registry: Slot::new(),
             registry_child: None,
@@ -153,6 +145,7 @@ impl Root {
             attachments: self.world.attachments.clone(),
             refresh: self.world.refresh.clone(),
             scheduling: self.world.scheduling.clone(),
+            identity: Arc::clone(&self.identity),
         }
     }
 
@@ -177,7 +170,7 @@ impl Root {
                     }
                 }
                 request = requests.recv() => match request {
-                    Some(Request::OpenSession(wanted)) => self.open_session(wanted).await,
+                    Some(Request::Session(question)) => self.answer(question).await,
                     Some(Request::Shutdown) | None => return Ok(()),
                 },
             }
@@ -330,7 +323,12 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Registry(number, exit));
         };
-        let (_, guard) = spawn_child(&self.world.registry_place, build, report);
+        let (_, guard) = spawn_child(
+            info_span!("registry"),
+            &self.world.registry_place,
+            build,
+            report,
+        );
         self.registry_child = Some((number, guard));
         // When it never ran its report comes next, and starts another.
         let _ = is_built.await;
@@ -351,7 +349,7 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Notifier(number, exit));
         };
-        let (_, guard) = spawn_child(&Place::Here, build, report);
+        let (_, guard) = spawn_child(info_span!("notifier"), &Place::Here, build, report);
         self.notifier_child = Some((number, guard));
     }
 

@@ -133,14 +133,16 @@ impl PlaceLine {
 
 impl Drop for PlaceLine {
     fn drop(&mut self) {
-        self.leave();
-        let mut shared = self.places.lock();
-        let is_own = shared
+        let is_own = self
+            .places
+            .lock()
             .bells
             .get(&self.session)
             .is_some_and(|bell| Arc::ptr_eq(bell, &self.bell));
+        // Otherwise the session has begun anew already, and stands in line itself.
         if is_own {
-            shared.bells.remove(&self.session);
+            self.leave();
+            self.places.lock().bells.remove(&self.session);
         }
     }
 }

@@ -5,7 +5,7 @@ use longhaul_engine::task::{Desired, Spec};
 use longhaul_engine::time::Timestamp;
 use longhaul_persistence::{Change, Effect, Refusal};
 
-use crate::handle::{CallError, RefusedStart};
+use crate::local::{CallError, RefusedStart};
 use crate::registry::{Answer, NotStored};
 use crate::time::entropy;
 

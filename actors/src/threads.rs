@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::child::Place;
 use crate::conditions::LinuxConditions;
 use crate::file::lock::{AcquireError, StateDir};
-use crate::handle::{EngineHandle, EngineOptions, StartError, Stopped};
+use crate::local::{EngineHandle, EngineOptions, StartError, Stopped};
 use crate::net::{Dial, TcpDial};
 use crate::root::{Doors, Request, Root};
 use crate::scheduling::Scheduling;
@@ -24,7 +24,7 @@ use crate::time::VirtualClock;
 use crate::world::{World, WorldParts};
 
 /// The name of the store's file within the state directory.
-const STORE_NAME: &str = "store.redb";
+pub(crate) const STORE_NAME: &str = "store.redb";
 
 /// At least so many threads move bytes, so that one that blocks does not stop them all.
 const WORKERS_MIN: usize = 2;
@@ -69,7 +69,7 @@ pub(crate) fn start(options: EngineOptions) -> Result<EngineHandle, StartError> 
     }
 }
 
-fn not_acquired(error: AcquireError) -> StartError {
+pub(crate) fn not_acquired(error: AcquireError) -> StartError {
     match error {
         AcquireError::Owned(owned) => StartError::InUse {
             path: owned.directory.clone(),
@@ -167,6 +167,7 @@ fn world(directory: &StateDir, clock: Clock, arbiters: &[Arbiter]) -> World {
         .expect("there is one more than workers");
     World::new(WorldParts {
         clock,
+        state_dir: directory.path().to_path_buf(),
         store_path: directory.path().join(STORE_NAME),
         parts_dir: directory.parts(),
         registry_place: place(registry),

@@ -23,6 +23,8 @@ pub(crate) type MakeDial = Arc<dyn Fn() -> Rc<dyn Dial> + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) clock: Clock,
+    /// The directory that the engine owns.
+    pub(crate) state_dir: PathBuf,
     /// The store's file.
     pub(crate) store_path: PathBuf,
     /// For part files whose target's directory takes none.
@@ -52,6 +54,7 @@ pub(crate) struct Worker(pub(crate) usize);
 /// What a world is made of.
 pub(crate) struct WorldParts {
     pub(crate) clock: Clock,
+    pub(crate) state_dir: PathBuf,
     pub(crate) store_path: PathBuf,
     pub(crate) parts_dir: PathBuf,
     pub(crate) registry_place: Place,
@@ -67,6 +70,7 @@ impl World {
         );
         Self {
             clock: parts.clock,
+            state_dir: parts.state_dir,
             store_path: parts.store_path,
             parts_dir: parts.parts_dir,
             registry_place: parts.registry_place,

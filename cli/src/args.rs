@@ -2,12 +2,25 @@
 
 use clap::{Parser, Subcommand};
 
+mod care;
+mod daemon;
 mod get;
 mod put;
+mod reach;
+mod tasks;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
+pub(crate) use care::{CompletionsArgs, DoctorArgs, ManArgs};
+pub(crate) use daemon::DaemonArgs;
 pub(crate) use get::{GetArgs, IfExists, Survives};
 pub(crate) use put::PutArgs;
+pub(crate) use reach::ReachArgs;
+pub(crate) use tasks::{
+    CancelArgs, EventsArgs, ForgetArgs, LimitArgs, ListArgs, Rate, ResumeDownloadArgs,
+    ResumeUploadArgs, SessionsArgs, TaskArgs, TasksArgs, WaitArgs, WatchArgs,
+};
 pub(crate) use transfer::TransferArgs;
 
 const AFTER_HELP: &str = "\
@@ -32,102 +45,108 @@ pub(crate) enum Command {
     /// Upload a file; the same command run again goes on where the server has it
     #[command(after_long_help = put::EXAMPLES, after_help = "More, with examples and exit codes: longhaul put --help")]
     Put(Box<PutArgs>),
+    /// List the daemon's transfers, and interrupted ones of the foreground with how to go on
+    #[command(after_help = tasks::NAMES)]
+    List(ListArgs),
+    /// Show all that is known of a task
+    #[command(after_help = tasks::NAMES)]
+    Show(TaskArgs),
+    /// Say what a task waits for, and when its app is called
+    #[command(after_help = tasks::NAMES)]
+    Why(TaskArgs),
+    /// Watch tasks until they have ended; the exit code is that of the worst
+    #[command(after_help = tasks::ENDS)]
+    Watch(WatchArgs),
+    /// Wait until tasks have ended; the exit code is that of the worst
+    #[command(after_help = tasks::ENDS)]
+    Wait(WaitArgs),
+    /// Let tasks rest with what they have
+    #[command(after_help = tasks::NAMES)]
+    Pause(TasksArgs),
+    /// Let tasks go on
+    #[command(after_help = tasks::NAMES)]
+    Resume(TasksArgs),
+    /// End tasks, and remove what they have unless --resume-data keeps it
+    #[command(after_help = tasks::NAMES)]
+    Cancel(CancelArgs),
+    /// Go on with a download that was cancelled with --resume-data, and print the new task
+    #[command(after_help = tasks::NAMES)]
+    ResumeDownload(ResumeDownloadArgs),
+    /// Go on with an upload that was cancelled with --resume-data, and print the new task
+    #[command(after_help = tasks::NAMES)]
+    ResumeUpload(ResumeUploadArgs),
+    /// Limit the bytes per second of a task, of a session, or of all (until the daemon stops)
+    #[command(after_help = tasks::NAMES)]
+    Limit(LimitArgs),
+    /// List the daemon's sessions, who owns them, and when their apps are called
+    Sessions(SessionsArgs),
+    /// Print what has happened in a session and was not acknowledged
+    Events(EventsArgs),
+    /// Acknowledge the ends of tasks: they are listed no more
+    #[command(after_help = tasks::NAMES)]
+    Forget(ForgetArgs),
+    /// Run transfers for every program of this user, on a Unix socket
+    #[command(after_long_help = daemon::EXAMPLES, after_help = "More, with examples and exit codes: longhaul daemon --help")]
+    Daemon(Box<DaemonArgs>),
+    /// Look over the stores and part files, and repair them when told to
+    #[command(after_help = care::DOCTOR)]
+    Doctor(DoctorArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual, or write it to a directory
+    Man(ManArgs),
+}
+
+/// How much is logged, and how errors are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// How often `-v` was given.
+    pub(crate) verbose: u8,
+    /// Whether programs read the output.
+    pub(crate) is_json: bool,
 }
 
 impl Command {
-    /// What every command has.
-    pub(crate) const fn transfer(&self) -> &TransferArgs {
-        match self {
-            Self::Get(get) => &get.transfer,
-            Self::Put(put) => &put.transfer,
+    /// How this command logs and complains.
+    pub(crate) const fn manner(&self) -> Manner {
+        let reach = match self {
+            Self::Get(args) => return Manner::of_transfer(&args.transfer),
+            Self::Put(args) => return Manner::of_transfer(&args.transfer),
+            Self::List(args) => &args.reach,
+            Self::Show(args) | Self::Why(args) => &args.reach,
+            Self::Watch(args) => &args.reach,
+            Self::Wait(args) => &args.reach,
+            Self::Pause(args) | Self::Resume(args) => &args.reach,
+            Self::Cancel(args) => &args.reach,
+            Self::ResumeDownload(args) => &args.reach,
+            Self::ResumeUpload(args) => &args.reach,
+            Self::Limit(args) => &args.reach,
+            Self::Sessions(args) => &args.reach,
+            Self::Events(args) => &args.reach,
+            Self::Forget(args) => &args.reach,
+            Self::Doctor(args) => &args.reach,
+            Self::Daemon(args) => return Manner::plain(args.verbose),
+            Self::Completions(_) | Self::Man(_) => return Manner::plain(0),
+        };
+        Manner {
+            verbose: reach.verbose,
+            is_json: reach.json,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    fn parses(command: &str, line: &[&str]) -> bool {
-        Args::try_parse_from(["longhaul", command].iter().chain(line)).is_ok()
-    }
-
-    #[test]
-    fn the_definitions_agree_with_each_other() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn command_lines_of_get_are_taken_or_refused() {
-        let table: [(&[&str], bool); 14] = [
-            (&["http://h/"], true),
-            (&["http://h/a", "http://h/b", "-d", "x", "-c"], true),
-            (&["-i", "-"], true),
-            (
-                &[
-                    "-vv",
-                    "-q",
-                    "-j16",
-                    "-x",
-                    "4",
-                    "-H",
-                    "A: b",
-                    "-u",
-                    "a:b",
-                    "http://h/",
-                ],
-                true,
-            ),
-            (
-                &["--limit-rate", "2M", "--retry-max-time", "5m", "http://h/"],
-                true,
-            ),
-            (&[], false),
-            (&["http://h/", "-o", "f", "-d", "x"], false),
-            (&["-o", "f", "-i", "l"], false),
-            (&["-j", "0", "http://h/"], false),
-            (&["-x", "17", "http://h/"], false),
-            (&["--max-redirs", "21", "http://h/"], false),
-            (&["--if-exists", "ask", "http://h/"], false),
-            (&["--limit-rate", "fast", "http://h/"], false),
-            (&["--idle-timeout", "1w", "http://h/"], false),
-        ];
-        for (line, is_good) in table {
-            assert_eq!(parses("get", line), is_good, "{line:?}");
+impl Manner {
+    const fn plain(verbose: u8) -> Self {
+        Self {
+            verbose,
+            is_json: false,
         }
     }
 
-    #[test]
-    fn command_lines_of_put_are_taken_or_refused() {
-        let table: [(&[&str], bool); 14] = [
-            (&["f", "http://h/"], true),
-            (&["f", "http://h/", "-X", "POST", "-qH", "A: b", "-c"], true),
-            (
-                &["f", "http://h/", "--metadata", "a=b", "--metadata", "c="],
-                true,
-            ),
-            (
-                &["f", "http://h/", "--checksum", "SHA1", "--protocol", "tus"],
-                true,
-            ),
-            (
-                &["f", "http://h/", "--retry", "3", "--idle-timeout", "5s"],
-                true,
-            ),
-            (&["f", "http://h/", "--retry-non-idempotent"], true),
-            (&[], false),
-            (&["f"], false),
-            (&["f", "http://h/", "http://h/"], false),
-            (&["f", "http://h/", "--metadata", "a"], false),
-            (&["f", "http://h/", "--checksum", "crc"], false),
-            (&["f", "http://h/", "--protocol", "ftp"], false),
-            (&["f", "http://h/", "--json", "-q"], false),
-            (&["f", "http://h/", "-o", "f"], false),
-        ];
-        for (line, is_good) in table {
-            assert_eq!(parses("put", line), is_good, "{line:?}");
+    const fn of_transfer(args: &TransferArgs) -> Self {
+        Self {
+            verbose: args.verbose,
+            is_json: args.json,
         }
     }
 }

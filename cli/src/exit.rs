@@ -3,10 +3,10 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use longhaul::{Class, Error};
+use longhaul::{Class, Error, Outcome};
 
 /// An exit code of the command. The numbers up to 8 are those of GNU wget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Exit(u8);
 
 impl Exit {
@@ -30,6 +30,10 @@ impl Exit {
     pub(crate) const SERVER: Self = Self(8);
     /// The bytes are not the expected ones.
     pub(crate) const CHECKSUM: Self = Self(9);
+    /// No daemon can be reached.
+    pub(crate) const UNREACHABLE: Self = Self(10);
+    /// There is no such task or session.
+    pub(crate) const NO_SUCH_TASK: Self = Self(11);
     /// Time ran out.
     pub(crate) const TIMED_OUT: Self = Self(12);
     /// Stopped by SIGINT: 128 and the signal's number.
@@ -72,6 +76,10 @@ pub(crate) enum Fault {
     Usage(String),
     /// A file or directory that the command itself needs.
     File(String),
+    /// Time ran out.
+    TimedOut(String),
+    /// A task that was named is not there.
+    NoSuchTask(String),
     /// What the library says.
     Library(Error),
     /// Anything else.
@@ -85,6 +93,8 @@ impl Fault {
             Self::Usage(_) => Exit::USAGE,
             Self::File(_) => Exit::FILE,
             Self::Other(_) => Exit::OTHER,
+            Self::TimedOut(_) => Exit::TIMED_OUT,
+            Self::NoSuchTask(_) => Exit::NO_SUCH_TASK,
             Self::Library(error) => exit_of(error),
         }
     }
@@ -95,6 +105,8 @@ impl Fault {
             Self::Usage(_) => "usage",
             Self::File(_) => "file",
             Self::Other(_) => "other",
+            Self::TimedOut(_) => "timed_out",
+            Self::NoSuchTask(_) => "no_such_task",
             Self::Library(error) => code_of(error),
         }
     }
@@ -103,7 +115,18 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::File(text) | Self::Other(text) => f.write_str(text),
+            Self::Usage(text) | Self::File(text) | Self::Other(text) | Self::TimedOut(text) => {
+                f.write_str(text)
+            }
+            Self::NoSuchTask(name) => write!(
+                f,
+                "there is no task {name}; `longhaul list` shows those that are there"
+            ),
+            // The library's words would be for somebody who writes a program.
+            Self::Library(Error::NoSuchSession { session }) => write!(
+                f,
+                "there is no session \"{session}\"; `longhaul sessions` shows those that are there"
+            ),
             Self::Library(error) => fmt::Display::fmt(error, f),
         }
     }
@@ -119,7 +142,9 @@ impl From<Error> for Fault {
 pub(crate) const fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Invalid(_) => Exit::USAGE,
-        Error::TargetInUse { .. } | Error::State(_) => Exit::FILE,
+        Error::TargetInUse { .. } | Error::State(_) | Error::ResumeData(_) => Exit::FILE,
+        Error::Unreachable(_) | Error::Daemon(_) => Exit::UNREACHABLE,
+        Error::NoSuchTask(_) | Error::NoSuchSession { .. } => Exit::NO_SUCH_TASK,
         // The enum may grow; what is not named here is nobody's fault that we know.
         _ => Exit::OTHER,
     }
@@ -134,12 +159,29 @@ pub(crate) const fn code_of(error: &Error) -> &'static str {
         Error::StateInUse { .. } => "state_in_use",
         Error::Store(_) => "store",
         Error::Stopped { .. } => "engine_stopped",
+        Error::ResumeData(_) => "resume_data",
+        Error::SessionInUse { .. } => "session_in_use",
+        Error::Invalidated { .. } => "session_invalidated",
+        Error::NoSuchTask(_) => "no_such_task",
+        Error::NoSuchSession { .. } => "no_such_session",
+        Error::Unreachable(_) | Error::Daemon(_) => "daemon_unreachable",
         _ => "other",
+    }
+}
+
+/// The exit code for a task that ended so.
+pub(crate) const fn exit_of_outcome(outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Finished(_) | Outcome::Uploaded(_) | Outcome::Skipped(_) => Exit::OK,
+        Outcome::Failed(failure) => Exit::of(failure.kind().class()),
+        Outcome::Cancelled | Outcome::CancelledResumable(_) => Exit::OTHER,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use longhaul::TaskId;
+
     use super::*;
 
     #[test]
@@ -173,6 +215,14 @@ mod tests {
             (Error::State(String::new()), 3),
             (in_use, 1),
             (stopped, 1),
+            (Error::Unreachable(String::new()), 10),
+            (Error::NoSuchTask(TaskId::new(1)), 11),
+            (
+                Error::NoSuchSession {
+                    session: "a".to_owned(),
+                },
+                11,
+            ),
         ];
         for (error, code) in table {
             assert_eq!(

@@ -11,11 +11,13 @@ use crate::exit::Fault;
 use crate::ledger::RetryLimits;
 use crate::state::RunDirectory;
 
+mod background;
 mod get;
 mod put;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use background::{Handover, get_in_background, put_in_background};
 pub(crate) use get::get;
 pub(crate) use put::put;
 
@@ -25,6 +27,18 @@ const HEADER_FILE_BYTES_MAX: usize = 64 * 1024;
 /// A person who runs the command again wants the file now, however old its first bytes are; so the
 /// library's 7 days from the task's making do not apply here.
 const RESOURCE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Try again when no byte moved for this long, without another word.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Try again when a connection took this long to make, without another word.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Redirects that are followed without another word: as many as may be.
+const REDIRECTS_MAX: u32 = 20;
+
+/// Retries in a row that bring nothing new, without another word.
+const RETRIES_MAX: u32 = 10;
 
 /// A run of a command, ready to go.
 pub(crate) struct Plan<R> {
@@ -69,13 +83,21 @@ impl Output {
     }
 }
 
-/// What the transfers of every command share.
+/// What the transfers of every command in the foreground share.
 fn configuration(session: &str, args: &TransferArgs) -> Result<SessionConfiguration, Fault> {
+    let mut configuration = shared(session, args)?.timeout_for_resource(RESOURCE_TIMEOUT)?;
+    if let Some(bytes) = args.limit_rate {
+        configuration = configuration.rate_limit_bytes(bytes)?;
+    }
+    Ok(configuration)
+}
+
+/// What the transfers of one session share.
+fn shared(session: &str, args: &TransferArgs) -> Result<SessionConfiguration, Fault> {
     let mut configuration = SessionConfiguration::new(session)?
-        .timeout_for_request(args.idle_timeout)?
-        .timeout_for_connect(args.connect_timeout)?
-        .timeout_for_resource(RESOURCE_TIMEOUT)?
-        .redirects_max(args.max_redirs)?;
+        .timeout_for_request(args.idle_timeout.unwrap_or(IDLE_TIMEOUT))?
+        .timeout_for_connect(args.connect_timeout.unwrap_or(CONNECT_TIMEOUT))?
+        .redirects_max(args.max_redirs.unwrap_or(REDIRECTS_MAX))?;
     if let Some(path) = &args.cacert {
         let pem = read_file(path, CA_CERTIFICATES_BYTES_MAX)?;
         configuration = configuration.ca_certificates_pem(pem)?;
@@ -83,15 +105,12 @@ fn configuration(session: &str, args: &TransferArgs) -> Result<SessionConfigurat
     if let Some(url) = &args.proxy {
         configuration = configuration.proxy(url)?;
     }
-    if let Some(bytes) = args.limit_rate {
-        configuration = configuration.rate_limit_bytes(bytes)?;
-    }
     Ok(configuration)
 }
 
-const fn retry(args: &TransferArgs) -> RetryLimits {
+fn retry(args: &TransferArgs) -> RetryLimits {
     RetryLimits {
-        retries_max: args.retry,
+        retries_max: args.retry.unwrap_or(RETRIES_MAX),
         time_max: args.retry_max_time,
     }
 }
@@ -151,7 +170,7 @@ fn login(args: &TransferArgs) -> Result<Option<(&str, &str)>, Fault> {
     }
 }
 
-fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fault> {
     let name = path.display().to_string();
     let file = std::fs::File::open(path)
         .map_err(|error| Fault::File(format!("{name} can not be read: {error}; check the path")))?;

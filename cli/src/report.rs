@@ -15,9 +15,14 @@ mod bars;
 mod human;
 mod json;
 mod out;
+mod table;
 
+pub(crate) use bars::{TaskBars, amount, name};
 use human::Human;
 use json::Json;
+pub(crate) use json::entry;
+pub(crate) use out::Out;
+pub(crate) use table::{Table, printable};
 
 /// Which transfer a note is about.
 #[derive(Clone, Copy)]
@@ -102,10 +107,10 @@ impl Reporter {
 }
 
 /// Tells what ended the whole command.
-pub(crate) fn fault(output: Output, fault: &Fault) {
-    match output {
-        Output::Json => json::fault(fault),
-        Output::Quiet | Output::Plain | Output::Bars => complain(&fault.to_string()),
+pub(crate) fn fault(is_json: bool, fault: &Fault) {
+    match is_json {
+        true => json::fault(fault),
+        false => complain(&fault.to_string()),
     }
 }
 

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use longhaul::{Engine, Error, Events, Session};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::again::Again;
 use crate::exit::{Exit, Fault};
 use crate::ledger::{Ledger, Note, What};
 use crate::report::{Label, Reporter, complain};
@@ -16,7 +17,7 @@ use crate::transfer::{Kind, Standing, Transfer};
 mod get;
 mod put;
 
-pub(crate) use get::get;
+pub(crate) use get::{get, is_there};
 pub(crate) use put::put;
 
 /// The engine promises to have stopped by then; a user who asked for it waits no longer.
@@ -188,7 +189,7 @@ async fn shut_down(engine: &Engine, wait_max: Duration, signals: &mut Signals) -
     clippy::exit,
     reason = "threads that do not stop in time must not hold the process"
 )]
-fn leave(exit: Exit) -> ! {
+pub(crate) fn leave(exit: Exit) -> ! {
     std::process::exit(i32::from(exit.code()))
 }
 
@@ -199,9 +200,12 @@ fn signals() -> Result<Signals, Fault> {
 
 /// The engine over a run's directory.
 fn start(directory: &RunDirectory, kind: Kind) -> Result<Engine, Fault> {
-    Engine::builder(directory.path())
-        .start()
-        .map_err(|error| explain(error, kind))
+    let started = Engine::builder(directory.path()).start();
+    let engine = started.map_err(|error| explain(error, kind))?;
+    if let Some(again) = Again::of(std::env::args_os()) {
+        directory.remember(&again);
+    }
+    Ok(engine)
 }
 
 /// The same command runs already: the library's words for it would be about a directory.

@@ -3,14 +3,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use etcetera::base_strategy::{BaseStrategy as _, Xdg};
 use longhaul::{Destination, DownloadRequest, UploadRequest};
 use sha2::{Digest as _, Sha256};
 
+use crate::again::Again;
 use crate::exit::Fault;
 
 /// The runs of one command.
@@ -31,6 +33,12 @@ const PUT: Runs = Runs {
     directory: "put",
     scheme: b"longhaul put 1\0",
 };
+
+/// The file in a run's directory that says which command it is.
+const AGAIN: &str = "command.json";
+
+/// A command line has at most 2 MiB (`ARG_MAX` of Linux by default), and JSON may double it.
+const AGAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What a directory is called while it is being removed, so that a kill leaves nothing behind that
 /// could be taken for a run.
@@ -82,6 +90,49 @@ impl StateRoot {
         })
     }
 
+    /// The state directory itself, which may not be there.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory of the daemon's engine, beside those of the runs.
+    pub(crate) fn of_daemon(self) -> PathBuf {
+        self.path.join("daemon")
+    }
+
+    /// The directories of all runs that are there, whether they run now or not.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for runs in [GET, PUT] {
+            let Ok(entries) = fs::read_dir(self.path.join(runs.directory)) else {
+                continue;
+            };
+            let paths = entries.flatten().map(|entry| entry.path());
+            let is_removed = |path: &PathBuf| {
+                let name = path.file_name().unwrap_or_default();
+                name.as_bytes().starts_with(REMOVED.as_bytes())
+            };
+            found.extend(paths.filter(|path| path.is_dir() && !is_removed(path)));
+        }
+        found.sort();
+        found
+    }
+
+    /// The directories of all engines that are there: the daemon's, those of runs, and one whose state
+    /// lies in the directory itself.
+    pub(crate) fn engines(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        if self.path.join("store.redb").exists() {
+            found.push(self.path.clone());
+        }
+        let daemon = self.clone().of_daemon();
+        if daemon.is_dir() {
+            found.push(daemon);
+        }
+        found.append(&mut self.runs());
+        found
+    }
+
     /// The directory for these downloads: the same for the same URLs into the same places, whatever
     /// the other options are.
     pub(crate) fn of_downloads(self, requests: &[DownloadRequest]) -> RunDirectory {
@@ -128,6 +179,14 @@ impl StateRoot {
     }
 }
 
+/// Which command the run in this directory is; `None` when that was not written, or can not be read.
+pub(crate) fn remembered(run: &Path) -> Option<Again> {
+    let file = fs::File::open(run.join(AGAIN)).ok()?;
+    let mut text = Vec::new();
+    file.take(AGAIN_BYTES_MAX).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 impl Runs {
     fn hash(self) -> Sha256 {
         Sha256::new().chain_update(self.scheme)
@@ -142,6 +201,21 @@ impl RunDirectory {
 
     fn runs(&self) -> PathBuf {
         self.root.path.join(self.runs)
+    }
+
+    /// Remembers which command this run is, for those who look for it when it was interrupted. Without
+    /// that they only know that there was one, so a disk that takes no more does not end the run.
+    pub(crate) fn remember(&self, again: &Again) {
+        let write = || -> io::Result<()> {
+            let path = self.path().join(AGAIN);
+            let new = path.with_extension("new");
+            let text = serde_json::to_vec(again)?;
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600);
+            file.open(&new)?.write_all(&text)?;
+            fs::rename(new, path)
+        };
+        let _ = write();
     }
 
     /// Removes it, and the directories above it that are ours and empty. The engine in it must have
@@ -268,6 +342,28 @@ mod tests {
         run.remove().unwrap();
         run.remove().unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_run_is_found_with_its_command_until_it_is_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let run = root(home.path()).of_downloads(&[]);
+        fs::create_dir_all(run.path()).unwrap();
+        assert_eq!(remembered(&run.path()), None);
+        let again = Again {
+            directory: "/d".to_owned(),
+            command: vec!["longhaul".to_owned(), "get".to_owned()],
+            given_again: Vec::new(),
+        };
+        run.remember(&again);
+        assert_eq!(remembered(&run.path()), Some(again));
+        fs::create_dir(run.runs().join(".removed-x-1")).unwrap();
+        let found = root(home.path());
+        assert_eq!(found.runs(), [run.path()]);
+        fs::create_dir(home.path().join("daemon")).unwrap();
+        assert_eq!(found.engines(), [home.path().join("daemon"), run.path()]);
+        run.remove().unwrap();
+        assert!(found.runs().is_empty());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use longhaul::{
-    Destination, DownloadTask, Error, HttpUrl, Outcome, Phase, Session, TaskId, TaskSnapshot,
-    UploadSnapshot, UploadTask,
+    Destination, DownloadTask, Error, HttpUrl, Outcome, Phase, Progress, ResumeData, Session,
+    TaskId, TaskSnapshot, TaskState, UploadSnapshot, UploadTask, Why,
 };
 
 use crate::ledger::kept_bytes;
@@ -40,10 +40,14 @@ pub(crate) enum Place<'a> {
 pub(crate) struct Standing {
     /// Its handle.
     pub(crate) task: Transfer,
+    /// Its state in Foundation's words.
+    pub(crate) state: TaskState,
     /// What it does or waits for.
     pub(crate) phase: Phase,
     /// How it ended, once it has.
     pub(crate) outcome: Option<Outcome>,
+    /// How far it is.
+    pub(crate) progress: Progress,
     /// Bytes that the next attempt need not move.
     pub(crate) kept_bytes: u64,
 }
@@ -61,6 +65,16 @@ impl Kind {
                 snapshots.into_iter().map(Standing::from).collect()
             }
         })
+    }
+}
+
+impl Place<'_> {
+    /// The kind of a transfer that has such a file.
+    pub(crate) const fn kind(self) -> Kind {
+        match self {
+            Self::Destination(_) => Kind::Downloads,
+            Self::Source(_) => Kind::Uploads,
+        }
     }
 }
 
@@ -97,6 +111,54 @@ impl Transfer {
         }
     }
 
+    /// It as it is now.
+    pub(crate) async fn standing(&self) -> Result<Standing, Error> {
+        Ok(match self {
+            Self::Download(task) => task.snapshot().await?.into(),
+            Self::Upload(task) => task.snapshot().await?.into(),
+        })
+    }
+
+    /// What it waits for.
+    pub(crate) async fn why(&self) -> Result<Why, Error> {
+        match self {
+            Self::Download(task) => task.why().await,
+            Self::Upload(task) => task.why().await,
+        }
+    }
+
+    /// Lets it go on.
+    pub(crate) async fn resume(&self) -> Result<(), Error> {
+        match self {
+            Self::Download(task) => task.resume().await,
+            Self::Upload(task) => task.resume().await,
+        }
+    }
+
+    /// Sets its own rate limit.
+    pub(crate) async fn set_rate_limit(&self, rate: Option<u64>) -> Result<(), Error> {
+        match self {
+            Self::Download(task) => task.set_rate_limit(rate).await,
+            Self::Upload(task) => task.set_rate_limit(rate).await,
+        }
+    }
+
+    /// Ends it and gives what a later task may go on with.
+    pub(crate) async fn cancel_for_resume_data(&self) -> Result<Option<ResumeData>, Error> {
+        match self {
+            Self::Download(task) => task.cancel_by_producing_resume_data().await,
+            Self::Upload(task) => task.cancel_by_producing_resume_data().await,
+        }
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn finished(&self) -> Result<Outcome, Error> {
+        match self {
+            Self::Download(task) => task.finished().await,
+            Self::Upload(task) => task.finished().await,
+        }
+    }
+
     /// Ends it, so that it leaves nothing behind, and waits until it has ended.
     pub(crate) async fn cancel(&self) -> Result<Outcome, Error> {
         match self {
@@ -113,6 +175,14 @@ impl Transfer {
 }
 
 impl Standing {
+    /// All transfers of a session, of both kinds, in the order of their numbers.
+    pub(crate) async fn all(session: &Session) -> Result<Vec<Self>, Error> {
+        let mut all = Kind::Downloads.standings(session).await?;
+        all.append(&mut Kind::Uploads.standings(session).await?);
+        all.sort_by_key(|standing| standing.task.id());
+        Ok(all)
+    }
+
     /// Whether a later run of the same command has use for what it holds.
     pub(crate) fn may_go_on(&self) -> bool {
         match (&self.outcome, &self.task) {
@@ -140,8 +210,10 @@ impl From<TaskSnapshot> for Standing {
     fn from(snapshot: TaskSnapshot) -> Self {
         Self {
             task: Transfer::Download(snapshot.task),
+            state: snapshot.state,
             phase: snapshot.phase,
             outcome: snapshot.outcome,
+            progress: snapshot.progress,
             kept_bytes: kept_bytes(&snapshot.progress),
         }
     }
@@ -151,8 +223,10 @@ impl From<UploadSnapshot> for Standing {
     fn from(snapshot: UploadSnapshot) -> Self {
         Self {
             task: Transfer::Upload(snapshot.task),
+            state: snapshot.state,
             phase: snapshot.phase,
             outcome: snapshot.outcome,
+            progress: snapshot.progress,
             kept_bytes: kept_bytes(&snapshot.progress),
         }
     }

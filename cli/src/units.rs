@@ -39,6 +39,22 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     Ok(bytes as u64)
 }
 
+/// A duration as people say it: its two largest units.
+pub(crate) fn shown(duration: Duration) -> String {
+    let s = duration.as_secs();
+    let (minutes, hours, days) = (s / 60, s / 3600, s / 86_400);
+    let (large, small) = match (days, hours, minutes) {
+        (0, 0, 0) => return format!("{s} s"),
+        (0, 0, _) => ((minutes, "min"), (s % 60, "s")),
+        (0, _, _) => ((hours, "h"), (minutes % 60, "min")),
+        (_, _, _) => ((days, "d"), (hours % 24, "h")),
+    };
+    match small.0 {
+        0 => format!("{} {}", large.0, large.1),
+        _ => format!("{} {} {} {}", large.0, large.1, small.0, small.1),
+    }
+}
+
 /// The digits, and what stands after them.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -80,6 +96,22 @@ mod tests {
         ];
         for (text, ms) in table {
             assert_eq!(duration(text).ok(), ms.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_shown_by_their_two_largest_units() {
+        let table = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (3600, "1 h"),
+            (7265, "2 h 1 min"),
+            (86_400 * 3 + 3600 * 5 + 59, "3 d 5 h"),
+        ];
+        for (s, text) in table {
+            assert_eq!(shown(Duration::from_secs(s)), text);
         }
     }
 

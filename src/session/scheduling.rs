@@ -5,7 +5,8 @@ use crate::{Error, options};
 
 impl Session {
     /// Sets the bytes per second of all its tasks together, from now on and for those that run;
-    /// `None` lifts the limit. When the engine starts again, the configuration counts.
+    /// `None` lifts the limit. When the session is opened again, or the engine starts again, the
+    /// configuration counts.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is zero, or [`Error::Stopped`].

@@ -174,14 +174,20 @@ impl UploadRequest {
         let known = &self.spec.metadata;
         let bytes = known.iter().map(|(key, value)| key.len() + value.len());
         let bytes = bytes.sum::<usize>() + key.len() + value.len();
+        // Where the name of the file is told already, nothing is added to it.
+        let is_named = key == FILE_NAME_KEY || known.iter().any(|(key, _)| key == FILE_NAME_KEY);
+        let bytes_max = match is_named {
+            true => UPLOAD_METADATA_BYTES_MAX,
+            false => METADATA_BYTES_MAX,
+        };
         if key.is_empty()
             || !key.bytes().all(is_key)
             || known.iter().any(|(known, _)| known == key)
-            || bytes > METADATA_BYTES_MAX
+            || bytes > bytes_max
         {
             return Err(Error::Invalid(format!(
                 "that can not be told of the file; give each key once, in ASCII without space and \
-                 comma, and no more than {METADATA_BYTES_MAX} bytes in all"
+                 comma, and no more than {bytes_max} bytes in all"
             )));
         }
         let pair = (key.to_owned(), value.to_owned());

@@ -11,12 +11,15 @@
 mod bench;
 mod challenges;
 mod commands;
+mod commands_daemon;
 mod conformance;
+mod daemon;
 mod delegate;
 mod face;
 mod hostile;
 mod kill;
 mod put;
+mod relaunch;
 mod resume_data;
 mod resuming;
 mod scheduling;

@@ -49,7 +49,7 @@ async fn facts_until(session: &Session, is_meant: impl Fn(&Fact) -> bool) -> Vec
 }
 
 fn in_use(opened: Result<Session, Error>) -> bool {
-    matches!(opened, Err(Error::SessionInUse { session }) if session == NAME)
+    matches!(opened, Err(Error::SessionInUse { session, .. }) if session == NAME)
 }
 
 async fn again(engine: &Engine) -> Result<Session, Error> {

@@ -14,10 +14,10 @@ use super::error::{failure, refused};
 use super::mode::{PRIVATE_FILE, make_private_directory};
 
 /// The name of the lock file in a state directory.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 /// The name of the directory for parts whose target's directory takes no new files.
-const PARTS: &str = "parts";
+pub(crate) const PARTS: &str = "parts";
 
 /// Bytes read of a lock file: a process number has at most ten digits.
 const PID_BYTES_MAX: u64 = 16;
@@ -185,7 +185,7 @@ fn write_pid(lock: &mut File) -> io::Result<()> {
     writeln!(lock, "{}", std::process::id())
 }
 
-fn read_pid(lock: &mut File) -> Option<u32> {
+pub(super) fn read_pid(lock: &mut File) -> Option<u32> {
     let mut text = String::new();
     lock.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()

@@ -10,9 +10,11 @@
 //! [`discard::discard`] for what may be left. A task that is ended to go on elsewhere leaves its part
 //! and a [`ticket`]. The file of an upload is only read: [`source`].
 
+mod daemon_log;
 pub mod discard;
 mod disk;
 mod error;
+pub mod leftover;
 pub mod lock;
 mod mode;
 pub mod part;
@@ -22,6 +24,8 @@ pub mod recover;
 pub mod source;
 pub mod ticket;
 pub mod token;
+
+pub(crate) use self::daemon_log::DaemonLog;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -146,6 +146,35 @@ pub(super) fn part_end_of(name: &OsStr) -> Option<&str> {
     name.starts_with(b".").then_some(end)
 }
 
+/// The name of a part file, read.
+pub(super) struct PartName<'a> {
+    /// The task that made it.
+    pub(super) task: TaskId,
+    /// What stands before its mark.
+    stem: &'a [u8],
+}
+
+impl<'a> PartName<'a> {
+    /// The name of a part that a task of the store with this `fallback` has made; `None` for another
+    /// file.
+    pub(super) fn of(name: &'a OsStr, fallback: &Path) -> Option<Self> {
+        let end = part_end_of(name)?;
+        let store = format!("-{}.part", store_digits(fallback));
+        let number = end.strip_prefix(MARK)?.strip_suffix(&store)?;
+        let stem = &name.as_bytes()[..name.len() - end.len()];
+        let task = TaskId::new(number.parse().ok()?);
+        Some(Self { task, stem })
+    }
+}
+
+/// Whether a file is the ticket that holds this part, of whatever task and store: its stem may have
+/// been cut to make room for a longer number.
+pub(super) fn is_ticket_of(name: &OsStr, part: &PartName<'_>) -> bool {
+    let name = name.as_bytes();
+    name.ends_with(RESUME_SUFFIX.as_bytes())
+        && mark_at(name).is_some_and(|mark| part.stem.starts_with(&name[..mark]))
+}
+
 /// Where the last mark in a name begins: the target's own name may hold one.
 fn mark_at(name: &[u8]) -> Option<usize> {
     name.windows(MARK.len())

@@ -28,6 +28,7 @@ mod proxy;
 mod request;
 mod sending;
 mod tls;
+pub(crate) mod unix;
 mod wire;
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use actix::{
 };
 use longhaul_engine::id::{Sequence, SessionId};
 use longhaul_engine::launch::LaunchReason;
+use longhaul_engine::time::Timestamp;
 use longhaul_persistence::Change;
 
 use super::NotifierActor;
 use crate::fault;
-use crate::handle::CallError;
+use crate::local::CallError;
 use crate::refresh::{Call, Calls};
 use crate::registry::{Apply, ReadFacts, ReadLaunches, RegistryActor};
 use crate::slot::SlotRef;
@@ -129,9 +130,9 @@ impl Handler<Reschedule> for NotifierActor {
 }
 
 impl NotifierActor {
-    /// Whether an app listens to the session, as a delegate or to its events.
+    /// Whether an app listens to its session, as a delegate or to its events.
     fn is_somebody_there(&self, session: &SessionId) -> bool {
-        self.world.attachments.is_attached(session) || self.subscribers.has(session)
+        self.world.attachments.is_attached(session) || self.subscribers.has_owner(session)
     }
 
     /// Sets the timer for the first thing that is due. Without anybody who takes refresh tasks the
@@ -140,18 +141,12 @@ impl NotifierActor {
         if let Some(timer) = self.call_timer.take() {
             context.cancel_future(timer);
         }
-        let due = {
-            let has_listener = self.world.refresh.has_listener();
-            let state = self.world.refresh.lock();
-            let rules = state.rules;
-            let due = |(session, calls): (&SessionId, &Calls)| match calls.log.due(&rules) {
-                Some(expiry) if calls.log.is_open() => Some(expiry),
-                Some(_) if self.looking.contains(session) => None,
-                Some(due) if has_listener => Some(due.max(calls.not_before)),
-                Some(_) | None => None,
-            };
-            state.logs.iter().filter_map(due).min()
+        let listeners = self.world.refresh.listeners();
+        let due = |(at, caller): (Timestamp, Option<SessionId>)| match caller {
+            Some(session) => listeners.take(&session).then_some(at),
+            None => Some(at),
         };
+        let due = self.dues().into_iter().filter_map(due).min();
         let Some(due) = due else { return };
         let clock = self.world.clock;
         let is_due = async move { clock.wait(due).await };
@@ -161,12 +156,24 @@ impl NotifierActor {
         self.call_timer = Some(context.spawn(call));
     }
 
+    /// When something is to be done about each session; with its name when that is a call.
+    fn dues(&self) -> Vec<(Timestamp, Option<SessionId>)> {
+        let state = self.world.refresh.lock();
+        let due = |(session, calls): (&SessionId, &Calls)| match calls.log.due(&state.rules) {
+            Some(expiry) if calls.log.is_open() => Some((expiry, None)),
+            Some(_) if self.looking.contains(session) => None,
+            Some(due) => Some((due.max(calls.not_before), Some(session.clone()))),
+            None => None,
+        };
+        state.logs.iter().filter_map(due).collect()
+    }
+
     /// Sees to every app whose time has come, and takes back what has expired.
     fn call_apps(&mut self, context: &mut Context<Self>) {
         fault::point("notifier.call_apps");
         self.call_timer = None;
         let now = self.world.clock.now();
-        let has_listener = self.world.refresh.has_listener();
+        let listeners = self.world.refresh.listeners();
         let sessions: Vec<SessionId> = self.world.refresh.lock().logs.keys().cloned().collect();
         for session in sessions {
             let is_there = self.is_somebody_there(&session);
@@ -185,12 +192,12 @@ impl NotifierActor {
                 }
                 let is_allowed = calls.log.due(&rules).is_some_and(|due| due <= now);
                 let is_due = is_allowed && !calls.log.is_open() && calls.not_before <= now;
-                (has_expired, is_due && has_listener)
+                (has_expired, is_due)
             };
             if has_expired {
                 self.world.refresh.withdraw(&session);
             }
-            if is_due {
+            if is_due && listeners.take(&session) {
                 self.look(session, context);
             }
         }
@@ -224,6 +231,7 @@ impl NotifierActor {
         let now = self.world.clock.now();
         let mut state = self.world.refresh.lock();
         let rules = state.rules;
+        let number = state.next_number();
         let Some(calls) = state.logs.get_mut(session) else {
             return;
         };
@@ -235,11 +243,11 @@ impl NotifierActor {
         let Some(reason) = calls.log.launch(now, &rules) else {
             return;
         };
-        calls.number += 1;
+        calls.number = number;
         let call = Call {
             session: session.clone(),
             reason,
-            number: calls.number,
+            number,
             expires_at: now.after(rules.expiry),
         };
         let change = put_launches(session, calls);

@@ -4,6 +4,7 @@ use actix::{Handler, Message};
 use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::event::NumberedFact;
 use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::session::{SessionRules, SessionState};
 use longhaul_engine::task::Task;
 use longhaul_persistence::TaskSummary;
@@ -63,6 +64,36 @@ impl Handler<ReadState> for RegistryActor {
     fn handle(&mut self, ReadState(id): ReadState, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.read_state");
         let found = self.store.session_state(&id);
+        self.read(found, context)
+    }
+}
+
+/// Where sessions are in their lives and how their apps were called; `None` for each that the store
+/// does not know. Answered in the same order.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Vec<Option<Lives>>, NotStored>")]
+pub(crate) struct ReadLives(pub(crate) Vec<SessionId>);
+
+/// What the store knows of a session's life.
+#[derive(Debug)]
+pub(crate) struct Lives {
+    pub(crate) state: SessionState,
+    pub(crate) launches: LaunchLog,
+}
+
+impl Handler<ReadLives> for RegistryActor {
+    type Result = Result<Vec<Option<Lives>>, NotStored>;
+
+    fn handle(&mut self, ReadLives(ids): ReadLives, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_lives");
+        let read = |id: &SessionId| {
+            let Some(state) = self.store.session_state(id)? else {
+                return Ok(None);
+            };
+            let launches = self.store.launches(id)?;
+            Ok(Some(Lives { state, launches }))
+        };
+        let found = ids.iter().map(read).collect();
         self.read(found, context)
     }
 }

@@ -22,7 +22,7 @@ use crate::fault;
 use crate::file::place::{ticket_path, upload_ticket_paths};
 use crate::file::publish::{TargetCheck, check_directory, check_target};
 use crate::file::ticket::{OpenTicket, check_part, check_source, remove, seal, seal_upload};
-use crate::handle::{RefusedStart, ResumeAs, ResumeOptions};
+use crate::local::{RefusedStart, ResumeAs, ResumeOptions};
 
 /// A transfer that ends leaves what is on record to its owner. Refused unless it is of the generation
 /// that was begun last, with the options of now. Answered when the ticket is on the device; the inner error says why there is

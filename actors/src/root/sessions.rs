@@ -7,16 +7,19 @@ use longhaul_engine::budget::RestartBudget;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::session::SessionRules;
 use longhaul_persistence::{Change, TaskSummary};
+use tracing::info_span;
 
-use super::{GaveUp, Opened, QUIESCE_TIME_MAX, Report, Root, ToOpen, is_current};
+use super::{
+    GaveUp, Observed, Opened, QUIESCE_TIME_MAX, Question, Report, Root, ToOpen, is_current,
+};
 use crate::child::{ChildExit, ChildGuard, Place, spawn_child};
-use crate::handle::CallError;
 use crate::limiter::Limiter;
+use crate::local::CallError;
 use crate::ownership::Owner;
 use crate::registry::{Apply, ListTasks, ReadSessions, ReadState, RegistryActor};
 use crate::session::{Quiesce, SessionActor, SessionParts};
 use crate::slot::Slot;
-use crate::starting::{Started, adopt_all, change_of, started};
+use crate::starting::{Started, Starts, adopt_all, change_of, started};
 
 /// Tasks read at once when a session is opened.
 const TASKS_PAGE: usize = 10_000;
@@ -25,8 +28,6 @@ const TASKS_PAGE: usize = 10_000;
 pub(super) struct OpenSession {
     pub(super) slot: Slot<SessionActor>,
     rules: Arc<SessionRules>,
-    /// Somebody has opened it since the engine started.
-    was_opened: bool,
     limiter: Arc<Limiter>,
     pub(super) child: Option<(u64, ChildGuard)>,
     budget: RestartBudget,
@@ -47,27 +48,66 @@ impl OpenSession {
             slot: Slot::new(),
             limiter: Arc::new(Limiter::new(rules.rate_limit_bytes)),
             rules: Arc::new(rules),
-            was_opened: false,
             child: None,
             budget: RestartBudget::default(),
         }
     }
+
+    /// Takes other rules, before it is started with them. All who know it find it as before.
+    fn refit(&mut self, rules: &SessionRules) {
+        self.limiter.set_rate(rules.rate_limit_bytes);
+        self.rules = Arc::new(rules.clone());
+    }
 }
 
 impl Root {
-    /// Opens a session, or finds it open, and answers; or keeps the request until the registry runs
-    /// again.
-    pub(super) async fn open_session(&mut self, mut wanted: ToOpen) {
+    /// Answers what the handles ask; or keeps it until the registry runs again.
+    pub(super) async fn answer(&mut self, question: Question) {
+        match question {
+            Question::Open(wanted) => self.open_session(wanted).await,
+            // Not all are known yet.
+            Question::Observe(..) | Question::List(_) if self.owes_resumption => {
+                self.postponed.push(question);
+            }
+            Question::Observe(id, reply) => {
+                let open = self.sessions.get(&id);
+                let observed = open.map(|open| self.observed(&id, open));
+                // Who asked may be gone.
+                let _ = reply.send(observed);
+            }
+            Question::List(reply) => {
+                let sessions = self.sessions.iter();
+                let observed = sessions.map(|(id, open)| self.observed(id, open));
+                // Who asked may be gone.
+                let _ = reply.send(observed.collect());
+            }
+        }
+    }
+
+    fn observed(&self, id: &SessionId, open: &OpenSession) -> Observed {
+        Observed {
+            id: id.clone(),
+            slot: open.slot.reference(),
+            life: self.owners.life(id),
+        }
+    }
+
+    async fn open_session(&mut self, mut wanted: ToOpen) {
         let answer = match self.owners.claim(&wanted.id) {
             // The store is being opened again, and may not know the session any more.
-            None if self.is_starting(&wanted.id) => return self.postponed.push(wanted),
-            None => Err(CallError::SessionInUse(wanted.id)),
+            None if self.is_starting(&wanted.id) => {
+                return self.postponed.push(Question::Open(wanted));
+            }
+            None => Err(CallError::SessionInUse {
+                session: wanted.id,
+                pid: Some(std::process::id()),
+            }),
             Some(owner) => match self.try_open(&mut wanted, owner).await {
                 Ok(opened) => Ok(opened),
                 Err(NotDone::Lost) => {
                     // The commit may have been made.
                     adopt_all(&mut wanted.requests);
-                    return self.postponed.push(wanted);
+                    return self.postponed.push(Question::Open(wanted));
                 }
                 Err(NotDone::Failed(why)) => Err(CallError::Store(why)),
             },
@@ -82,21 +122,61 @@ impl Root {
     }
 
     /// Commits the session and what shall be started in it, and only then lets its tasks go on. One
-    /// that runs is left as it is.
+    /// that runs as it is wanted is left so; one that runs with other rules rests meanwhile.
     async fn try_open(
         &mut self,
         wanted: &mut ToOpen,
         owner: Arc<Owner>,
     ) -> Result<Opened, NotDone> {
-        self.refit(&wanted.id, &wanted.rules).await;
-        if let Some(open) = self.sessions.get_mut(&wanted.id) {
-            open.was_opened = true;
+        if let Some(open) = self.sessions.get(&wanted.id)
+            && open.child.is_some()
+            && *open.rules == *wanted.rules
+        {
+            // What was set since is no part of the configuration.
+            open.limiter.set_rate(open.rules.rate_limit_bytes);
             return Ok(Opened {
                 slot: open.slot.reference(),
                 owner,
                 started: Err(std::mem::take(&mut wanted.requests)),
             });
         }
+        self.rest(&wanted.id).await;
+        let (opened_with, started) = match self.commit_opening(wanted).await {
+            Ok(committed) => committed,
+            Err(NotDone::Lost) => return Err(NotDone::Lost),
+            Err(NotDone::Failed(why)) => {
+                // It goes on as it was.
+                if self.sessions.contains_key(&wanted.id) {
+                    self.start_session(&wanted.id, HashMap::new()).await?;
+                }
+                return Err(NotDone::Failed(why));
+            }
+        };
+        let ToOpen { id, rules, .. } = &*wanted;
+        let is_new = !self.sessions.contains_key(id);
+        let open = self.sessions.entry(id.clone());
+        let open = open.or_insert_with(|| OpenSession::new((**rules).clone()));
+        open.refit(rules);
+        let slot = open.slot.reference();
+        if let Err(error) = self.start_session(id, opened_with).await {
+            if is_new {
+                self.sessions.remove(id);
+                self.world.refresh.set_command(id, None);
+            }
+            return Err(error);
+        }
+        Ok(Opened {
+            slot,
+            owner,
+            started: Ok(started),
+        })
+    }
+
+    /// Puts the session with its configuration, and what shall be started in it, into the store.
+    async fn commit_opening(
+        &self,
+        wanted: &mut ToOpen,
+    ) -> Result<(HashMap<TaskId, Started>, Starts), NotDone> {
         for request in &mut wanted.requests {
             let scheduling = &self.world.scheduling;
             scheduling.take_background(request.spec.options_mut());
@@ -122,34 +202,22 @@ impl Root {
             }
             starts.push(answer.map(Started::task));
         }
-        let mut open = OpenSession::new((**rules).clone());
-        open.was_opened = true;
-        let slot = open.slot.reference();
-        self.sessions.insert(id.clone(), open);
-        if let Err(error) = self.start_session(id, opened_with).await {
-            self.sessions.remove(id);
-            return Err(error);
-        }
-        Ok(Opened {
-            slot,
-            owner,
-            started: Ok(starts),
-        })
+        Ok((opened_with, starts))
     }
 
-    /// Ends the actor of a session that goes on by itself with another configuration than the one that
-    /// it is opened with, once its transfers have recorded their progress: it is opened anew then.
-    async fn refit(&mut self, id: &SessionId, rules: &SessionRules) {
-        let is_fit = |open: &OpenSession| open.was_opened || *open.rules == *rules;
-        match self.sessions.get(id) {
-            Some(open) if !is_fit(open) => {
-                let slot = open.slot.reference();
-                // What was not recorded in time is fetched again.
-                let _ = tokio::time::timeout(QUIESCE_TIME_MAX, slot.call(|| Quiesce)).await;
-                self.sessions.remove(id);
-            }
-            Some(_) | None => {}
+    /// Ends the actor of a session, if it runs, once its transfers have recorded their progress.
+    async fn rest(&mut self, id: &SessionId) {
+        let Some(open) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if open.child.is_none() {
+            return;
         }
+        if let Some(address) = open.slot.reference().current() {
+            // What was not recorded in time, or because it crashed, is fetched again.
+            let _ = tokio::time::timeout(QUIESCE_TIME_MAX, address.send(Quiesce)).await;
+        }
+        open.child = None;
     }
 
     /// Takes in every session that the store knows, as it was opened last, when that is still to be
@@ -175,6 +243,7 @@ impl Root {
         tracing::info!(session = %id, "a session was invalidated and is gone");
         self.owners.end(id);
         self.sessions.remove(id);
+        self.world.refresh.set_command(id, None);
         self.subscribers.end_session(id);
         self.owners.free(id);
     }
@@ -186,7 +255,18 @@ impl Root {
             Err(NotDone::Lost) => return Ok(()),
             Err(NotDone::Failed(why)) => return Err(GaveUp(why)),
         }
-        let ids: Vec<SessionId> = self.sessions.keys().cloned().collect();
+        // What a session is about to be opened with comes before its tasks go on.
+        let is_to_open = |id: &SessionId| {
+            let is_wanted =
+                |it: &Question| matches!(it, Question::Open(wanted) if wanted.id == *id);
+            !self.owners.is_owned(id) && self.postponed.iter().any(is_wanted)
+        };
+        let ids: Vec<SessionId> = self
+            .sessions
+            .keys()
+            .filter(|&id| !is_to_open(id))
+            .cloned()
+            .collect();
         for id in ids {
             match self.start_session(&id, HashMap::new()).await {
                 Ok(()) => {}
@@ -194,8 +274,8 @@ impl Root {
                 Err(NotDone::Failed(why)) => return Err(GaveUp(why)),
             }
         }
-        for wanted in std::mem::take(&mut self.postponed) {
-            self.open_session(wanted).await;
+        for question in std::mem::take(&mut self.postponed) {
+            self.answer(question).await;
         }
         Ok(())
     }
@@ -260,6 +340,8 @@ impl Root {
         let Some(session) = self.sessions.get_mut(id) else {
             return Ok(());
         };
+        let command = session.rules.launch_command.as_ref();
+        self.world.refresh.set_command(id, command);
         let parts = SessionParts {
             id: id.clone(),
             rules: Arc::clone(&session.rules),
@@ -277,7 +359,8 @@ impl Root {
             // Without a root nobody needs to know.
             let _ = reports.send(Report::Session(reported, number, exit));
         };
-        let (address, guard) = spawn_child(&Place::Here, build, report);
+        let span = info_span!("session", session = %id);
+        let (address, guard) = spawn_child(span, &Place::Here, build, report);
         session.child = Some((number, guard));
         session.slot.put(address);
         Ok(())

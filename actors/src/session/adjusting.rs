@@ -12,7 +12,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::SessionActor;
 use crate::fault;
-use crate::handle::{CallError, RefusedStart};
+use crate::local::{CallError, RefusedStart};
 use crate::registry::{Answer, Apply, NotStored};
 use crate::slot::Gone;
 

@@ -11,7 +11,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::SessionActor;
 use crate::fault;
-use crate::handle::CallError;
+use crate::local::CallError;
 use crate::registry::{Apply, NotStored};
 
 /// Answers the challenge that a task waits with; answered after the commit. An answer to none changes

@@ -10,6 +10,7 @@ use longhaul_engine::id::TaskId;
 use longhaul_engine::lifecycle::{Event, State};
 use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
+use tracing::info_span;
 
 use super::{Child, Launch, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
@@ -73,7 +74,9 @@ impl SessionActor {
                 })
             }
         };
+        let span = info_span!(parent: None, "transfer", session = %self.parts.id, %task);
         let (address, guard) = spawn_child(
+            span,
             self.parts.world.place_of(worker),
             move |_| TransferActor::new(parts),
             report,
@@ -150,6 +153,10 @@ impl SessionActor {
                 self.answer_waiters(task, &outcome);
                 fault::point("session.told_outcome");
                 self.happened(task, Event::ChildEnded, context);
+                let entry = self.tasks.get(&task);
+                if entry.is_some_and(|entry| entry.is_forgotten) {
+                    self.tasks.remove(&task);
+                }
             }
             Some(Exit::Stopped) => {
                 self.happened(task, Event::ChildStopped, context);

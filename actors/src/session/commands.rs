@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{NewTask, SessionActor};
 use crate::fault;
-use crate::handle::CallError;
+use crate::local::CallError;
 use crate::registry::{Apply, NotStored};
 use crate::starting::{StartRequest, Started, Starts, change_of, started};
 use crate::transfer::Want;
@@ -216,12 +216,12 @@ impl Handler<Forgotten> for SessionActor {
     fn handle(&mut self, Forgotten(tasks): Forgotten, _: &mut Self::Context) {
         fault::point("session.forgotten");
         for task in tasks {
-            if self
-                .tasks
-                .get(&task)
-                .is_some_and(|entry| entry.child.is_none())
-            {
-                self.tasks.remove(&task);
+            match self.tasks.get_mut(&task) {
+                // Its transfer is about to go.
+                Some(entry) if entry.child.is_some() => entry.is_forgotten = true,
+                Some(_) | None => {
+                    self.tasks.remove(&task);
+                }
             }
         }
     }

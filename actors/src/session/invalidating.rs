@@ -9,7 +9,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::{Entry, SessionActor};
 use crate::fault;
-use crate::handle::CallError;
+use crate::local::CallError;
 use crate::registry::{Apply, NotStored};
 
 /// Lets the session take no new tasks and end with its last; answered after the commit.

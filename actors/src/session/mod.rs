@@ -30,8 +30,8 @@ use tokio::sync::oneshot;
 
 use crate::child::ChildGuard;
 use crate::fault;
-use crate::handle::CallError;
 use crate::limiter::{Limiter, Limits};
+use crate::local::CallError;
 use crate::notifier::NotifierActor;
 use crate::registry::RegistryActor;
 use crate::scheduling::{Place, PlaceLine};
@@ -49,7 +49,9 @@ pub(crate) use children::PlaceReleased;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 use discarding::Discards;
 pub(crate) use invalidating::Invalidate;
-pub(crate) use queries::{GetOutcome, GetView, ListViews, NextAwaitingBegin, NextLive};
+pub(crate) use queries::{
+    CountTasks, GetOutcome, GetView, ListViews, NextAwaitingBegin, NextLive, TaskCounts,
+};
 pub(crate) use resuming::ResumeTask;
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
@@ -107,6 +109,8 @@ struct Entry {
     budget: Option<Box<RestartBudget>>,
     /// It was made just now, and no transfer ever ran for it.
     is_new: bool,
+    /// Its end was acknowledged before its transfer was gone.
+    is_forgotten: bool,
     schedule: Schedule,
     created_at: Timestamp,
     /// It has begun before, or its owner has said that it shall.
@@ -262,6 +266,7 @@ impl SessionActor {
             child: None,
             budget: None,
             is_new: new.is_new,
+            is_forgotten: false,
             schedule: new.schedule,
             created_at: new.created_at,
             has_begun: new.has_begun,

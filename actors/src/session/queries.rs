@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::scheduling::held_phase;
 use super::{Entry, SessionActor};
 use crate::fault;
-use crate::handle::{CallError, TaskView};
+use crate::local::{CallError, TaskView};
 use crate::registry::{ReadTask, ReadTasks};
 use crate::slot::Later;
 
@@ -155,6 +155,35 @@ impl Handler<NextLive> for SessionActor {
             entry.state != State::Ended || self.closing.contains(task)
         };
         Ok(later.find(is_live).map(|(task, _)| *task))
+    }
+}
+
+/// How many tasks there are, as far as the session knows.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<TaskCounts, CallError>")]
+pub(crate) struct CountTasks;
+
+/// How many tasks a session has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskCounts {
+    pub(crate) live: u64,
+    /// They have ended, and were not acknowledged.
+    pub(crate) ended: u64,
+}
+
+impl Handler<CountTasks> for SessionActor {
+    type Result = Result<TaskCounts, CallError>;
+
+    fn handle(&mut self, _: CountTasks, _: &mut Self::Context) -> Self::Result {
+        fault::point("session.count");
+        // Those that crashed too often end a moment later.
+        let live = self.live + self.closing.len();
+        let ended = self.tasks.len().saturating_sub(live);
+        let count = |tasks| u64::try_from(tasks).unwrap_or(u64::MAX);
+        Ok(TaskCounts {
+            live: count(live),
+            ended: count(ended),
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use longhaul_engine::task::Desired;
 use super::SessionActor;
 use super::commands::Asked;
 use crate::fault;
-use crate::handle::{CallError, RefusedStart, ResumeAs, ResumedTask};
+use crate::local::{CallError, RefusedStart, ResumeAs, ResumedTask};
 use crate::registry::{Resume, Resumed};
 
 /// Makes a task of resume data and starts it; answered after the commit.

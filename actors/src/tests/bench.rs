@@ -24,8 +24,8 @@ use tokio::time::Instant;
 use super::server::Server;
 use crate::child::Place;
 use crate::desktop::{Desktop, Notice, Post};
-use crate::handle::{EngineHandle, SessionHandle, StartRequest, Subscription};
 use crate::intake::Intake;
+use crate::local::{EngineHandle, SessionHandle, StartRequest, Subscription};
 use crate::net::{Dial, TcpDial};
 use crate::scheduling::Scheduling;
 use crate::threads::start_here;
@@ -185,6 +185,7 @@ impl Bench {
         let clock = self.clock();
         let mut world = World::new(WorldParts {
             clock,
+            state_dir: self.directory.path().join("state"),
             store_path: self.store_path(),
             parts_dir: self.directory.path().join("state/parts"),
             registry_place: Place::Here,

@@ -10,6 +10,7 @@ mod limits;
 mod matrix;
 mod metrics;
 mod notices;
+mod observing;
 mod refresh;
 mod restarts;
 mod resuming;

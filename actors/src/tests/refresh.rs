@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::bench::{Bench, content, listen, session, session_with, start_one, until, virtual_time};
 use super::server::Answer;
-use crate::handle::{CallError, EngineHandle, RefreshTask};
+use crate::local::{CallError, EngineHandle, RefreshTask};
 
 const PAUSE: Duration = Duration::from_millis(20);
 const MINUTE: Duration = Duration::from_secs(60);

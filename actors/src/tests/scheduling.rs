@@ -18,7 +18,7 @@ use super::bench::{
 };
 use super::server::Answer;
 use crate::fault;
-use crate::handle::EngineHandle;
+use crate::local::EngineHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 const METERED: Conditions = Conditions {

@@ -11,7 +11,7 @@ use super::bench::{
 };
 use super::server::Answer;
 use crate::fault::{self, Plan};
-use crate::handle::{CallError, RefusedStart};
+use crate::local::{CallError, RefusedStart};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -151,7 +151,10 @@ fn a_session_is_free_with_its_last_handle_and_runs_on_unattended() {
         let task = start_one(&first, bench.spec("a/f")).await;
         let id = first.id().clone();
         let again = || engine.open_session(id.clone(), SessionRules::default());
-        let in_use = Some(CallError::SessionInUse(id.clone()));
+        let in_use = Some(CallError::SessionInUse {
+            session: id.clone(),
+            pid: Some(std::process::id()),
+        });
         assert_eq!(again().await.err(), in_use);
         let subscription = first.subscribe(Some(task)).await.expect("a subscription");
         drop(first);

@@ -15,7 +15,7 @@ use super::bench::{
 use super::challenges::{asked, token};
 use super::inbox::Meeting;
 use super::metrics::metrics;
-use crate::handle::SessionHandle;
+use crate::local::SessionHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -11,6 +11,7 @@ use crate::registry::NotStored;
 
 impl TransferActor {
     pub(super) fn close(&mut self, outcome: Outcome, context: &mut Context<Self>) {
+        tracing::debug!("the task ends");
         let Some(running) = &mut self.running else {
             return;
         };

@@ -250,6 +250,7 @@ impl Actor for TransferActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         fault::point("transfer.started");
+        tracing::debug!("a transfer begins");
         context.spawn(self.tick.ticks());
         self.begin(context);
     }

@@ -13,6 +13,7 @@ Examples:
   longhaul get https://example.com/big.iso -o disk.iso -x 4 --checksum sha-256=HEX
   longhaul get -i list.txt -d downloads -j 16
   longhaul get https://example.com/private -H @token.txt --json
+  longhaul get https://example.com/big.iso -b
 
 A list (-i) holds one URL a line; indented lines beneath it hold its options:
   https://example.com/a.bin
@@ -34,6 +35,7 @@ Exit codes:
   3 a file or directory        9 another checksum or length
   4 the network                12 time ran out
   5 the server is not trusted  130, 143 stopped by SIGINT, SIGTERM
+  With -b: 10 no daemon can be reached.
   With several failures it is the code of the first.";
 
 /// `longhaul get`. It holds secrets, so it can not be printed.
@@ -57,9 +59,9 @@ pub(crate) struct GetArgs {
     #[arg(short, long, value_name = "LIST")]
     pub(crate) input_file: Option<PathBuf>,
 
-    /// Download this many files at once
-    #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub(crate) jobs: u32,
+    /// Download this many files at once [default: 5]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) jobs: Option<u32>,
 
     /// Spread each file over this many connections
     #[arg(short = 'x', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
@@ -73,9 +75,9 @@ pub(crate) struct GetArgs {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = IfExists::Fail)]
     pub(crate) if_exists: IfExists,
 
-    /// What a finished file has survived: a killed process, or also a power cut
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Survives::Process)]
-    pub(crate) durability: Survives,
+    /// What a finished file has survived [default: process, with -b power]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) durability: Option<Survives>,
 
     /// Go on without a validator when the length is the same (may splice two versions)
     #[arg(long)]

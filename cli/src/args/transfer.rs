@@ -19,29 +19,29 @@ pub(crate) struct TransferArgs {
     #[arg(short, long, value_name = "USER:PASSWORD")]
     pub(crate) user: Option<String>,
 
-    /// Transfer at most this many bytes per second, all files together (K, M, G)
+    /// Transfer at most this many bytes per second (K, M, G): all files together, each with -b
     #[arg(long, value_name = "BYTES", value_parser = crate::units::bytes)]
     pub(crate) limit_rate: Option<u64>,
 
-    /// Give up on a file after this many retries in a row that brought nothing new
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) retry: u32,
+    /// Give up on a file after this many retries in a row that brought nothing new [default: 10]
+    #[arg(long, value_name = "N")]
+    pub(crate) retry: Option<u32>,
 
     /// Begin no more retries when this time has passed [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = crate::units::duration)]
     pub(crate) retry_max_time: Option<Duration>,
 
-    /// Try again when no byte moved for this long
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::units::duration)]
-    pub(crate) idle_timeout: Duration,
+    /// Try again when no byte moved for this long [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = crate::units::duration)]
+    pub(crate) idle_timeout: Option<Duration>,
 
-    /// Try again when a connection took this long to make
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = crate::units::duration)]
-    pub(crate) connect_timeout: Duration,
+    /// Try again when a connection took this long to make [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = crate::units::duration)]
+    pub(crate) connect_timeout: Option<Duration>,
 
-    /// Follow at most this many redirects, 0 to 20
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=20))]
-    pub(crate) max_redirs: u32,
+    /// Follow at most this many redirects, 0 to 20 [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub(crate) max_redirs: Option<u32>,
 
     /// Use this proxy: http://host:port or socks5://host:port, with user:password@ when it asks
     #[arg(long, value_name = "URL")]
@@ -54,6 +54,28 @@ pub(crate) struct TransferArgs {
     /// Follow a redirect from https to http
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
+
+    /// Hand it to the daemon, starting one if none runs, print the task and return
+    ///
+    /// The task goes on without this command, over restarts of the daemon and of the machine; see
+    /// `longhaul list`, `watch`, `wait` and `cancel`. What holds for all tasks of a session (-j,
+    /// --durability, --idle-timeout, --connect-timeout, --max-redirs, --proxy, --cacert) is said by the
+    /// command that makes the session.
+    #[arg(short, long)]
+    pub(crate) background: bool,
+
+    /// With -b: the session of the task, made when it is not there [default: longhaul]
+    #[arg(long, value_name = "ID", requires = "background")]
+    pub(crate) session: Option<String>,
+
+    /// With -b: the daemon's socket [default: $XDG_RUNTIME_DIR/longhaul/control.sock]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "LONGHAUL_SOCKET",
+        hide_env_values = true
+    )]
+    pub(crate) socket: Option<PathBuf>,
 
     /// Print one JSON object a line for everything that happens
     #[arg(long)]

@@ -13,6 +13,9 @@ use crate::list::{self, Entry, LIST_BYTES_MAX};
 use crate::places::Places;
 use crate::state::StateRoot;
 
+/// Files at once without another word.
+const JOBS: u32 = 5;
+
 /// Decides what the arguments mean.
 ///
 /// # Errors
@@ -34,12 +37,9 @@ pub(crate) fn get(args: GetArgs) -> Result<Plan<Vec<DownloadRequest>>, Fault> {
 
 fn session(args: &GetArgs) -> Result<SessionConfiguration, Fault> {
     let mut configuration = configuration("get", &args.transfer)?
-        .tasks_max(args.jobs)?
-        .tasks_per_host_max(args.jobs)?
-        .durability(match args.durability {
-            Survives::Process => Durability::Process,
-            Survives::Power => Durability::Power,
-        });
+        .tasks_max(jobs(args))?
+        .tasks_per_host_max(jobs(args))?
+        .durability(durability(args.durability.unwrap_or(Survives::Process)));
     for (name, value) in fields(&args.transfer)? {
         configuration = if name.eq_ignore_ascii_case("user-agent") {
             configuration.user_agent(&value)?
@@ -50,7 +50,19 @@ fn session(args: &GetArgs) -> Result<SessionConfiguration, Fault> {
     Ok(configuration)
 }
 
-fn entries(args: &GetArgs) -> Result<Vec<Entry>, Fault> {
+/// Files at once: as many as were asked for, or a few.
+pub(super) fn jobs(args: &GetArgs) -> u32 {
+    args.jobs.unwrap_or(JOBS)
+}
+
+pub(super) const fn durability(survives: Survives) -> Durability {
+    match survives {
+        Survives::Process => Durability::Process,
+        Survives::Power => Durability::Power,
+    }
+}
+
+pub(super) fn entries(args: &GetArgs) -> Result<Vec<Entry>, Fault> {
     let typed = args.urls.iter().map(|url| Entry {
         url: url.clone(),
         ..Entry::default()
@@ -93,7 +105,7 @@ fn entries(args: &GetArgs) -> Result<Vec<Entry>, Fault> {
     Ok(entries)
 }
 
-fn requests(args: &GetArgs, entries: &[Entry]) -> Result<Vec<DownloadRequest>, Fault> {
+pub(super) fn requests(args: &GetArgs, entries: &[Entry]) -> Result<Vec<DownloadRequest>, Fault> {
     let mut places = Places::default();
     let login = login(&args.transfer)?;
     let mut requests = Vec::with_capacity(entries.len());
@@ -138,12 +150,7 @@ fn request(
         }
         (None, None) => DownloadRequest::into_directory(&entry.url, places.directory(directory)?)?,
     };
-    request = request.collision(match args.if_exists {
-        IfExists::Fail => Collision::Fail,
-        IfExists::Overwrite => Collision::Overwrite,
-        IfExists::Rename => Collision::Rename,
-        IfExists::Skip => Collision::Skip,
-    });
+    request = request.collision(args.if_exists.into());
     request = request.connections(args.connections)?;
     if let Some((user, password)) = login {
         request = request.credentials(user, password);
@@ -177,6 +184,17 @@ fn located(fault: Fault, entry: &Entry, index: usize, entries: usize) -> Fault {
         }
         Fault::File(text) => Fault::File(format!("{place}: {text}")),
         Fault::Other(text) => Fault::Other(format!("{place}: {text}")),
-        Fault::Library(error) => Fault::Library(error),
+        fault @ (Fault::Library(_) | Fault::NoSuchTask(_) | Fault::TimedOut(_)) => fault,
+    }
+}
+
+impl From<IfExists> for Collision {
+    fn from(asked: IfExists) -> Self {
+        match asked {
+            IfExists::Fail => Self::Fail,
+            IfExists::Overwrite => Self::Overwrite,
+            IfExists::Rename => Self::Rename,
+            IfExists::Skip => Self::Skip,
+        }
     }
 }

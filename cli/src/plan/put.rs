@@ -16,6 +16,19 @@ use crate::state::StateRoot;
 /// # Errors
 /// When they mean nothing, or the file can not be used.
 pub(crate) fn put(args: PutArgs) -> Result<Plan<UploadRequest>, Fault> {
+    let (request, method) = request(&args)?;
+    let root = StateRoot::resolve(args.transfer.state_dir.as_deref())?;
+    Ok(Plan {
+        directory: root.of_upload(&method, &request),
+        requests: request,
+        configuration: configuration("put", &args.transfer)?,
+        retry: retry(&args.transfer),
+        output: Output::of(&args.transfer),
+    })
+}
+
+/// What is uploaded, and the method as it is sent.
+pub(super) fn request(args: &PutArgs) -> Result<(UploadRequest, String), Fault> {
     let source = Places::source(&args.file)?;
     let method = args.method.to_ascii_uppercase();
     let url = match (
@@ -50,14 +63,7 @@ pub(crate) fn put(args: PutArgs) -> Result<Plan<UploadRequest>, Fault> {
     if args.transfer.allow_downgrade {
         request = request.allow_downgrade();
     }
-    let root = StateRoot::resolve(args.transfer.state_dir.as_deref())?;
-    Ok(Plan {
-        directory: root.of_upload(&method, &request),
-        requests: request,
-        configuration: configuration("put", &args.transfer)?,
-        retry: retry(&args.transfer),
-        output: Output::of(&args.transfer),
-    })
+    Ok((request, method))
 }
 
 /// The upload's own URL, which a file may hold.

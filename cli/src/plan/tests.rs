@@ -14,7 +14,7 @@ fn plan(line: &[&str]) -> Result<Plan<Vec<DownloadRequest>>, Fault> {
         .chain(line);
     match Args::try_parse_from(line).unwrap().command {
         Command::Get(args) => get(*args),
-        Command::Put(_) => panic!("another command"),
+        _ => panic!("another command"),
     }
 }
 
@@ -25,7 +25,7 @@ fn put_plan(line: &[&str]) -> Result<Plan<UploadRequest>, Fault> {
         .chain(line);
     match Args::try_parse_from(line).unwrap().command {
         Command::Put(args) => put(*args),
-        Command::Get(_) => panic!("another command"),
+        _ => panic!("another command"),
     }
 }
 

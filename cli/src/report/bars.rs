@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use longhaul::{Destination, Progress};
+use longhaul::{Destination, HttpUrl, Progress};
 
 use crate::ledger::{Note, Tally, What};
 use crate::report::Label;
@@ -113,8 +113,84 @@ impl Bars {
         let screen = &self.screen;
         self.each.entry(item).or_insert_with(|| {
             let bar = ProgressBar::no_length().with_style(style(UNKNOWN));
-            screen.add(bar.with_prefix(name(label)))
+            screen.add(bar.with_prefix(name(label.url, label.place)))
         })
+    }
+}
+
+/// A bar for each task that somebody watches, beneath each other, on stderr.
+pub(crate) struct TaskBars {
+    screen: MultiProgress,
+    each: HashMap<String, ProgressBar>,
+}
+
+impl TaskBars {
+    /// An empty screen.
+    pub(crate) fn new() -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_S);
+        Self {
+            screen: MultiProgress::with_draw_target(target),
+            each: HashMap::new(),
+        }
+    }
+
+    /// Shows how far a task is, and what it does.
+    pub(crate) fn show(&mut self, task: &str, label: Label<'_>, progress: &Progress, doing: &str) {
+        let screen = &self.screen;
+        let bar = self.each.entry(task.to_owned()).or_insert_with(|| {
+            let bar = ProgressBar::no_length().with_style(style(UNKNOWN));
+            let bar = screen.add(bar.with_prefix(printable(
+                &format!("{task} {}", name(label.url, label.place)),
+                NAME_CHARS_MAX,
+            )));
+            // What was there before must not count as speed.
+            bar.set_position(progress.received_bytes.max(progress.sent_bytes));
+            bar.reset_eta();
+            bar
+        });
+        match label.place {
+            Place::Destination(_) => show(bar, progress.received_bytes, progress.total_bytes),
+            Place::Source(_) => show_sent(bar, progress),
+        }
+        bar.set_message(printable(doing, 40));
+    }
+
+    /// A task has ended.
+    pub(crate) fn end(&mut self, task: &str) {
+        if let Some(bar) = self.each.remove(task) {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
+    }
+
+    /// Lets time show.
+    pub(crate) fn tick(&self) {
+        self.each.values().for_each(ProgressBar::tick);
+    }
+
+    /// Takes the bars off the screen while something else is written to it.
+    pub(crate) fn hidden_while(&self, write: impl FnOnce()) {
+        self.screen.suspend(write);
+    }
+}
+
+impl Drop for TaskBars {
+    fn drop(&mut self) {
+        // Only writes to a terminal, and one that has gone is no matter.
+        let _ = self.screen.clear();
+    }
+}
+
+/// How far a transfer is, in a few words.
+pub(crate) fn amount(progress: &Progress) -> String {
+    let held = progress.received_bytes.max(progress.sent_bytes);
+    match progress.total_bytes {
+        Some(0) => "0 B".to_owned(),
+        Some(total) => {
+            let percent = u128::from(held) * 100 / u128::from(total);
+            format!("{percent}% of {}", HumanBytes(total))
+        }
+        None => HumanBytes(held).to_string(),
     }
 }
 
@@ -178,18 +254,18 @@ fn ended(tally: Tally) -> String {
 }
 
 /// A short name for a transfer: its file's, or the last part of its path.
-fn name(label: Label<'_>) -> String {
-    let name = match label.place {
+pub(crate) fn name(url: &HttpUrl, place: Place<'_>) -> String {
+    let name = match place {
         Place::Destination(Destination::File(path)) => path.file_name(),
         Place::Source(path) => path.file_name(),
         Place::Destination(Destination::Directory(_)) => None,
     };
     let name = name.map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| {
-        let target = label.url.request_target();
+        let target = url.request_target();
         let path = target.split('?').next().unwrap_or(target);
         let last = path.rsplit('/').find(|part| !part.is_empty());
-        last.unwrap_or(label.url.host()).to_owned()
+        last.unwrap_or(url.host()).to_owned()
     });
     printable(&name, NAME_CHARS_MAX)
 }
@@ -234,7 +310,11 @@ mod tests {
             ),
         ];
         for (request, shown) in table {
-            assert_eq!(name(label(&request.unwrap())), shown);
+            let request = request.unwrap();
+            assert_eq!(
+                name(request.url(), Place::Destination(request.destination())),
+                shown
+            );
         }
     }
 

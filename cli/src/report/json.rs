@@ -12,6 +12,7 @@ use crate::report::out::Out;
 use crate::signals::Stop;
 use crate::transfer::Kind;
 
+pub(crate) mod entry;
 mod line;
 
 use line::{About, Count, End, File, Line, Moved, Spoken, Totals};
@@ -136,7 +137,7 @@ impl Json {
     }
 
     fn write(&mut self, line: &Line<'_>) {
-        write(&mut self.out, line);
+        self.out.json(line);
     }
 }
 
@@ -149,10 +150,5 @@ pub(super) fn fault(fault: &Fault) {
         message: &message,
         exit_code,
     };
-    write(&mut Out::default(), &line);
-}
-
-fn write(out: &mut Out, line: &Line<'_>) {
-    let text = serde_json::to_vec(line).expect("numbers and texts are always JSON");
-    out.line(&text);
+    Out::default().json(&line);
 }

@@ -3,21 +3,34 @@
 
 use std::io::{self, Write as _};
 
+use serde::Serialize;
+
 /// Standard output.
 #[derive(Default)]
-pub(super) struct Out {
+pub(crate) struct Out {
     is_closed: bool,
 }
 
 impl Out {
     /// Writes one line; the line break is added.
-    pub(super) fn line(&mut self, bytes: &[u8]) {
+    pub(crate) fn line(&mut self, bytes: &[u8]) {
         self.write(&[bytes, b"\n"]);
     }
 
     /// Writes bytes as they are.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.write(&[bytes]);
+    }
+
+    /// Writes one JSON object as a line.
+    pub(crate) fn json(&mut self, line: &impl Serialize) {
+        let text = serde_json::to_vec(line).expect("numbers and texts are always JSON");
+        self.line(&text);
+    }
+
+    /// Whether its reader has gone.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     fn write(&mut self, parts: &[&[u8]]) {

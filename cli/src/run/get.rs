@@ -168,7 +168,7 @@ fn adopting(request: &DownloadRequest) -> DownloadRequest {
 }
 
 /// Whether what an earlier run has fetched is still there.
-fn is_there(outcome: &Outcome) -> bool {
+pub(crate) fn is_there(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Finished(finished) => finished
             .path

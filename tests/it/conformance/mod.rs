@@ -3,6 +3,9 @@
 //! and says in its first line where the rule stands; `Foundation` is `NSURLSession.h`,
 //! `swift-corelibs-foundation` its open sources and their tests.
 //!
+//! Every rule is tested twice: with the engine in the process of the app, and in a daemon that the app is
+//! connected to.
+//!
 //! # Deliberately different
 //!
 //! | there | here | why |
@@ -62,6 +65,9 @@ mod stage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use self::stage::Backend;
 
 /// Who is cited.
 const SOURCES: [&str; 7] = [
@@ -138,4 +144,20 @@ fn the_number_of_rules_is_the_one_that_is_told() {
     let told = format!("{} rules", counts.values().sum::<usize>());
     let contributing = fs::read_to_string(repository().join("CONTRIBUTING.md")).unwrap();
     assert!(contributing.contains(&told), "{told}: {counts:?}");
+}
+
+/// Runs the suite again, in a process where every engine is one of a daemon.
+#[test]
+fn the_rules_hold_for_an_app_that_is_connected_to_a_daemon_as_well() {
+    let count: usize = groups().values().map(|text| rules(text).len()).sum();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["conformance::apple::", "conformance::scripting::"])
+        .env(Backend::VARIABLE, "daemon")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let all_held = format!("test result: ok. {count} passed; 0 failed; 0 ignored");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&all_held), "{told}{complaints}");
+    println!("{count} rules hold embedded, and {count} over a daemon");
 }

@@ -1,6 +1,7 @@
 //! What the tests of the suite stand on: a server with one file, an engine, and a delegate that
 //! notes everything.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use longhaul::{
     Challenge, Conditions, DelayedRequest, Delegate, DelegateGuard, Disposition, DownloadRequest,
-    DownloadTask, Engine, Failure, FailureKind, Finished, Outcome, Phase, Progress, Session,
-    SessionConfiguration, TaskId, TaskMetrics,
+    DownloadTask, Engine, EngineBuilder, Failure, FailureKind, Finished, Outcome, Phase, Progress,
+    Session, SessionConfiguration, TaskId, TaskMetrics,
 };
+use longhaul_cli::daemon::Daemon;
 use longhaul_support::content::Content;
 use longhaul_support::log::PATIENCE;
 use longhaul_support::resource::Resource;
@@ -36,6 +38,28 @@ pub(super) const FREE: Conditions = Conditions {
     is_on_battery: Some(false),
 };
 
+/// Where transfers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backend {
+    /// In the process of the app.
+    Embedded,
+    /// In a daemon, to which the app is connected.
+    Daemon,
+}
+
+impl Backend {
+    /// The variable that says where the suite runs.
+    pub(super) const VARIABLE: &str = "LONGHAUL_CONFORMANCE";
+
+    pub(super) fn of_this_run() -> Self {
+        match std::env::var(Self::VARIABLE).as_deref() {
+            Ok("daemon") => Self::Daemon,
+            Ok(other) => panic!("{}={other}: there is \"daemon\" only", Self::VARIABLE),
+            Err(_) => Self::Embedded,
+        }
+    }
+}
+
 /// The defaults, only that what fails is soon tried again.
 pub(super) fn configuration() -> SessionConfiguration {
     let second = Duration::from_secs(1);
@@ -45,8 +69,9 @@ pub(super) fn configuration() -> SessionConfiguration {
         .unwrap()
 }
 
-/// A server with one file, and directories.
+/// A server with one file, directories, and the process that transfers, if that is another one.
 pub(super) struct Stage {
+    daemon: OnceCell<Daemon>,
     pub(super) bench: Bench,
     pub(super) server: Server,
 }
@@ -55,8 +80,11 @@ impl Stage {
     pub(super) fn new() -> Self {
         let server = Server::start();
         server.serve(PATH, Resource::new(CONTENT));
-        let bench = Bench::new();
-        Self { bench, server }
+        Self {
+            daemon: OnceCell::new(),
+            bench: Bench::new(),
+            server,
+        }
     }
 
     /// One whose server gives these answers first; the last one repeats.
@@ -66,8 +94,27 @@ impl Stage {
         stage
     }
 
-    pub(super) fn engine(&self) -> Engine {
-        let engine = Engine::builder(self.bench.state()).start().unwrap();
+    pub(super) async fn engine(&self) -> Engine {
+        self.engine_with(|builder| builder).await
+    }
+
+    /// An engine that is given this: in this process, or that of a daemon, which is started by the
+    /// first call and lives as long as the stage.
+    pub(super) async fn engine_with(
+        &self,
+        give: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Engine {
+        let start = || give(Engine::builder(self.bench.state())).start().unwrap();
+        let engine = match Backend::of_this_run() {
+            Backend::Embedded => start(),
+            Backend::Daemon => {
+                let socket = self.bench.outputs().join("run/control.sock");
+                self.daemon
+                    .get_or_init(|| Daemon::start(start(), &socket).unwrap());
+                let connecting = Engine::connector().socket(&socket).connect();
+                connecting.await.unwrap()
+            }
+        };
         // Whatever the machine is like that the tests run on.
         engine.set_conditions(FREE);
         engine
@@ -78,7 +125,7 @@ impl Stage {
     }
 
     pub(super) async fn open_as(&self, configuration: SessionConfiguration) -> (Engine, Session) {
-        let engine = self.engine();
+        let engine = self.engine().await;
         let session = engine.session(configuration).await.unwrap();
         (engine, session)
     }

@@ -101,7 +101,7 @@ pub(super) enum Count {
 
 /// Which transfer a line is about. The URL is the safe one.
 #[derive(Serialize)]
-pub(super) struct About {
+pub(crate) struct About {
     pub(super) task: Option<u64>,
     pub(super) url: String,
 }
@@ -109,14 +109,14 @@ pub(super) struct About {
 /// The file of a transfer.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum File<'a> {
+pub(crate) enum File<'a> {
     Destination(Cow<'a, str>),
     Source(Cow<'a, str>),
 }
 
 /// How an upload is sent, and why so.
 #[derive(Serialize)]
-pub(super) struct Spoken {
+pub(crate) struct Spoken {
     protocol: &'static str,
     interop: Option<u16>,
     evidence: &'static str,
@@ -126,7 +126,7 @@ pub(super) struct Spoken {
 /// How far a transfer is.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Moved {
+pub(crate) enum Moved {
     Received {
         received_bytes: u64,
         total_bytes: Option<u64>,
@@ -141,7 +141,7 @@ pub(super) enum Moved {
 /// What a transfer has brought.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum End<'a> {
+pub(crate) enum End<'a> {
     Downloaded {
         path: Cow<'a, str>,
         bytes: u64,
@@ -162,7 +162,7 @@ pub(super) enum End<'a> {
 /// What a server has answered.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Body<'a> {
+pub(crate) enum Body<'a> {
     Body(&'a str),
     BodyBase64(String),
 }

@@ -31,9 +31,9 @@ async fn delayed(
     answer: impl FnOnce(&Engine) -> DelayedRequest + Send + 'static,
 ) -> Delayed {
     let clock = VirtualClock::new();
-    let builder = Engine::builder(stage.bench.state()).virtual_clock(clock);
-    let engine = builder.start().unwrap();
-    engine.set_conditions(FREE);
+    let engine = stage
+        .engine_with(|builder| builder.virtual_clock(clock))
+        .await;
     let session = engine.session(configuration()).await.unwrap();
     let (witness, heard) = Witness::new();
     let (known, mut answer) = (engine.clone(), Some(answer));

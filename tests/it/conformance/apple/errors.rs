@@ -51,7 +51,7 @@ fn a_state_directory_that_another_engine_has_is_in_use() {
             other => panic!("{other:?}"),
         }
         engine.shutdown().await;
-        stage.engine().shutdown().await;
+        stage.engine().await.shutdown().await;
     });
 }
 

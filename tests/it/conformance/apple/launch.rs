@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use longhaul::{
-    Engine, LaunchReason, LaunchRules, RefreshTask, Session, SessionConfiguration, TaskId,
-    Timestamp, VirtualClock,
+    Engine, EngineBuilder, LaunchReason, LaunchRules, RefreshTask, Session, SessionConfiguration,
+    TaskId, Timestamp, VirtualClock,
 };
 use longhaul_support::gate::Gate;
 use longhaul_support::script::Reply;
 
-use super::super::stage::{FREE, NAME, Stage, Told, Witness, attend, completed, configuration};
+use super::super::stage::{NAME, Stage, Told, Witness, attend, completed, configuration};
 use crate::bench::{next_fact, run};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -43,12 +43,8 @@ impl Away {
         rules: LaunchRules,
         configuration: SessionConfiguration,
     ) -> Self {
-        let engine = Engine::builder(stage.bench.state())
-            .virtual_clock(clock)
-            .launch_rules(rules)
-            .start()
-            .unwrap();
-        engine.set_conditions(FREE);
+        let with = |builder: EngineBuilder| builder.virtual_clock(clock).launch_rules(rules);
+        let engine = stage.engine_with(with).await;
         let session = engine.session(configuration).await.unwrap();
         Self {
             stage,

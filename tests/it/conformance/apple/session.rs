@@ -29,20 +29,21 @@ fn a_configuration_is_copied_when_its_session_is_made_and_later_changes_have_no_
     let with = |value: &str| configuration().header("X-Copied", value).unwrap();
     run(async {
         let (engine, session) = stage.open_as(with("first")).await;
+        // What was not there when it was made.
+        let second = with("second");
         stage.start(&session, "a").await.finished().await.unwrap();
         drop(session);
-        // The same session, as it still runs.
-        let session = engine.session(with("second")).await.unwrap();
+        // Whoever makes it anew has a configuration of its own: in this process, and in another one.
+        let session = engine.session(second).await.unwrap();
         stage.start(&session, "b").await.finished().await.unwrap();
         engine.shutdown().await;
-        // Another process makes it anew, with a configuration of its own.
         let (engine, session) = stage.open_as(with("third")).await;
         stage.start(&session, "c").await.finished().await.unwrap();
         engine.shutdown().await;
     });
     let requests = stage.server.requests();
     let sent = requests.iter().map(|request| request.header("X-Copied"));
-    assert!(sent.eq([Some("first"), Some("first"), Some("third")]));
+    assert!(sent.eq([Some("first"), Some("second"), Some("third")]));
 }
 
 /// Apple, URL Loading System Programming Guide: one session per identifier.
@@ -53,7 +54,7 @@ fn an_identifier_has_one_session_at_a_time() {
         let (engine, session) = stage.open().await;
         let refused = again(&engine).await;
         assert!(
-            matches!(&refused, Err(Error::SessionInUse { session }) if session == NAME),
+            matches!(&refused, Err(Error::SessionInUse { session, .. }) if session == NAME),
             "{refused:?}"
         );
         let other = SessionConfiguration::new("com.example.other").unwrap();

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use longhaul::{
-    Conditions, Constraint, DownloadRequest, Engine, FailureKind, Phase, QueueReason,
-    SessionConfiguration, VirtualClock,
+    Conditions, Constraint, DownloadRequest, FailureKind, Phase, QueueReason, SessionConfiguration,
+    VirtualClock,
 };
 use longhaul_support::gate::Gate;
 use longhaul_support::resource::Resource;
@@ -243,8 +243,9 @@ fn a_task_may_take_seven_days_by_default() {
     let stage = Stage::with([Reply::status(503).header("Retry-After", "86400")]);
     run(async {
         let clock = VirtualClock::new();
-        let builder = Engine::builder(stage.bench.state()).virtual_clock(clock);
-        let engine = builder.start().unwrap();
+        let engine = stage
+            .engine_with(|builder| builder.virtual_clock(clock))
+            .await;
         let session = engine.session(configuration()).await.unwrap();
         let task = stage.start(&session, "a").await;
         for days in 1..=6 {

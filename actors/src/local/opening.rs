@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use longhaul_engine::id::SessionId;
+use longhaul_engine::id::{Sequence, SessionId};
 use longhaul_engine::session::SessionRules;
 use tokio::sync::oneshot;
 
 use super::{CallError, EngineHandle, SessionHandle, Subscription};
-use crate::feed::Feed;
-use crate::root::{Opened, Request, ToOpen};
+use crate::feed::{Feed, Reader};
+use crate::ownership::Hold;
+use crate::root::{Opened, Question, Request, ToOpen};
 use crate::starting::{StartRequest, Starts, name_all};
 
 /// A session that was opened with requests.
@@ -23,9 +24,9 @@ pub struct OpenSession {
 }
 
 impl EngineHandle {
-    /// Opens a session, making it when it does not exist, and starts what was left running in it. One
-    /// that this engine had open before is given as it runs, with the rules of then: they are frozen
-    /// until the engine stops. One that is being invalidated stays so.
+    /// Opens a session, making it when it does not exist, and starts what was left running in it. It
+    /// has these rules from then on: the transfers of one that runs with others record how far they
+    /// are, and go on with the new ones. One that is being invalidated stays so.
     ///
     /// # Errors
     /// When a handle of it is alive, the engine has stopped, or the store fails.
@@ -40,8 +41,8 @@ impl EngineHandle {
 
     /// The same, and makes and starts downloads in it: they are committed in one transaction before
     /// any transfer of the session begins, so that what was left running goes on with the options of
-    /// the request that takes it over, and never ends with those of before. In a session that is
-    /// open already this is [`SessionHandle::start`]. Answers after the commit.
+    /// the request that takes it over, and never ends with those of before. In a session that runs
+    /// with these rules already this is [`SessionHandle::start`]. Answers after the commit.
     ///
     /// # Errors
     /// When the engine has stopped, or the store fails; then it is not known what was started.
@@ -51,7 +52,7 @@ impl EngineHandle {
         rules: SessionRules,
         requests: Vec<StartRequest>,
     ) -> Result<OpenSession, CallError> {
-        let feed = Feed::new(None);
+        let feed = Feed::new(None, Sequence::default(), Reader::Owner);
         self.doors.subscribers.add(&id, &feed);
         let (session, started) = self.open(id, rules, requests).await?;
         Ok(OpenSession {
@@ -79,7 +80,7 @@ impl EngineHandle {
             reply,
         };
         // Without a root the request is dropped, and the reply with it.
-        let _ = self.requests.send(Request::OpenSession(wanted));
+        let _ = self.requests.send(Request::Session(Question::Open(wanted)));
         let Ok(opened) = answer.await else {
             return Err(self.gone().await);
         };
@@ -92,7 +93,7 @@ impl EngineHandle {
             engine: self.clone(),
             id,
             slot,
-            owner,
+            hold: Hold::Owner(owner),
         };
         let started = match started {
             Ok(started) => started,

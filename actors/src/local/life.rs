@@ -35,7 +35,7 @@ impl SessionHandle {
     /// # Errors
     /// When its end was acknowledged already, the engine has stopped, or the store fails.
     pub async fn state(&self) -> Result<SessionState, CallError> {
-        if self.owner.is_over() {
+        if self.is_over() {
             return Err(self.invalidated());
         }
         let ask = || ReadState(self.id.clone());
@@ -44,6 +44,12 @@ impl SessionHandle {
         };
         let state = state.map_err(|error| CallError::Store(error.to_string()))?;
         state.ok_or_else(|| self.invalidated())
+    }
+
+    /// Whether the session is no more, so that the handle is of no use.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.hold.life().is_over()
     }
 
     /// Why a handle is of no more use.

@@ -1,7 +1,6 @@
 //! What a session's handle does with resume data.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::try_join;
 use longhaul_engine::id::TaskId;
@@ -10,8 +9,6 @@ use longhaul_engine::safe_url::HttpUrl;
 use longhaul_engine::task::{Collision, Desired, NotificationTitles, Outcome};
 
 use super::{CallError, RefusedStart, SessionHandle};
-use crate::registry::DiscardResumeData;
-use crate::session::ResumeTask;
 
 /// What may be asked anew when a task is made of resume data; all else is as it was asked first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,14 +32,17 @@ pub struct ResumedTask {
 
 /// What is asked anew of a task that is made of resume data, and of which kind it is.
 #[derive(Clone, Debug)]
-pub(crate) enum ResumeAs {
-    /// A download to this file.
+pub enum ResumeAs {
+    /// A download.
     Download {
+        /// The file, an absolute path.
         destination: PathBuf,
+        /// What may be asked anew.
         options: ResumeOptions,
     },
     /// An upload.
     Upload {
+        /// The titles of the notification at its end; those of the first task without them.
         notify_on_finished: Option<NotificationTitles>,
     },
 }
@@ -64,7 +64,7 @@ impl SessionHandle {
             destination,
             options,
         };
-        self.resume_as(data, anew).await
+        self.resume_task(data, anew, false).await
     }
 
     /// Makes and starts a task that sends the file which another one was about to send, from its first
@@ -79,22 +79,7 @@ impl SessionHandle {
         notify_on_finished: Option<NotificationTitles>,
     ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
         let anew = ResumeAs::Upload { notify_on_finished };
-        self.resume_as(data, anew).await
-    }
-
-    async fn resume_as(
-        &self,
-        data: ResumeData,
-        anew: ResumeAs,
-    ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
-        // When an actor crashed before it answered, the task may be there already.
-        let is_repeated = AtomicBool::new(false);
-        self.ask(|| ResumeTask {
-            data: data.clone(),
-            anew: anew.clone(),
-            is_repeated: is_repeated.swap(true, Ordering::Relaxed),
-        })
-        .await
+        self.resume_task(data, anew, false).await
     }
 
     /// Cancels a task, waits for its end, and gives what it left; `None` when there is nothing to go
@@ -128,10 +113,6 @@ impl SessionHandle {
         &self,
         data: ResumeData,
     ) -> Result<Result<(), ResumeDataError>, CallError> {
-        let make = || DiscardResumeData(data.clone());
-        match self.engine.doors.registry.call(make).await {
-            Ok(answer) => answer.map_err(|error| CallError::Store(error.to_string())),
-            Err(_) => Err(self.engine.gone().await),
-        }
+        self.engine.discard_resume_data(data).await
     }
 }

@@ -29,6 +29,18 @@ impl EngineHandle {
         self.doors.scheduling.surroundings.now()
     }
 
+    /// What they are like, as soon as that is something else than `known`; `None` when the engine has
+    /// stopped. Nothing is missed between two calls, but what came and went.
+    pub async fn conditions_changed(&self, known: Conditions) -> Option<Conditions> {
+        let mut changes = self.doors.scheduling.surroundings.changes();
+        let changed = changes.wait_for(|now| *now != known);
+        tokio::select! {
+            biased;
+            _ = self.stopped() => None,
+            now = changed => now.ok().map(|now| *now),
+        }
+    }
+
     /// Sets the bytes per second of all tasks together, from now on; `None` lifts the limit. It is
     /// forgotten when the engine stops.
     pub fn set_rate_limit(&self, bytes_per_second: Option<u64>) {
@@ -47,7 +59,7 @@ impl SessionHandle {
     }
 
     /// Sets the bytes per second of all tasks of the session together, from now on; `None` lifts the
-    /// limit. When the engine starts again, the configuration counts.
+    /// limit. When the session is opened again, or the engine starts again, the configuration counts.
     ///
     /// # Errors
     /// When the engine has stopped.

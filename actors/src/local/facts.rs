@@ -4,7 +4,7 @@ use longhaul_engine::id::{Sequence, TaskId};
 use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::{CallError, SessionHandle, Subscription};
-use crate::feed::Feed;
+use crate::feed::{Feed, Reader};
 use crate::registry::{Apply, NotStored};
 use crate::session::Forgotten;
 
@@ -14,15 +14,35 @@ impl SessionHandle {
     /// # Errors
     /// When the end of the session was acknowledged, or the engine has stopped.
     pub async fn subscribe(&self, task: Option<TaskId>) -> Result<Subscription, CallError> {
-        if self.owner.is_over() {
+        self.subscribe_after(task, Sequence::default()).await
+    }
+
+    /// The same, and facts up to and including `after` are not told, because they were heard: what is
+    /// between them and the first that is told was acknowledged. When the end of the task is among
+    /// those, nothing is told of it, and the subscription ends with the session.
+    ///
+    /// The subscription of an observer is nobody who listens: the app is called as if it were not there.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::subscribe`].
+    pub async fn subscribe_after(
+        &self,
+        task: Option<TaskId>,
+        after: Sequence,
+    ) -> Result<Subscription, CallError> {
+        if self.is_over() {
             return Err(self.invalidated());
         }
         if self.engine.stopped.borrow().is_some() {
             return Err(self.engine.gone().await);
         }
-        let feed = Feed::new(task);
+        let reader = match self.hold.is_owner() {
+            true => Reader::Owner,
+            false => Reader::Observer,
+        };
+        let feed = Feed::new(task, after, reader);
         self.engine.doors.subscribers.add(&self.id, &feed);
-        if self.owner.is_over() {
+        if self.is_over() {
             feed.end();
         }
         Ok(Subscription {
@@ -38,7 +58,7 @@ impl SessionHandle {
     /// # Errors
     /// When the engine has stopped or the store fails.
     pub async fn acknowledge(&self, up_to: Sequence) -> Result<(), CallError> {
-        if self.owner.is_over() {
+        if self.is_over() {
             // Everything of it was acknowledged, and the name may be another session's by now.
             return Ok(());
         }
@@ -53,7 +73,7 @@ impl SessionHandle {
         match answers.into_iter().next() {
             Some(Ok(Effect::Forgotten(forgotten))) => {
                 if forgotten.session_is_gone {
-                    self.owner.end();
+                    self.hold.life().end();
                 } else if let Some(session) = self.slot.current() {
                     session.do_send(Forgotten(forgotten.tasks));
                 }
@@ -62,7 +82,7 @@ impl SessionHandle {
             Some(Ok(_)) | None => Ok(()),
             // It was gone before: the answer to an earlier asking was lost.
             Some(Err(NotStored::Refused(Refusal::NoSuchSession(_)))) => {
-                self.owner.end();
+                self.hold.life().end();
                 Ok(())
             }
             Some(Err(error)) => Err(CallError::Store(error.to_string())),

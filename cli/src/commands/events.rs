@@ -1,0 +1,133 @@
+//! `longhaul events`: what has happened in a session, and what happens.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use longhaul::{Event, Events, Fact, NumberedFact, Sequence, Session, TaskId};
+use tokio::time::timeout;
+
+use super::{lost, reach, told};
+use crate::address::DEFAULT_SESSION;
+use crate::args::EventsArgs;
+use crate::exit::{Exit, Fault};
+use crate::report::{Out, complain};
+use crate::transfer::{Kind, Standing};
+
+/// What is on record comes at once; after such a silence on a socket of this machine there is no more of
+/// it.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Prints the facts that were not acknowledged, and with `--follow` all that happens from then on.
+///
+/// # Errors
+/// When there is no daemon, or no such session.
+pub(crate) async fn events(args: EventsArgs) -> Result<Exit, Fault> {
+    let engine = reach(&args.reach).await?;
+    let identifier = args.session.as_deref().unwrap_or(DEFAULT_SESSION);
+    let session = engine.observe(identifier).await?;
+    let mut kinds = Kinds::default();
+    let mut untold = kinds.learn(&session).await?;
+    if args.after.is_some() {
+        // Which of them are before that number, nobody says.
+        untold.clear();
+    }
+    let after = args.after.unwrap_or(Sequence::new(0));
+    let mut events = session.events_after(after).await?;
+    let mut out = Out::default();
+    let mut gone = std::pin::pin!(lost(&engine));
+    while !out.is_closed() {
+        let next = async {
+            match args.follow {
+                true => events.next().await,
+                false => on_record(&mut events, &untold).await,
+            }
+        };
+        let next = tokio::select! {
+            biased;
+            next = next => next,
+            fault = &mut gone => return Err(fault),
+        };
+        let Some(event) = next else { break };
+        if let Event::Fact(NumberedFact {
+            fact: Fact::Completed { task, .. },
+            ..
+        }) = &event
+        {
+            untold.remove(task);
+        }
+        if args.reach.json {
+            let kind = kinds.of(&session, &event).await?;
+            if let Some(entry) = told::entry(identifier, kind, &event) {
+                out.json(&entry);
+            }
+        } else if let Some(line) = told::line(identifier, &event) {
+            out.line(line.as_bytes());
+        }
+    }
+    if args.follow && !out.is_closed() {
+        complain(&format!("the session \"{identifier}\" tells nothing more"));
+    }
+    engine.shutdown().await;
+    Ok(Exit::OK)
+}
+
+/// No fact has come for [`QUIET`].
+pub(super) struct Quiet;
+
+/// The next fact; `None` when there are no more. News of transfers that run are no facts, and put nothing
+/// off.
+pub(super) async fn next_fact(events: &mut Events) -> Result<Option<NumberedFact>, Quiet> {
+    let fact = async {
+        loop {
+            match events.next().await {
+                Some(Event::Fact(fact)) => return Some(fact),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+    };
+    timeout(QUIET, fact).await.map_err(|_| Quiet)
+}
+
+/// The next fact on record; `None` when all were told. An end that is on record and has not come yet is
+/// waited for, however loaded the machine is.
+async fn on_record(events: &mut Events, untold: &HashSet<TaskId>) -> Option<Event> {
+    loop {
+        match next_fact(events).await {
+            Ok(fact) => return fact.map(Event::Fact),
+            Err(Quiet) if untold.is_empty() => return None,
+            Err(Quiet) => {}
+        }
+    }
+}
+
+/// Which tasks fetch, and which send: their progress is told in other words.
+#[derive(Default)]
+struct Kinds {
+    known: HashMap<TaskId, Kind>,
+}
+
+impl Kinds {
+    /// Learns the kinds of a session's tasks; answers those that have ended.
+    async fn learn(&mut self, session: &Session) -> Result<HashSet<TaskId>, Fault> {
+        let mut ended = HashSet::new();
+        for standing in Standing::all(session).await? {
+            let task = standing.task.id();
+            self.known.insert(task, standing.task.place().kind());
+            if standing.outcome.is_some() {
+                ended.insert(task);
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn of(&mut self, session: &Session, event: &Event) -> Result<Kind, Fault> {
+        let Event::Progress { task, .. } = event else {
+            return Ok(Kind::Downloads);
+        };
+        if !self.known.contains_key(task) {
+            self.learn(session).await?;
+        }
+        Ok(self.known.get(task).copied().unwrap_or(Kind::Downloads))
+    }
+}

@@ -20,7 +20,8 @@ use fences::Fences;
 use flush::Commits;
 
 pub(crate) use reading::{
-    ListTasks, Lives, ReadFacts, ReadLives, ReadSessions, ReadState, ReadTask, ReadTasks,
+    ListTasks, Lives, ReadFacts, ReadLastFact, ReadLives, ReadSessions, ReadState, ReadTask,
+    ReadTasks,
 };
 pub(crate) use tickets::{DiscardResumeData, Resume, Resumed, Seal};
 

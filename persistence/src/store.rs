@@ -1,6 +1,7 @@
 //! The store: one file, one writer, durable commits, and reads of what was committed.
 
 mod check;
+mod facts;
 mod tickets;
 
 use std::ops::{Bound, RangeBounds};
@@ -8,8 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use longhaul_engine::checkpoint::TaskCheckpoint;
-use longhaul_engine::event::NumberedFact;
-use longhaul_engine::id::{Sequence, SessionId, TaskId};
+use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::launch::LaunchLog;
 use longhaul_engine::session::{SessionRules, SessionState};
 use longhaul_engine::task::{Spec, Task};
@@ -20,9 +20,9 @@ use crate::change::{Change, Effect, Refusal, TaskSummary};
 use crate::commit;
 use crate::error::{StoreError, Trouble};
 use crate::open;
-use crate::records::{CheckpointV1, FactV1, LaunchV1, SessionV1, StateV1, TaskV1, Unusable};
+use crate::records::{CheckpointV1, LaunchV1, SessionV1, StateV1, TaskV1, Unusable};
 use crate::tables::{
-    self, Bytes, CHECKPOINTS, EVENTS, LAUNCHES, META, NumberKey, SESSIONS, STATES, TASKS, bad_row,
+    self, Bytes, CHECKPOINTS, LAUNCHES, META, NumberKey, SESSIONS, STATES, TASKS, bad_row,
     decode_row, invalidated, number_key, numbered,
 };
 
@@ -237,39 +237,6 @@ impl Store {
                 tasks.extend(tables.task(session, task)?);
             }
             Ok(tasks)
-        };
-        read().map_err(|trouble| trouble.at(&self.path))
-    }
-
-    /// At most `limit` facts of a session that nobody has acknowledged, in order, from the one
-    /// after `after`; zero is before all of them.
-    ///
-    /// # Errors
-    /// When the store can not be read.
-    pub fn facts(
-        &self,
-        session: &SessionId,
-        after: Sequence,
-        limit: usize,
-    ) -> Result<Vec<NumberedFact>, StoreError> {
-        let read = || -> Result<_, Trouble> {
-            let events = self.database().begin_read()?.open_table(EVENTS)?;
-            let mut facts = Vec::new();
-            for row in events
-                .range(after_number(session, Some(after.get())))?
-                .take(limit)
-            {
-                let (key, row) = row?;
-                let number = key.value().1;
-                let fact: FactV1 =
-                    decode_row(row.value(), EVENTS, || format!("{session}/{number}"))?;
-                let sequence = Sequence::new(number);
-                facts.push(NumberedFact {
-                    sequence,
-                    fact: fact.into(),
-                });
-            }
-            Ok(facts)
         };
         read().map_err(|trouble| trouble.at(&self.path))
     }

@@ -5,7 +5,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 
 use super::{CallError, SessionHandle, Subscription};
 use crate::feed::{Feed, Reader};
-use crate::registry::{Apply, NotStored};
+use crate::registry::{Apply, NotStored, ReadLastFact};
 use crate::session::Forgotten;
 
 impl SessionHandle {
@@ -19,7 +19,9 @@ impl SessionHandle {
 
     /// The same, and facts up to and including `after` are not told, because they were heard: what is
     /// between them and the first that is told was acknowledged. When the end of the task is among
-    /// those, nothing is told of it, and the subscription ends with the session.
+    /// those, nothing is told of it, and the subscription ends with the session. An `after` that the
+    /// session has not come to yet was heard of another store, before this one was made anew: then
+    /// everything is told.
     ///
     /// The subscription of an observer is nobody who listens: the app is called as if it were not there.
     ///
@@ -40,7 +42,7 @@ impl SessionHandle {
             true => Reader::Owner,
             false => Reader::Observer,
         };
-        let feed = Feed::new(task, after, reader);
+        let feed = Feed::new(task, self.heard_here(after).await?, reader);
         self.engine.doors.subscribers.add(&self.id, &feed);
         if self.is_over() {
             feed.end();
@@ -48,6 +50,23 @@ impl SessionHandle {
         Ok(Subscription {
             session: self.clone(),
             feed,
+        })
+    }
+
+    /// The fact that was heard last, if it is one of this store.
+    async fn heard_here(&self, after: Sequence) -> Result<Sequence, CallError> {
+        if after == Sequence::default() {
+            return Ok(after);
+        }
+        let ask = || ReadLastFact(self.id.clone());
+        let Ok(last) = self.engine.doors.registry.call(ask).await else {
+            return Err(self.engine.gone().await);
+        };
+        let last = last.map_err(|error| CallError::Store(error.to_string()))?;
+        Ok(if after > last {
+            Sequence::default()
+        } else {
+            after
         })
     }
 

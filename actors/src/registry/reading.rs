@@ -160,3 +160,18 @@ impl Handler<ReadFacts> for RegistryActor {
         self.read(found, context)
     }
 }
+
+/// The number of a session's last fact, acknowledged or not.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Sequence, NotStored>")]
+pub(crate) struct ReadLastFact(pub(crate) SessionId);
+
+impl Handler<ReadLastFact> for RegistryActor {
+    type Result = Result<Sequence, NotStored>;
+
+    fn handle(&mut self, message: ReadLastFact, context: &mut Self::Context) -> Self::Result {
+        fault::point("registry.read_last_fact");
+        let found = self.store.last_fact(&message.0);
+        self.read(found, context)
+    }
+}

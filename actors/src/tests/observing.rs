@@ -132,6 +132,12 @@ fn a_subscription_goes_on_after_the_fact_that_was_heard_last() {
         let facts = facts.until_facts(1).await;
         let numbers: Vec<u64> = facts.iter().map(|fact| fact.sequence.get()).collect();
         assert_eq!(numbers, [3]);
+        // Heard of a store that is no more: this one has not come so far.
+        let all = session.subscribe_after(None, Sequence::new(4)).await;
+        let facts = Heard::from(all.expect("a subscription"));
+        let facts = facts.until_facts(3).await;
+        let numbers: Vec<u64> = facts.iter().map(|fact| fact.sequence.get()).collect();
+        assert_eq!(numbers, [1, 2, 3]);
     });
 }
 

@@ -46,6 +46,10 @@ use clients::Clients;
 use events::Seat;
 use launching::Launches;
 
+/// Streams of events at once: each holds a connection of the server and a bounded queue. More are a loop
+/// that forgets to hang up.
+const STREAMS_MAX: usize = 6144;
+
 /// What answers the calls of the control API. Clones answer for the same clients.
 #[derive(Clone)]
 pub struct Control {
@@ -165,13 +169,12 @@ impl Control {
     /// only looks on.
     ///
     /// # Errors
-    /// [`Problem::NoSuchSession`], [`Problem::Invalidated`], [`Problem::NoSuchClient`] or
-    /// [`Problem::Stopped`].
+    /// [`Problem::NoSuchSession`], [`Problem::Invalidated`], [`Problem::NoSuchClient`],
+    /// [`Problem::Stopped`], or [`Problem::TooMany`] when there are as many streams as one engine serves.
     pub async fn events(
         &self,
         session: &SessionId,
         query: EventsQuery,
-        _peer: Peer,
     ) -> Result<EventStream, Problem> {
         let EventsQuery {
             after,
@@ -179,6 +182,13 @@ impl Control {
             client,
         } = query;
         let inner = &self.inner;
+        if inner.event_streams.load(Ordering::Relaxed) >= STREAMS_MAX {
+            return Err(Problem::TooMany {
+                detail: format!(
+                    "there are {STREAMS_MAX} streams of events already; end some, and try again"
+                ),
+            });
+        }
         let client = client.map(|id| inner.clients.get(&id)).transpose()?;
         let observer = inner.observe(session).await?;
         let owned = client.as_ref().and_then(|client| client.owned(session));

@@ -208,10 +208,7 @@ impl EngineHandle {
     pub async fn next_refresh_task(&self) -> Option<RefreshTask> {
         match self {
             Self::Local(engine) => engine.next_refresh_task().await.map(RefreshTask::Local),
-            Self::Remote(engine) => {
-                let next = engine.next_refresh_task_of(|_| true).await;
-                next.map(RefreshTask::Remote)
-            }
+            Self::Remote(engine) => engine.next_refresh_task().await.map(RefreshTask::Remote),
         }
     }
 

@@ -6,19 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longhaul_actors::handle::{ConnectError, ConnectOptions, DaemonOptions, EngineHandle};
-use longhaul_engine::control::CALL_PATIENCE;
+use longhaul_engine::control::{CALL_PATIENCE, LAUNCH_VARIABLE, SOCKET_VARIABLE};
 
 use super::Engine;
 use crate::Error;
 
-/// The socket, when it is not at its usual place.
-const SOCKET_VARIABLE: &str = "LONGHAUL_SOCKET";
-
 /// The command, when it is neither beside the program nor in `PATH`.
 const PROGRAM_VARIABLE: &str = "LONGHAUL_PROGRAM";
-
-/// What a daemon that launches an app tells it.
-const LAUNCH_VARIABLE: &str = "LONGHAUL_LAUNCH";
 
 /// The name of the command.
 const PROGRAM: &str = "longhaul";

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longhaul_engine::conditions::Conditions;
-use longhaul_engine::control::EngineDocument;
 use longhaul_engine::id::{Sequence, SessionId};
 use longhaul_engine::session::SessionRules;
 use tokio::sync::{Notify, watch};
@@ -40,8 +39,6 @@ pub(super) struct Book {
     pub(super) calls: VecDeque<Call>,
     /// What is started from now on is discretionary.
     pub(super) is_background: bool,
-    /// Whom this client talks to, or talked to last.
-    pub(super) engine: Option<EngineDocument>,
 }
 
 /// A session that this process owns.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use longhaul_engine::conditions::Conditions;
 use longhaul_engine::control::{
-    AtClientSession, AtRoot, AtSession, ClientId, EngineDocument, GetSession, ListSessions,
-    OpenSession, SessionDocument, Shutdown,
+    AtClientSession, AtRoot, AtSession, ClientId, GetSession, ListSessions, OpenSession,
+    SessionDocument, Shutdown,
 };
 use longhaul_engine::id::SessionId;
 use longhaul_engine::session::SessionRules;
@@ -70,12 +70,6 @@ impl EngineHandle {
     /// is one now that this program can not talk to.
     pub async fn stopped(&self) -> Option<String> {
         self.link.stopped().await
-    }
-
-    /// The engine that this client talks to, or talked to last, as it was when it was connected.
-    #[must_use]
-    pub fn engine(&self) -> Option<EngineDocument> {
-        self.link.shared().book().engine.clone()
     }
 
     /// Says that a delegate of this session is there, also before it is opened.

@@ -145,7 +145,6 @@ impl Client {
             stream,
         } = welcome;
         self.shared.conditions.send_replace(engine.conditions);
-        self.shared.book().engine = Some(engine);
         let connection = Connection { client, number };
         let renewing = async {
             self.renew(&connection).await?;

@@ -30,18 +30,15 @@ pub(super) struct Call {
 #[must_use = "the app is called again until the task is completed"]
 pub struct RefreshTask {
     link: Arc<Link>,
-    call: Call,
+    pub(super) call: Call,
 }
 
 /// Somebody waits for refresh tasks, for as long as this lives.
 struct Listening(Arc<Link>);
 
 impl EngineHandle {
-    /// The next call of this app that `takes` wants; `None` when the client has stopped.
-    pub async fn next_refresh_task_of(
-        &self,
-        takes: impl Fn(&SessionId) -> bool,
-    ) -> Option<RefreshTask> {
+    /// The next call of this app; `None` when the client has stopped.
+    pub async fn next_refresh_task(&self) -> Option<RefreshTask> {
         let link = self.link();
         let _listening = Listening::new(link);
         let mut stopped = link.shared().stopped.subscribe();
@@ -49,11 +46,7 @@ impl EngineHandle {
             let mut called = std::pin::pin!(link.shared().called.notified());
             // From here on no bell is missed.
             called.as_mut().enable();
-            let call = {
-                let mut book = link.shared().book();
-                let place = book.calls.iter().position(|call| takes(&call.session));
-                place.and_then(|place| book.calls.remove(place))
-            };
+            let call = link.shared().book().calls.pop_front();
             if let Some(call) = call {
                 let link = Arc::clone(link);
                 return Some(RefreshTask { link, call });
@@ -89,12 +82,6 @@ impl Drop for Listening {
 }
 
 impl RefreshTask {
-    /// Its number among those of this connection.
-    #[must_use]
-    pub const fn number(&self) -> u64 {
-        self.call.number
-    }
-
     /// Which session has something to tell.
     #[must_use]
     pub const fn session_identifier(&self) -> &SessionId {

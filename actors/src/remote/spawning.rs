@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use longhaul_engine::control::LAUNCH_VARIABLE;
 use tokio::sync::oneshot;
 
 use super::ConnectError;
@@ -19,9 +20,6 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to look on when it has ended: another app may have started one in the same moment, and
 /// that one has the place.
 const RIVAL_PATIENCE: Duration = Duration::from_secs(3);
-
-/// The variable that tells an app for which launch it is started; a daemon is started for none.
-const LAUNCH_VARIABLE: &str = "LONGHAUL_LAUNCH";
 
 /// Which daemon is started when nobody answers.
 #[derive(Clone, Debug)]
@@ -64,6 +62,7 @@ impl Spawned {
             command.arg("--state-dir").arg(state_dir);
         }
         let child = command
+            // A daemon is the answer to no launch.
             .env_remove(LAUNCH_VARIABLE)
             .current_dir("/")
             .process_group(0)

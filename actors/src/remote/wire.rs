@@ -65,21 +65,15 @@ impl Wire {
         path: &str,
         content: &Content,
     ) -> Result<Vec<u8>, Unheard> {
-        let asked = async {
+        in_time(async {
             let (length, status, pieces) = self.send(method, path, content).await?;
             let body = read(pieces, length, ANSWER_BYTES_MAX).await?;
             match status.is_success() {
                 true => Ok(body),
                 false => Err(Unheard::Refused(problem_of(status.as_u16(), &body))),
             }
-        };
-        match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Unheard::Lost(format!(
-                "it has not answered within {} s",
-                ANSWER_TIMEOUT.as_secs()
-            ))),
-        }
+        })
+        .await
     }
 
     /// Opens a stream of events.
@@ -92,21 +86,15 @@ impl Wire {
         path: &str,
         content: &Content,
     ) -> Result<Reader, Unheard> {
-        let opened = async {
+        in_time(async {
             let (length, status, pieces) = self.send(method, path, content).await?;
             if status.is_success() {
                 return Ok(Reader::new(pieces));
             }
             let body = read(pieces, length, PROBLEM_BYTES_MAX).await?;
             Err(Unheard::Refused(problem_of(status.as_u16(), &body)))
-        };
-        match tokio::time::timeout(ANSWER_TIMEOUT, opened).await {
-            Ok(opened) => opened,
-            Err(_) => Err(Unheard::Lost(format!(
-                "it has not answered within {} s",
-                ANSWER_TIMEOUT.as_secs()
-            ))),
-        }
+        })
+        .await
     }
 
     async fn send(
@@ -154,6 +142,17 @@ impl Wire {
             error => Unheard::Lost(error.to_string()),
         }
     }
+}
+
+/// What the daemon says, unless it takes too long.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Unheard>>) -> Result<T, Unheard> {
+    let within = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+    within.unwrap_or_else(|_| {
+        Err(Unheard::Lost(format!(
+            "it has not answered within {} s",
+            ANSWER_TIMEOUT.as_secs()
+        )))
+    })
 }
 
 /// The whole body, which has to be as long as was said.

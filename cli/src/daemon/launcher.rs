@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::Stdio;
 
+use longhaul::control::api::{LAUNCH_VARIABLE, SESSION_VARIABLE, SOCKET_VARIABLE};
 use longhaul::control::{Control, Launch};
 use tokio::process::Command;
 use tracing::Instrument as _;
@@ -21,15 +22,6 @@ const INHERITED: [&str; 8] = [
     "DISPLAY",
     "WAYLAND_DISPLAY",
 ];
-
-/// Where the app finds the daemon.
-const SOCKET: &str = "LONGHAUL_SOCKET";
-
-/// The identifier of the session that it is called for.
-const SESSION: &str = "LONGHAUL_SESSION";
-
-/// What makes it the answer to this call.
-const TOKEN: &str = "LONGHAUL_LAUNCH";
 
 /// Runs the launch command of each session whose app is called, until the engine has stopped.
 ///
@@ -95,9 +87,9 @@ fn command(
                 .iter()
                 .map(|(name, value)| (name, value)),
         )
-        .env(SOCKET, socket)
-        .env(SESSION, launch.session.as_str())
-        .env(TOKEN, &launch.token)
+        .env(SOCKET_VARIABLE, socket)
+        .env(SESSION_VARIABLE, launch.session.as_str())
+        .env(LAUNCH_VARIABLE, &launch.token)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -29,9 +29,6 @@ use super::streams;
 /// and waiting calls another.
 const CONNECTIONS_MAX: usize = 8192;
 
-/// Streams of events at once: as many as there may be connections for, and some for questions.
-const STREAMS_MAX: usize = 6144;
-
 /// Connections that are only told that there are too many; more wait in the queue of the kernel.
 const REFUSED_MAX: usize = 64;
 
@@ -264,8 +261,7 @@ impl Asked<'_> {
                 let query = query.map_err(|error| {
                     Problem::invalid(format!("the query can not be used: {error}"))
                 })?;
-                has_room_for_a_stream(&site.control)?;
-                let events = site.control.events(&session, query.into_inner(), self.peer);
+                let events = site.control.events(&session, query.into_inner());
                 Ok(stream(events.await?))
             }
             Target::Metrics => {
@@ -275,17 +271,6 @@ impl Asked<'_> {
             }
         }
     }
-}
-
-fn has_room_for_a_stream(control: &Control) -> Result<(), Problem> {
-    if control.counts().event_streams < STREAMS_MAX {
-        return Ok(());
-    }
-    Err(Problem::TooMany {
-        detail: format!(
-            "there are {STREAMS_MAX} streams of events already; end some, and try again"
-        ),
-    })
 }
 
 /// What a process says to become a client; with an empty body it says nothing.

@@ -45,6 +45,15 @@ pub const EVENTS_PATH: &str = "/v1/sessions/{session}/events";
 /// `GET`: counts and gauges as OpenMetrics text.
 pub const METRICS_PATH: &str = "/metrics";
 
+/// The variable of the environment that names the daemon's socket, for apps and for the daemon.
+pub const SOCKET_VARIABLE: &str = "LONGHAUL_SOCKET";
+
+/// The variable that tells an app that was launched for which session it is.
+pub const SESSION_VARIABLE: &str = "LONGHAUL_SESSION";
+
+/// The variable that holds the token of a launch, which its app says in [`Hello::launch`].
+pub const LAUNCH_VARIABLE: &str = "LONGHAUL_LAUNCH";
+
 /// The longest body of a question: some ten thousand requests at once.
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 

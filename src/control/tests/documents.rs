@@ -182,8 +182,8 @@ fn paths_that_name_nothing_are_told_so() {
         let task = TaskId::new(9);
         let none = stage.ask(AtTask(id("s"), task), GetTask {}).await;
         assert_eq!(none, Err(Problem::NoSuchTask { task }));
-        let (missing, peer) = (id("t"), Peer::default());
-        let events = stage.control.events(&missing, EventsQuery::default(), peer);
+        let missing = id("t");
+        let events = stage.control.events(&missing, EventsQuery::default());
         let none = events.await.map(|_| ()).unwrap_err();
         assert_eq!(none, Problem::NoSuchSession { session: id("t") });
     });

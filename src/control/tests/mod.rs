@@ -166,12 +166,7 @@ impl Stage {
     }
 
     async fn events(&self, session: &str, query: EventsQuery) -> EventStream {
-        let peer = Peer { pid: Some(1) };
-        let mut stream = self
-            .control
-            .events(&id(session), query, peer)
-            .await
-            .unwrap();
+        let mut stream = self.control.events(&id(session), query).await.unwrap();
         assert_eq!(stream.next().await, Some((None, SessionEvent::Listening)));
         stream
     }

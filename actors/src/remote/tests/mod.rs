@@ -142,7 +142,7 @@ fn handles_and_their_futures_are_for_any_executor() {
         is_shared(&opened.session);
         drop(is_sent(opened.session.outcome(TaskId::new(1))));
         is_sent(opened.session.start(Vec::new())).await.unwrap();
-        drop(is_sent(engine.next_refresh_task_of(|_| true)));
+        drop(is_sent(engine.next_refresh_task()));
         is_sent(engine.shutdown()).await;
     });
 }

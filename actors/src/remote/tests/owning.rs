@@ -149,7 +149,7 @@ fn an_app_takes_refresh_tasks_while_it_waits_for_them() {
     run(async {
         let engine = connect(&daemon).await;
         let next = async || {
-            let waiting = engine.next_refresh_task_of(|_| true);
+            let waiting = engine.next_refresh_task();
             let telling = async {
                 tokio::task::yield_now().await;
                 tell(3)
@@ -158,7 +158,7 @@ fn an_app_takes_refresh_tasks_while_it_waits_for_them() {
             task.expect("the client lives")
         };
         let task = next().await;
-        assert_eq!((task.number(), task.session_identifier()), (3, &name()));
+        assert_eq!((task.call.number, task.session_identifier()), (3, &name()));
         task.set_task_completed().await.unwrap();
         daemon.wait_asked("complete");
         daemon.wait(|state| (!state.listening).then_some(()));
@@ -169,7 +169,7 @@ fn an_app_takes_refresh_tasks_while_it_waits_for_them() {
         let expired = late.set_task_completed().await;
         assert_eq!(expired.unwrap_err(), CallError::RefreshExpired);
 
-        let waiting = engine.next_refresh_task_of(|_| true);
+        let waiting = engine.next_refresh_task();
         let closing = async {
             tokio::task::yield_now().await;
             engine.shutdown().await

@@ -107,7 +107,7 @@ impl Root {
         let mut root = Self {
             owes_resumption: world.resumes_sessions,
             identity: Arc::new(Identity {
-                state_dir: world.state_dir.clone(),
+                state_dir: world.state_dir.to_path_buf(),
                 started_at: world.clock.now(),
                 clock: world.clock,
             }),

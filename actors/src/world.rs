@@ -1,6 +1,6 @@
 //! What every actor of one engine shares: places, clock, edges.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,11 +24,11 @@ pub(crate) type MakeDial = Arc<dyn Fn() -> Rc<dyn Dial> + Send + Sync>;
 pub(crate) struct World {
     pub(crate) clock: Clock,
     /// The directory that the engine owns.
-    pub(crate) state_dir: PathBuf,
+    pub(crate) state_dir: Arc<Path>,
     /// The store's file.
-    pub(crate) store_path: PathBuf,
+    pub(crate) store_path: Arc<Path>,
     /// For part files whose target's directory takes none.
-    pub(crate) parts_dir: PathBuf,
+    pub(crate) parts_dir: Arc<Path>,
     pub(crate) registry_place: Place,
     worker_places: Arc<[Place]>,
     next_worker: Arc<AtomicUsize>,
@@ -70,9 +70,9 @@ impl World {
         );
         Self {
             clock: parts.clock,
-            state_dir: parts.state_dir,
-            store_path: parts.store_path,
-            parts_dir: parts.parts_dir,
+            state_dir: parts.state_dir.into(),
+            store_path: parts.store_path.into(),
+            parts_dir: parts.parts_dir.into(),
             registry_place: parts.registry_place,
             worker_places: parts.worker_places.into(),
             next_worker: Arc::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::checkpoint::TaskCheckpoint;
 use longhaul_engine::download::{Exit, News};
 use longhaul_engine::failure::{Failure, FailureKind};
@@ -12,7 +12,8 @@ use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
 use tracing::info_span;
 
-use super::{Child, Launch, PlaceHeld, SessionActor};
+use super::reports::ChildReport;
+use super::{Child, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::desktop::Notice;
 use crate::fault;
@@ -20,7 +21,32 @@ use crate::file::discard::discard_unrecorded;
 use crate::limiter::{Limiter, Limits};
 use crate::notifier::{TaskNews, tell_person};
 use crate::registry::{Apply, NotStored, ReadTask};
+use crate::scheduling::Place;
 use crate::transfer::{Live, TransferActor, TransferParts, Want};
+
+/// How a transfer is started.
+pub(super) struct Launch {
+    desired: Desired,
+    place: PlaceHeld,
+    engine_place: Option<Place>,
+}
+
+impl Launch {
+    /// It only discards, and counts among those.
+    pub(super) const DISCARD: Self = Self {
+        desired: Desired::Cancelled,
+        place: PlaceHeld::Discarding,
+        engine_place: None,
+    };
+
+    pub(super) const fn run(engine_place: Option<Place>) -> Self {
+        Self {
+            desired: Desired::Running,
+            place: PlaceHeld::Running,
+            engine_place,
+        }
+    }
+}
 
 impl SessionActor {
     pub(super) fn launch(&mut self, task: TaskId, order: Launch, context: &Context<Self>) {
@@ -42,7 +68,8 @@ impl SessionActor {
         debug_assert!(entry.child.is_none(), "one live child per task");
         let launch = self.next_launch;
         self.next_launch += 1;
-        let worker = self.parts.world.next_worker();
+        let worker = self.freed_worker.take();
+        let worker = worker.unwrap_or_else(|| self.parts.world.next_worker());
         let log = self.logs.take(task);
         let live = Arc::new(Live::default());
         // A transfer measures delays only: a clock that is set must not stop its records.
@@ -62,16 +89,21 @@ impl SessionActor {
             limits: limits.clone(),
             parent: context.address(),
         };
+        let reports = self.reports.clone();
         let parent = context.address();
         let report = {
             let live = Arc::clone(&live);
             move |how| {
-                parent.do_send(ChildReport {
-                    task,
-                    launch,
-                    how,
-                    exit: live.take_exit(),
-                })
+                let exit = live.take_exit();
+                reports.put(
+                    ChildReport {
+                        task,
+                        launch,
+                        how,
+                        exit,
+                    },
+                    parent,
+                );
             }
         };
         let span = info_span!(parent: None, "transfer", session = %self.parts.id, %task);
@@ -92,6 +124,7 @@ impl SessionActor {
             engine_place,
             limits,
             clock,
+            worker,
             _guard: guard,
         }));
     }
@@ -108,7 +141,7 @@ impl SessionActor {
         child.address.do_send(Want(desired));
     }
 
-    fn child_ended(&mut self, report: ChildReport, context: &mut Context<Self>) {
+    pub(super) fn child_ended(&mut self, report: ChildReport, context: &mut Context<Self>) {
         let ChildReport {
             task,
             launch,
@@ -292,54 +325,5 @@ impl SessionActor {
             // Who asked may be gone.
             let _ = reply.send(());
         }
-    }
-}
-
-/// A transfer does not need the network any more. A hint: its end frees the place too.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct PlaceReleased {
-    pub(crate) task: TaskId,
-    pub(crate) launch: u64,
-}
-
-impl Handler<PlaceReleased> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PlaceReleased, context: &mut Self::Context) {
-        fault::point("session.place_released");
-        let Some(entry) = self.tasks.get_mut(&message.task) else {
-            return;
-        };
-        let Some(child) = entry.child.as_mut() else {
-            return;
-        };
-        if child.launch == message.launch && child.place == PlaceHeld::Running {
-            child.place = PlaceHeld::Finishing;
-            child.engine_place = None;
-            self.finishing += 1;
-            let host = Arc::clone(&entry.host);
-            self.queue.release(&host);
-            self.maintain(context);
-        }
-    }
-}
-
-/// A transfer has ended, one way or the other, and all that it owned was dropped.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct ChildReport {
-    pub(crate) task: TaskId,
-    pub(crate) launch: u64,
-    pub(crate) how: ChildExit,
-    pub(crate) exit: Option<Exit>,
-}
-
-impl Handler<ChildReport> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, message: ChildReport, context: &mut Self::Context) {
-        fault::point("session.child_report");
-        self.child_ended(message, context);
     }
 }

@@ -10,6 +10,7 @@ mod discarding;
 mod invalidating;
 mod logs;
 mod queries;
+mod reports;
 mod resuming;
 mod scheduling;
 
@@ -39,19 +40,21 @@ use crate::slot::SlotRef;
 use crate::starting::Started;
 use crate::time::{Clock, ClockWatch};
 use crate::transfer::{Live, TransferActor};
-use crate::world::World;
+use crate::world::{Worker, World};
 use logs::Logs;
 
 pub(crate) use adjusting::{Adjust, DecideBegin, SetRateLimit};
 use ahead::Ahead;
 pub(crate) use challenge::AnswerChallenge;
-pub(crate) use children::PlaceReleased;
+use children::Launch;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};
 use discarding::Discards;
 pub(crate) use invalidating::Invalidate;
 pub(crate) use queries::{
     CountTasks, GetOutcome, GetView, ListViews, NextAwaitingBegin, NextLive, TaskCounts,
 };
+pub(crate) use reports::PlaceReleased;
+use reports::Reports;
 pub(crate) use resuming::ResumeTask;
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
@@ -81,6 +84,9 @@ pub(crate) struct SessionActor {
     /// Ended here, because they crashed too often, and not in the store yet.
     closing: BTreeSet<TaskId>,
     logs: Logs,
+    reports: Reports,
+    /// Where a place was given back just now: the connection is there that the next may use.
+    freed_worker: Option<Worker>,
     /// Tasks whose owner was asked whether they shall begin.
     awaiting_begin: BTreeSet<TaskId>,
     /// Somebody waits for the delegate to leave.
@@ -143,31 +149,8 @@ struct Child {
     limits: Limits,
     /// The clock that it was given; its times are of this one.
     clock: Clock,
+    worker: Worker,
     _guard: ChildGuard,
-}
-
-/// How a transfer is started.
-struct Launch {
-    desired: Desired,
-    place: PlaceHeld,
-    engine_place: Option<Place>,
-}
-
-impl Launch {
-    /// It only discards, and counts among those.
-    const DISCARD: Self = Self {
-        desired: Desired::Cancelled,
-        place: PlaceHeld::Discarding,
-        engine_place: None,
-    };
-
-    const fn run(engine_place: Option<Place>) -> Self {
-        Self {
-            desired: Desired::Running,
-            place: PlaceHeld::Running,
-            engine_place,
-        }
-    }
 }
 
 /// Whether a child counts in the run queue.
@@ -202,6 +185,8 @@ impl SessionActor {
             waiters: HashMap::new(),
             closing: BTreeSet::new(),
             logs: Logs::default(),
+            reports: Reports::default(),
+            freed_worker: None,
             awaiting_begin: BTreeSet::new(),
             is_watching: false,
             clock_watch,

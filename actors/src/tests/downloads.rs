@@ -7,7 +7,9 @@ use longhaul_engine::task::{Outcome, TaskState};
 
 use super::bench::{Bench, content, requests, session, start, start_one, virtual_time};
 use super::server::{Answer, Seen};
+use crate::fault::{self, Plan};
 use crate::local::RefusedStart;
+use crate::transfer::pretend_slow;
 
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -178,6 +180,27 @@ fn a_silent_server_is_asked_again_after_the_idle_timeout() {
         };
         assert_eq!(bench.server.seen("a/f")[1], again);
     });
+}
+
+#[test]
+fn the_place_of_a_download_is_free_when_its_last_byte_is_here_and_once() {
+    // On a slow disk a write is somewhere else, and this thread goes on meanwhile.
+    pretend_slow(true);
+    virtual_time(async {
+        let bench = Bench::new();
+        bench.server.put("host/f", &content(10_000, 1), PAUSE, &[]);
+        let engine = bench.engine().await;
+        let session = session(&engine, "s").await;
+        fault::arm(Plan::default());
+        let task = start_one(&session, bench.spec("host/f")).await;
+        assert_eq!(session.outcome(task).await, Ok(bench.finished("f", 10_000)));
+    });
+    let hits = fault::hits();
+    fault::disarm();
+    pretend_slow(false);
+    let told = ["pump.block", "session.place_released", "pump.written"];
+    let hits: Vec<_> = hits.into_iter().filter(|hit| told.contains(hit)).collect();
+    assert_eq!(hits, told);
 }
 
 #[test]

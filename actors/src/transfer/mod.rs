@@ -15,8 +15,10 @@ mod ticking;
 mod upload;
 mod worker;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +86,7 @@ pub(crate) struct TransferActor {
     /// What a copy to another device left, until the terminal fact is committed.
     leftover: Option<PartFile>,
     tick: Tick,
+    place: Rc<NetworkPlace>,
 }
 
 /// A transfer whose task was read from the store.
@@ -110,8 +113,15 @@ struct Past {
 impl TransferActor {
     pub(crate) fn new(parts: TransferParts) -> Self {
         let desired = parts.desired;
+        let place = NetworkPlace {
+            task: parts.task,
+            launch: parts.launch,
+            parent: parts.parent.clone(),
+            is_released: Cell::new(false),
+        };
         Self {
             parts,
+            place: Rc::new(place),
             desired,
             running: None,
             uploading: None,
@@ -209,9 +219,8 @@ impl TransferActor {
     /// The news goes out when what can run here has run: several transfers that end in one moment
     /// wake the session once.
     fn release_place(&self) {
-        let (task, launch) = (self.parts.task, self.parts.launch);
-        let parent = self.parts.parent.clone();
-        actix_rt::spawn(async move { parent.do_send(PlaceReleased { task, launch }) });
+        let place = Rc::clone(&self.place);
+        actix_rt::spawn(async move { place.release() });
     }
 
     fn tell(&self, news: News) {
@@ -242,6 +251,24 @@ impl TransferActor {
         self.running = None;
         self.uploading = None;
         context.stop();
+    }
+}
+
+/// The place that a transfer has among those that use the network.
+struct NetworkPlace {
+    task: TaskId,
+    launch: u64,
+    parent: Addr<SessionActor>,
+    is_released: Cell<bool>,
+}
+
+impl NetworkPlace {
+    /// Gives it back, once.
+    fn release(&self) {
+        if !self.is_released.replace(true) {
+            let (task, launch) = (self.task, self.launch);
+            self.parent.do_send(PlaceReleased { task, launch });
+        }
     }
 }
 

@@ -12,9 +12,9 @@ use longhaul_engine::download::{ConnId, PartPlan};
 use longhaul_engine::limits::TAIL_BYTES;
 use tokio::sync::Notify;
 
-use super::TransferActor;
 use super::disk::quick;
 use super::requests::{Moved, Stop};
+use super::{NetworkPlace, TransferActor};
 use crate::blocks::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Block, Blocks};
 use crate::fault;
 use crate::file::discard::discard;
@@ -83,6 +83,8 @@ pub(super) struct Pump {
     pub(super) position: u64,
     /// The ordered part ends where the body does: its connection can be used again.
     pub(super) ends_with_body: bool,
+    /// Given back as soon as the last byte is here.
+    pub(super) place: Option<Rc<NetworkPlace>>,
     pub(super) control: Rc<Control>,
     pub(super) blocks: Blocks,
     pub(super) limits: Limits,
@@ -152,6 +154,12 @@ impl Pump {
             state.received = self.position;
             let part = self.take_part(&state);
             let wants_tail = self.room() == Some(0);
+            let mut given_back = Ok(());
+            if let (true, Some(place)) = (wants_tail, self.place.take()) {
+                // The next transfer asks, on this connection, while this one writes.
+                given_back = self.give_connection_back().await;
+                place.release();
+            }
             let is_first_of_file = start == 0 && offset == 0;
             let length = filled;
             let job = Job {
@@ -165,7 +173,7 @@ impl Pump {
             fault::point("pump.block");
             let done = quick(move || job.run()).await;
             fault::point("pump.written");
-            if let Err(stop) = done.map(|done| state.take_in(done)) {
+            if let Err(stop) = done.map(|done| state.take_in(done)).and(given_back) {
                 break Err(stop);
             }
             if self.room() != Some(0) {
@@ -178,20 +186,17 @@ impl Pump {
     async fn end(mut self, mut result: Result<(), Stop>, mut state: Moving) -> End {
         if result.is_ok()
             && state.part.is_none()
-            && let PumpPart::Create(place, plan) = self.part
+            && let PumpPart::Create(place, plan) = &self.part
         {
             // An empty body makes an empty file.
+            let (place, plan) = (place.clone(), plan.clone());
             match quick(move || create(&place, &plan)).await {
                 Ok(created) => state.created = Some(created),
                 Err(stop) => result = Err(stop),
             }
         }
-        if result.is_ok() && self.ends_with_body {
-            // The body knows only now that nothing follows, and gives its connection back.
-            let mut nothing = [0; 1];
-            if let Err(failure) = self.body.fill(&mut nothing, Duration::ZERO).await {
-                result = Err(Stop::Net(failure));
-            }
+        if result.is_ok() {
+            result = self.give_connection_back().await;
         }
         fault::point("pump.ending");
         let moved = state.untold.then_some((state.received, state.written));
@@ -201,6 +206,17 @@ impl Pump {
             tail: state.tail,
             result,
         }
+    }
+
+    /// The body knows only when it is asked once more that nothing follows, and then it gives its
+    /// connection back.
+    async fn give_connection_back(&mut self) -> Result<(), Stop> {
+        if std::mem::take(&mut self.ends_with_body) {
+            let mut nothing = [0; 1];
+            let end = self.body.fill(&mut nothing, Duration::ZERO).await;
+            end.map_err(Stop::Net)?;
+        }
+        Ok(())
     }
 
     fn room(&self) -> Option<u64> {

@@ -170,6 +170,7 @@ impl TransferActor {
             part,
             position: stream.from,
             ends_with_body,
+            place: stream.is_last.then(|| Rc::clone(&self.place)),
             control,
             blocks: self.parts.session.world.blocks.clone(),
             limits: self.parts.limits.clone(),

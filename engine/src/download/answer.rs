@@ -83,6 +83,7 @@ impl Download {
             from,
             until: Some(until),
             part: PartUse::Existing,
+            is_last: false,
         });
         self.fill_connections();
     }
@@ -167,6 +168,7 @@ impl Download {
             from: 0,
             until: fresh.total,
             part,
+            is_last: false,
         });
     }
 

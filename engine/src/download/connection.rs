@@ -189,11 +189,27 @@ impl Download {
         }));
     }
 
-    pub(super) fn stream(&mut self, stream: Stream) {
+    pub(super) fn stream(&mut self, mut stream: Stream) {
+        stream.is_last = self.brings_the_last(&stream);
         if let Some(connection) = self.connections.iter_mut().find(|c| c.id == stream.conn) {
             connection.is_streaming = true;
         }
         self.act(Action::Stream(stream));
+    }
+
+    /// Whether nothing is missing when this stream has come, and nobody else is asked meanwhile.
+    fn brings_the_last(&self, stream: &Stream) -> bool {
+        let own = self.span_of(stream.conn);
+        let will_be_there = |span: &Span| {
+            let until = match Some(span.id()) == own {
+                true => stream.until,
+                false => Some(span.received()),
+            };
+            until.is_some() && until == span.end()
+        };
+        self.connections_wanted == 1
+            && self.connections.len() == 1
+            && self.spans.iter().all(will_be_there)
     }
 
     pub(super) fn wrote(&mut self, conn: ConnId, received: u64, written: u64) {

@@ -161,6 +161,9 @@ pub struct Stream {
     pub until: Option<u64>,
     /// Which file.
     pub part: PartUse,
+    /// Its last byte is the last that is missing: with it the place in the network can be given
+    /// back, before it is written.
+    pub is_last: bool,
 }
 
 /// The file that a stream writes to.

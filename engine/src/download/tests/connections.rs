@@ -280,3 +280,41 @@ fn the_last_of_many_lost_requests_decides() {
     assert_eq!(saved.attempts_failed, 1);
     assert_eq!(saved.spans.len(), 2);
 }
+
+#[test]
+fn the_last_stream_is_the_one_after_which_nothing_is_missing() {
+    let length: &[(&str, &str)] = &[ETAG, ("content-length", "419430400")];
+    let chunked: &[(&str, &str)] = &[ETAG, ("transfer-encoding", "chunked")];
+    for (spec, fields, is_last) in [
+        (spec(), length, true),
+        (spec(), chunked, false),
+        (spec_of_four(), length, false),
+    ] {
+        let (mut driver, ask) = Driver::fresh(spec);
+        let actions = driver.head(ask.conn, 200, fields);
+        assert_eq!(stream(&actions).is_last, is_last, "{fields:?}");
+    }
+    let span = |start, end, written| SpanRecord {
+        start,
+        end: Some(end),
+        written,
+        synced: written,
+        tail: [0; 32],
+    };
+    let rest = (vec![span(0, 1000, 400)], "bytes 400-999/1000", true);
+    let less = (vec![span(0, 1000, 400)], "bytes 400-899/1000", false);
+    let gap = vec![span(0, 600, 400), span(600, 1000, 1000)];
+    let gap = (gap, "bytes 400-599/1000", true);
+    let gaps = vec![span(0, 600, 400), span(600, 1000, 700)];
+    let gaps = (gaps, "bytes 400-599/1000", false);
+    for (spans, range, is_last) in [rest, less, gap, gaps] {
+        let checkpoint = Checkpoint {
+            spans,
+            ..checkpoint()
+        };
+        let (mut driver, actions) = Driver::recovered(spec(), checkpoint, found(1));
+        let ask = sole_ask(&actions);
+        let actions = driver.head(ask.conn, 206, &[ETAG, ("content-range", range)]);
+        assert_eq!(stream(&actions).is_last, is_last, "{range}");
+    }
+}

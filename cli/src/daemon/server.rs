@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::body::{Body, Budget};
+use super::body::{self, Body, Budget};
 use super::metrics::{self, Connected, Metrics};
 use super::problems::{allowed, begin, document, problem};
 use super::routes::{Found, Parts, Routes, Target};
@@ -140,7 +140,7 @@ impl Connection {
 }
 
 /// Answers one request, whatever it is.
-async fn handle(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
+async fn handle(request: HttpRequest, mut payload: Payload, site: Data<Site>) -> HttpResponse {
     let found = look(&request, &site);
     let name = found
         .as_ref()
@@ -154,13 +154,13 @@ async fn handle(request: HttpRequest, payload: Payload, site: Data<Site>) -> Htt
                     parts,
                     peer,
                 };
-                asked.answer(target, payload, &site).await
+                asked.answer(target, &mut payload, &site).await
             }
             Err(problem) => Err(problem),
         };
         answered.unwrap_or_else(|reason| {
             tracing::info!(%reason, "refused");
-            problem(&reason)
+            body::refusing(problem(&reason), payload)
         })
     };
     let mut response = response.instrument(span.clone()).await;
@@ -237,7 +237,7 @@ impl Asked<'_> {
     async fn answer(
         &self,
         target: Target,
-        payload: Payload,
+        payload: &mut Payload,
         site: &Site,
     ) -> Result<HttpResponse, Problem> {
         match target {

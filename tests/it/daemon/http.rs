@@ -50,6 +50,11 @@ pub(crate) fn raw(socket: &Path, bytes: &[u8]) -> String {
     let mut stream = connect(socket);
     // It may have heard enough before the end.
     let _ = stream.write_all(bytes);
+    read_to_end(stream)
+}
+
+/// What is answered until the other side ends the connection.
+pub(crate) fn read_to_end(mut stream: UnixStream) -> String {
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         Ok(_) => {}

@@ -86,6 +86,7 @@ pub(crate) struct TransferActor {
     /// What a copy to another device left, until the terminal fact is committed.
     leftover: Option<PartFile>,
     tick: Tick,
+    /// Its place among those that use the network.
     place: Rc<NetworkPlace>,
 }
 

@@ -9,6 +9,7 @@ use actix::Addr;
 use futures_util::future::{Either, select};
 use longhaul_engine::checkpoint::Part;
 use longhaul_engine::download::{ConnId, PartPlan};
+use longhaul_engine::http::framing::Framing;
 use longhaul_engine::limits::TAIL_BYTES;
 use tokio::sync::Notify;
 
@@ -155,7 +156,10 @@ impl Pump {
             let part = self.take_part(&state);
             let wants_tail = self.room() == Some(0);
             let mut given_back = Ok(());
-            if let (true, Some(place)) = (wants_tail, self.place.take()) {
+            if wants_tail
+                && self.is_seen_to_end()
+                && let Some(place) = self.place.take()
+            {
                 // The next transfer asks, on this connection, while this one writes.
                 given_back = self.give_connection_back().await;
                 place.release();
@@ -176,7 +180,8 @@ impl Pump {
             if let Err(stop) = done.map(|done| state.take_in(done)).and(given_back) {
                 break Err(stop);
             }
-            if self.room() != Some(0) {
+            // The last bytes are told of with the end, when that is seen with them.
+            if self.room() != Some(0) || !self.is_seen_to_end() {
                 self.tell(&mut state).await;
             }
         };
@@ -209,14 +214,23 @@ impl Pump {
     }
 
     /// The body knows only when it is asked once more that nothing follows, and then it gives its
-    /// connection back.
+    /// connection back. Who is told to stop meanwhile does without: the bytes are there.
     async fn give_connection_back(&mut self) -> Result<(), Stop> {
         if std::mem::take(&mut self.ends_with_body) {
             let mut nothing = [0; 1];
-            let end = self.body.fill(&mut nothing, Duration::ZERO).await;
-            end.map_err(Stop::Net)?;
+            let end = std::pin::pin!(self.body.fill(&mut nothing, Duration::ZERO));
+            let stopped = std::pin::pin!(self.control.stopped());
+            if let Either::Left((end, _)) = select(end, stopped).await {
+                end.map_err(Stop::Net)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the last byte of the body is known to be the last when it is here, without waiting for
+    /// what follows it.
+    fn is_seen_to_end(&self) -> bool {
+        matches!(self.body.framing(), Framing::Length(_))
     }
 
     fn room(&self) -> Option<u64> {

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use longhaul::{DownloadRequest, Engine, Outcome, SessionConfiguration};
 use longhaul_support::content::Content;
 use longhaul_support::date::http_date;
+use longhaul_support::gate::Gate;
 use longhaul_support::hostile;
 use longhaul_support::resource::Resource;
-use longhaul_support::script::Reply;
+use longhaul_support::script::{Framing, Reply};
 
-use super::{PATH, each, long_content, serving};
+use super::{HELD, PATH, each, long_content, serving};
 use crate::bench::{Bench, MIB};
+use crate::face::block_on;
 
 #[test]
 fn a_retry_after_is_obeyed_in_seconds_and_as_a_date() {
@@ -180,4 +183,35 @@ fn the_time_for_retries_ends_a_run_and_keeps_what_is_there() {
     bench.run(&[&url]).expect(0);
     assert_eq!(server.requests_for(PATH)[2].range(), Some((MIB, None)));
     bench.assert_only("a.bin", content);
+}
+
+#[test]
+fn the_last_bytes_of_a_chunked_answer_are_there_before_its_end_is_seen() {
+    let content = long_content(9);
+    let (bench, gate) = (Bench::new(), Gate::new());
+    let (server, url) = serving(Resource::new(content));
+    let chunked = Reply::normal().framing(Framing::Chunked);
+    let rest = content.len() - HELD;
+    let still = chunked.hold_at(rest, &gate);
+    server.script(PATH, [Reply::normal().truncate_at(HELD), still]);
+    let began = Instant::now();
+    block_on(async {
+        let engine = Engine::builder(bench.state()).start().unwrap();
+        let configuration = SessionConfiguration::new("s").unwrap();
+        let session = engine.session(configuration).await.unwrap();
+        let request = DownloadRequest::new(&url, bench.file("a.bin")).unwrap();
+        let task = session.start_download(request).await.unwrap();
+        let mut events = task.events().await.unwrap();
+        while task.progress().await.unwrap().received_bytes < content.len() {
+            events.next().await.expect("the task has not ended");
+        }
+        // Nobody waited until the server was silent for too long.
+        assert!(began.elapsed() < Duration::from_secs(30));
+        gate.open();
+        let outcome = task.finished().await.unwrap();
+        assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
+        engine.shutdown().await;
+    });
+    assert_eq!(server.requests_for(PATH).len(), 2);
+    bench.assert_file("a.bin", content);
 }

@@ -172,9 +172,12 @@ impl Handler<Begin> for RegistryActor {
     fn handle(&mut self, message: Begin, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.begin");
         let Begin { session, tasks } = message;
+        let found = self.store.these_tasks(&session, &tasks);
+        let found = self.read(found, context)?;
         tasks
             .into_iter()
-            .map(|task| self.begin(&session, task, context))
+            .zip(found)
+            .map(|(task, found)| self.begin(&session, task, found, context))
             .collect()
     }
 }
@@ -184,10 +187,10 @@ impl RegistryActor {
         &mut self,
         session: &SessionId,
         task: TaskId,
+        found: Option<(Task, Option<TaskCheckpoint>)>,
         context: &mut Context<Self>,
     ) -> Result<Begun, NotStored> {
-        let found = self.store.task(session, task);
-        Ok(match self.read(found, context)? {
+        Ok(match found {
             None => Begun::Unknown,
             Some((
                 Task {

@@ -81,6 +81,22 @@ impl Reporter {
         }
     }
 
+    /// Much may happen now: the lines about it are written together.
+    pub(crate) fn hold(&mut self) {
+        match self {
+            Self::Json(json) => json.hold(),
+            Self::Human(human) => human.hold(),
+        }
+    }
+
+    /// Writes what was held.
+    pub(crate) fn release(&mut self) {
+        match self {
+            Self::Json(json) => json.release(),
+            Self::Human(human) => human.release(),
+        }
+    }
+
     /// A second has passed.
     pub(crate) fn tick(&mut self) {
         match self {

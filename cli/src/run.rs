@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
 use longhaul::{Engine, Error, Events, Session};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Ticks without any event after which the session is asked how it stands: news may get lost.
 const SILENT_TICKS_MAX: u32 = 30;
+
+/// Events that are told together: few enough that a signal is heard in between.
+const EVENTS_TOGETHER_MAX: usize = 64;
 
 /// A run under way.
 struct Run {
@@ -97,6 +100,11 @@ impl Run {
                     };
                     silent_ticks = 0;
                     self.ledger.handle(event, &mut notes);
+                    // What is there already, of files that were done together, is told together.
+                    let more = || self.events.next().now_or_never().flatten();
+                    for event in std::iter::from_fn(more).take(EVENTS_TOGETHER_MAX) {
+                        self.ledger.handle(event, &mut notes);
+                    }
                 }
                 _ = ticks.tick() => {
                     self.reporter.tick();
@@ -119,6 +127,7 @@ impl Run {
 
     /// Tells what happened, and lets the engine rest what was given up.
     async fn tell(&mut self, notes: &mut Vec<Note>) {
+        self.reporter.hold();
         for note in notes.drain(..) {
             let Some(task) = &self.tasks[note.item] else {
                 continue;
@@ -130,6 +139,7 @@ impl Run {
             self.reporter
                 .note(note, Label::of(task), self.ledger.tally());
         }
+        self.reporter.release();
     }
 
     /// Every transfer has ended or was given up: keeps the state when there is something to go on

@@ -214,6 +214,29 @@ impl Store {
         read().map_err(|trouble| trouble.at(&self.path))
     }
 
+    /// These tasks, each as [`Store::task`] gives it, in the same order: all as they were at one moment.
+    ///
+    /// # Errors
+    /// When the store can not be read.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a list of what the method above answers"
+    )]
+    pub fn these_tasks(
+        &self,
+        session: &SessionId,
+        tasks: &[TaskId],
+    ) -> Result<Vec<Option<(Task, Option<TaskCheckpoint>)>>, StoreError> {
+        let read = || -> Result<_, Trouble> {
+            let tables = TaskTables::open(&self.database().begin_read()?)?;
+            tasks
+                .iter()
+                .map(|task| tables.task(session, *task))
+                .collect()
+        };
+        read().map_err(|trouble| trouble.at(&self.path))
+    }
+
     /// At most `limit` tasks of a session as [`Store::task`] gives each, ended ones included, in the
     /// order of their numbers, from the one after `after`: all as they were at one moment.
     ///

@@ -80,6 +80,16 @@ impl Human {
         }
     }
 
+    pub(super) fn hold(&mut self) {
+        self.out.hold();
+    }
+
+    pub(super) fn release(&mut self) {
+        if let Some(held) = self.out.release() {
+            self.print(|out| out.bytes(&held));
+        }
+    }
+
     pub(super) fn tick(&self) {
         if let Some(bars) = &self.bars {
             bars.tick();

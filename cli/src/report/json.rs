@@ -130,6 +130,16 @@ impl Json {
         });
     }
 
+    pub(super) fn hold(&mut self) {
+        self.out.hold();
+    }
+
+    pub(super) fn release(&mut self) {
+        if let Some(held) = self.out.release() {
+            self.out.bytes(&held);
+        }
+    }
+
     /// A terminal line; no progress of that transfer may follow it.
     fn end_item(&mut self, item: usize, line: &Line<'_>) {
         self.moved.remove(&item);

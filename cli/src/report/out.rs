@@ -9,6 +9,8 @@ use serde::Serialize;
 #[derive(Default)]
 pub(crate) struct Out {
     is_closed: bool,
+    /// What is written together with what follows.
+    held: Option<Vec<u8>>,
 }
 
 impl Out {
@@ -33,7 +35,20 @@ impl Out {
         self.is_closed
     }
 
+    /// Holds what is written from now on, so that many lines take one call of the system.
+    pub(crate) fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// What was held and is still to be written, if anything. From now on nothing is held.
+    pub(crate) fn release(&mut self) -> Option<Vec<u8>> {
+        self.held.take().filter(|held| !held.is_empty())
+    }
+
     fn write(&mut self, parts: &[&[u8]]) {
+        if let Some(held) = &mut self.held {
+            return parts.iter().for_each(|part| held.extend_from_slice(part));
+        }
         if self.is_closed {
             return;
         }

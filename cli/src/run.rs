@@ -18,7 +18,7 @@ mod get;
 mod put;
 
 pub(crate) use get::{get, is_there};
-pub(crate) use put::put;
+pub(crate) use put::{is_to_be_told, put};
 
 /// The engine promises to have stopped by then; a user who asked for it waits no longer.
 const STOP_MAX: Duration = Duration::from_secs(2);

@@ -37,11 +37,11 @@ pub(super) fn request(document: RequestDocument) -> Result<StartRequest, Error> 
         }
     }
     let made = match request {
-        Spec::Download(spec) => StartRequest::from(download(spec)?.adopt_existing(adopts)),
+        Spec::Download(spec) => StartRequest::from(download(spec)?),
         Spec::Upload(spec) => StartRequest::from(upload(spec)?),
     };
     Ok(StartRequest {
-        adopts: made.adopts || adopts,
+        adopts,
         desired,
         ..made
     })

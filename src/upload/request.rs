@@ -59,6 +59,7 @@ const METHOD_BYTES_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
     pub(crate) spec: UploadSpec,
+    adopts: bool,
 }
 
 impl UploadRequest {
@@ -88,7 +89,10 @@ impl UploadRequest {
             is_adoptable: false,
             options: TaskOptions::default(),
         };
-        Ok(Self { spec })
+        Ok(Self {
+            spec,
+            adopts: false,
+        })
     }
 
     /// The method of the request; letters become capitals.
@@ -219,6 +223,17 @@ impl UploadRequest {
     #[must_use]
     pub const fn adopt_existing(mut self, adopts: bool) -> Self {
         self.spec.is_adoptable = adopts;
+        self.adopts = adopts;
+        self
+    }
+
+    /// Begins another upload where the one that [`UploadRequest::adopt_existing`] would find has ended, and
+    /// is the one that is found from then on. While that one has not ended this fails with
+    /// [`Error::TargetInUse`].
+    #[must_use]
+    pub const fn supersede_ended(mut self) -> Self {
+        self.spec.is_adoptable = true;
+        self.adopts = false;
         self
     }
 
@@ -239,7 +254,7 @@ task_options!(UploadRequest, "Upload finished", "Upload failed");
 
 impl From<UploadRequest> for StartRequest {
     fn from(request: UploadRequest) -> Self {
-        let UploadRequest { mut spec } = request;
+        let UploadRequest { mut spec, adopts } = request;
         let is_named = spec.metadata.iter().any(|(key, _)| key == FILE_NAME_KEY);
         let name = spec.source.file_name().and_then(|name| name.to_str());
         if let (false, Some(name)) = (is_named, name) {
@@ -247,8 +262,8 @@ impl From<UploadRequest> for StartRequest {
             spec.metadata.push(pair);
         }
         Self {
-            adopts: spec.is_adoptable,
             spec: spec.into(),
+            adopts,
             desired: Desired::Running,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use longhaul::{
-    Engine, FailureKind, Outcome, Phase, SessionConfiguration, TaskState, UploadProtocol,
+    Engine, Error, FailureKind, Outcome, Phase, SessionConfiguration, TaskState, UploadProtocol,
     UploadRequest, UploadTask, Uploaded,
 };
 use longhaul_support::content::Content;
@@ -207,6 +207,32 @@ fn suspend_and_cancel_follow_the_contract() {
         made.cancel().await.unwrap();
         assert_eq!(made.await, Ok(Outcome::Cancelled));
         assert_eq!(server.requests().len(), 2);
+        engine.shutdown().await;
+    });
+}
+
+#[test]
+fn an_upload_that_supersedes_an_ended_one_is_found_from_then_on() {
+    block_on(async {
+        let bench = Bench::new();
+        let (server, request) = inbox(&bench, CONTENT);
+        let gate = Gate::new();
+        let held = Reply::status(201).hold_head(&gate);
+        server.script(PATH, [Reply::status(404), held]);
+        let request = request.method("PUT").unwrap().adopt_existing(true);
+        let (engine, session) = open(&bench.state()).await;
+        let first = session.start_upload(request.clone()).await.unwrap();
+        assert!(matches!(first.finished().await, Ok(Outcome::Failed(_))));
+
+        let anew = request.clone().supersede_ended();
+        let second = session.start_upload(anew.clone()).await.unwrap();
+        assert_ne!(second.id(), first.id());
+        let found = session.start_upload(request).await.unwrap();
+        assert_eq!(found.id(), second.id());
+        let refused = session.start_upload(anew).await.unwrap_err();
+        assert!(matches!(refused, Error::TargetInUse { .. }), "{refused:?}");
+        gate.open();
+        assert_eq!(uploaded(&second.finished().await.unwrap()).status, 201);
         engine.shutdown().await;
     });
 }

@@ -1,14 +1,18 @@
 //! `get -b` and `put -b`: transfers for the daemon, which has them when this answers.
 
-use longhaul::{DownloadRequest, DownloadTask, Engine, Error, Session, UploadRequest};
+use longhaul::{
+    DownloadRequest, DownloadTask, Engine, Error, Fact, NumberedFact, Session, UploadRequest,
+    UploadTask,
+};
 
+use super::events::{Quiet, next_fact};
 use super::{reach_or_start, session_for};
 use crate::address::TaskName;
 use crate::exit::{Exit, Fault, exit_of};
 use crate::plan::Handover;
 use crate::report::entry::Entry;
 use crate::report::{Label, Out, complain};
-use crate::run::is_there;
+use crate::run::{is_there, is_to_be_told};
 use crate::transfer::{Place, Transfer};
 
 /// Transfers of a long list that are put on record together.
@@ -48,6 +52,10 @@ pub(crate) async fn upload(handover: Handover<UploadRequest>) -> Result<Exit, Fa
     let (engine, session, requests, mut told) = open(handover).await?;
     let results = session.start_uploads(requests.clone()).await?;
     for (request, result) in requests.iter().zip(results) {
+        let result = match result {
+            Ok(task) => unsent(&session, request, task).await,
+            Err(error) => Err(error),
+        };
         let label = Label {
             task: None,
             url: request.url(),
@@ -71,6 +79,45 @@ async fn fresh(
             session.start_download(anew).await
         }
         Some(_) | None => Ok(task),
+    }
+}
+
+/// The task of a request: one that has ended is the answer while its end is to be told of this file.
+async fn unsent(
+    session: &Session,
+    request: &UploadRequest,
+    task: UploadTask,
+) -> Result<UploadTask, Error> {
+    if task.snapshot().await?.outcome.is_none() {
+        return Ok(task);
+    }
+    match end_of(session, &task).await? {
+        Some(end) if is_to_be_told(&end, request.source()) => Ok(task),
+        Some(_) | None => {
+            session
+                .start_upload(request.clone().supersede_ended())
+                .await
+        }
+    }
+}
+
+/// How a task that has ended has done so; `None` when its owner has acknowledged that meanwhile.
+async fn end_of(session: &Session, task: &UploadTask) -> Result<Option<Fact>, Error> {
+    let mut events = session.events().await?;
+    loop {
+        match next_fact(&mut events).await {
+            Ok(Some(NumberedFact {
+                fact: fact @ Fact::Completed { .. },
+                ..
+            })) if fact.task() == Some(task.id()) => return Ok(Some(fact)),
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(Error::Stopped { reason: None }),
+            Err(Quiet) => match task.snapshot().await {
+                Ok(_) => {}
+                Err(Error::NoSuchTask(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        }
     }
 }
 

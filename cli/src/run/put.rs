@@ -107,7 +107,7 @@ async fn earlier_end(
 
 /// Whether an end that an earlier run has perhaps not lived to tell is the answer to this one: the
 /// server has the file, or nobody knows whether it has.
-fn is_to_be_told(fact: &Fact, source: &Path) -> bool {
+pub(crate) fn is_to_be_told(fact: &Fact, source: &Path) -> bool {
     let Fact::Completed {
         outcome, metrics, ..
     } = fact

@@ -97,7 +97,8 @@ pub struct TaskDocument {
 pub struct RequestDocument {
     /// What to transfer. Paths are absolute.
     pub request: Spec,
-    /// Take over the session's task of the same URL and destination, if it has one.
+    /// Take over the session's task of the same URL and destination, or its adoptable upload of the same
+    /// file, URL, place and method, if it has one.
     #[serde(default)]
     pub adopts: bool,
     /// Whether it runs at once.

@@ -112,8 +112,8 @@ pub struct UploadSpec {
     /// until it is asked for.
     #[serde(default, with = "crate::serial::Hex")]
     pub request_id: u128,
-    /// Whoever asks for the same file, URL, place and method so is given this task, while it is not
-    /// forgotten.
+    /// Whoever asks for the same file, URL, place and method so, and takes over what is there, is given
+    /// this task while it is not forgotten; one at a time has them.
     #[serde(default)]
     pub is_adoptable: bool,
     /// What any task may be given.

@@ -1,6 +1,7 @@
 //! The commands over a daemon of their own, end to end: the real binary starts it, and it is stopped with
 //! the test.
 
+mod background;
 mod doctor;
 mod errors;
 mod interrupted;

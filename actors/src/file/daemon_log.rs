@@ -8,8 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The name of the file.
-const NAME: &str = "daemon.log";
+use longhaul_engine::control::LOG_NAME;
 
 /// A file that is longer is begun anew with the next daemon: nobody else cares for its size.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -39,7 +38,7 @@ impl DaemonLog {
             .recursive(true)
             .mode(0o700)
             .create(directory)?;
-        let path = directory.join(NAME);
+        let path = directory.join(LOG_NAME);
         let mut options = OpenOptions::new();
         options.create(true).append(true).mode(0o600);
         let file = options.open(&path)?;

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use longhaul::control::api::LOG_NAME;
 use longhaul::{
     Engine, Error, Finding, Repair, StateReport, check_state, default_socket, repair_state,
 };
@@ -72,36 +73,30 @@ impl Doctor {
         Ok(())
     }
 
-    /// The socket, its lock and its directory, as the daemon wants them.
+    /// The daemon's socket, the files beside it and their directory, as it wants them.
     async fn socket(&mut self, socket: &Path) -> Result<(), Fault> {
-        let Ok(metadata) = fs::symlink_metadata(socket) else {
-            self.note(&format!("{}: no daemon listens", socket.display()));
-            return Ok(());
-        };
-        if !metadata.file_type().is_socket() {
-            let socket = socket.display();
-            self.finding(&Finding::Unreadable {
-                what: format!(
-                    "{socket} is no socket; move it away, or name another one with --socket"
-                ),
-            });
-            return Ok(());
-        }
-        let answers = Engine::connector().socket(socket).connect().await;
-        self.note(&match answers {
-            Ok(engine) => {
-                engine.shutdown().await;
-                format!("{}: a daemon answers", socket.display())
+        let shown = socket.display();
+        match fs::symlink_metadata(socket) {
+            Err(_) => self.note(&format!("{shown}: no daemon listens")),
+            Ok(metadata) if metadata.file_type().is_socket() => {
+                let answers = answers(socket).await;
+                self.note(&answers);
             }
-            // It names the socket itself.
-            Err(Error::Unreachable(why)) => why,
-            Err(error) => format!("{}: {error}", socket.display()),
-        });
+            Ok(_) => {
+                self.finding(&Finding::Unreadable {
+                    what: format!(
+                        "{shown} is no socket; move it away, or name another one with --socket"
+                    ),
+                });
+                return Ok(());
+            }
+        }
         let mut lock = socket.as_os_str().to_owned();
         lock.push(".lock");
         let lock = PathBuf::from(lock);
+        let log = socket.with_file_name(LOG_NAME);
         let directory = socket.parent().map(Path::to_owned).unwrap_or_default();
-        if holds_only(&directory, &[socket, &lock]) {
+        if holds_only(&directory, &[socket, &lock, &log]) {
             self.mode(directory, 0o700)?;
         } else {
             self.shared(&directory);
@@ -199,6 +194,20 @@ impl Doctor {
         if !self.is_json {
             self.out.line(text.as_bytes());
         }
+    }
+}
+
+/// Whether a daemon answers at this socket, in a line.
+async fn answers(socket: &Path) -> String {
+    let shown = socket.display();
+    match Engine::connector().socket(socket).connect().await {
+        Ok(engine) => {
+            engine.shutdown().await;
+            format!("{shown}: a daemon answers")
+        }
+        // It names the socket itself.
+        Err(Error::Unreachable(why)) => why,
+        Err(error) => format!("{shown}: {error}"),
     }
 }
 

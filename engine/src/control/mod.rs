@@ -54,6 +54,9 @@ pub const SESSION_VARIABLE: &str = "LONGHAUL_SESSION";
 /// The variable that holds the token of a launch, which its app says in [`Hello::launch`].
 pub const LAUNCH_VARIABLE: &str = "LONGHAUL_LAUNCH";
 
+/// The file beside its socket in which a daemon that a client has started says what goes wrong.
+pub const LOG_NAME: &str = "daemon.log";
+
 /// The longest body of a question: some ten thousand requests at once.
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::thread;
+use std::time::Instant;
 
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
@@ -12,7 +14,7 @@ use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
 use super::Desk;
-use crate::bench::{MIB, text, tree};
+use crate::bench::{MIB, PATIENCE, text, tree};
 
 /// What is left of a torn store: its head and a page, and none of the records.
 const TORN_BYTES: u64 = 8192;
@@ -166,6 +168,40 @@ fn a_directory_that_the_socket_shares_with_others_is_told_and_keeps_its_mode() {
         assert_eq!(mode(&shared), 0o755);
     }
     assert_eq!(mode(&socket), 0o600);
+}
+
+#[test]
+fn the_daemons_own_directory_is_closed_whether_a_daemon_runs_or_not() {
+    let (server, desk) = (Server::start(), Desk::new());
+    server.serve("/a.bin", Resource::new(Content::new(542, 1000)));
+    desk.hand_over(&[&server.url("/a.bin")]);
+    let directory = desk.socket().parent().unwrap().to_owned();
+    assert!(directory.join("daemon.log").exists(), "it was started so");
+    let mode = || fs::metadata(&directory).unwrap().permissions().mode() & 0o777;
+    for is_running in [true, false] {
+        if !is_running {
+            desk.stop();
+            let patience = Instant::now() + PATIENCE;
+            while desk.socket().exists() {
+                assert!(Instant::now() < patience, "it leaves its socket");
+                thread::yield_now();
+            }
+        }
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        let found = desk.run(&["doctor", "--json"]);
+        let finding = found.expect(1).json_event("finding");
+        let expected = ("open_to_others".into(), true.into());
+        assert_eq!(
+            (&finding["code"], &finding["is_repairable"]),
+            (&expected.0, &expected.1)
+        );
+        assert_eq!(mode(), 0o755, "it was only looked at");
+        let repaired = desk.run(&["doctor", "--repair"]);
+        repaired.expect(1);
+        assert!(repaired.stdout.contains("repaired: "), "{repaired:#?}");
+        assert_eq!(mode(), 0o700);
+        desk.run(&["doctor"]).expect(0);
+    }
 }
 
 #[test]

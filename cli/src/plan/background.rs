@@ -29,12 +29,9 @@ pub(crate) struct Handover<R> {
 pub(crate) fn get_in_background(args: GetArgs) -> Result<Handover<DownloadRequest>, Fault> {
     check(&args.transfer)?;
     let fields = fields(&args.transfer)?;
-    let mut requests = get::requests(&args, &get::entries(&args)?)?;
+    let mut requests = get::requests(&args, &get::entries(&args)?, &fields)?;
     for request in &mut requests {
         let mut made = request.clone().adopt_existing(true);
-        for (name, value) in &fields {
-            made = made.header(name, value)?;
-        }
         if let Some(bytes) = args.transfer.limit_rate {
             made = made.rate_limit_bytes(bytes)?;
         }

@@ -22,7 +22,8 @@ const JOBS: u32 = 5;
 /// When they mean nothing, or a file that they name can not be used.
 pub(crate) fn get(args: GetArgs) -> Result<Plan<Vec<DownloadRequest>>, Fault> {
     let entries = entries(&args)?;
-    let requests = requests(&args, &entries)?;
+    // The session has the fields of all.
+    let requests = requests(&args, &entries, &[])?;
     drop(entries);
     let configuration = session(&args)?;
     let root = StateRoot::resolve(args.transfer.state_dir.as_deref())?;
@@ -105,7 +106,13 @@ pub(super) fn entries(args: &GetArgs) -> Result<Vec<Entry>, Fault> {
     Ok(entries)
 }
 
-pub(super) fn requests(args: &GetArgs, entries: &[Entry]) -> Result<Vec<DownloadRequest>, Fault> {
+/// One request for each entry that is another one; `shared` are fields of all, where an entry has none of
+/// that name.
+pub(super) fn requests(
+    args: &GetArgs,
+    entries: &[Entry],
+    shared: &[(String, String)],
+) -> Result<Vec<DownloadRequest>, Fault> {
     let mut places = Places::default();
     let login = login(&args.transfer)?;
     let mut requests = Vec::with_capacity(entries.len());
@@ -113,6 +120,7 @@ pub(super) fn requests(args: &GetArgs, entries: &[Entry]) -> Result<Vec<Download
     let mut files: HashMap<PathBuf, usize> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let request = request(args, entry, login, &mut places)
+            .and_then(|request| with_shared(request, entry, shared))
             .map_err(|fault| located(fault, entry, index, entries.len()))?;
         let (is_file, path) = match request.destination() {
             Destination::File(path) => (true, path.clone()),
@@ -167,6 +175,22 @@ fn request(
     }
     if args.transfer.allow_downgrade {
         request = request.allow_downgrade();
+    }
+    Ok(request)
+}
+
+/// As a session adds its fields (Foundation: `HTTPAdditionalHeaders`).
+fn with_shared(
+    mut request: DownloadRequest,
+    entry: &Entry,
+    shared: &[(String, String)],
+) -> Result<DownloadRequest, Fault> {
+    let own = entry.headers.iter().map(|text| header(text));
+    let own: Vec<(&str, &str)> = own.collect::<Result<_, _>>()?;
+    for (name, value) in shared {
+        if !own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)) {
+            request = request.header(name, value)?;
+        }
     }
     Ok(request)
 }

@@ -1,12 +1,16 @@
 //! What `get -b` and `put -b` hand over, and what the same command does when it is said again.
 
+use std::fs;
+
 use longhaul_support::content::Content;
 use longhaul_support::gate::Gate;
 use longhaul_support::log::Request;
+use longhaul_support::resource::Resource;
 use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
 use super::Desk;
+use crate::bench::text;
 
 const CONTENT: Content = Content::new(551, 100_000);
 
@@ -93,4 +97,47 @@ fn an_upload_that_the_server_may_have_is_not_sent_twice_by_the_same_command() {
     assert_eq!(waited.json_event("ended")["code"], "outcome_unknown");
     assert_eq!(send(&desk, &url, "POST"), first);
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_field_of_a_list_stands_for_the_one_of_that_name_that_is_for_all() {
+    let (server, desk) = (Server::start(), Desk::new());
+    for path in ["/a", "/b"] {
+        server.serve(path, Resource::new(CONTENT));
+    }
+    let list = desk.bench.outputs().join("list");
+    let (a, b) = (server.url("/a"), server.url("/b"));
+    fs::write(&list, format!("{a}\n  header=X-One: list\n{b}\n")).unwrap();
+    let fields = ["-H", "x-one: all", "-H", "X-Two: all"];
+    let words = [["get", "-b", "-i", text(&list)].as_slice(), &fields].concat();
+    let names = desk.run(&words);
+    let names: Vec<&str> = names.expect(0).is_silent().stdout.lines().collect();
+    let wait = [["wait"].as_slice(), &names].concat();
+    desk.run(&wait).expect(0);
+    for (path, one) in [("/a", "list"), ("/b", "all")] {
+        let requests = server.requests_for(path);
+        let values = |name: &str| -> Vec<String> {
+            let fields = requests[0].headers.iter();
+            let fields = fields.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+            fields.map(|(_, value)| value.clone()).collect()
+        };
+        assert_eq!(
+            (values("x-one"), values("x-two")),
+            (vec![one.to_owned()], vec!["all".to_owned()])
+        );
+    }
+
+    // Said again, what is there is the answer, and what is gone is fetched again.
+    fs::remove_file(desk.bench.file("b")).unwrap();
+    let again = desk.run(&words);
+    let again: Vec<&str> = again.expect(0).is_silent().stdout.lines().collect();
+    assert!(again[0] == names[0] && again[1] != names[1], "{again:?}");
+    desk.run(&["wait", again[1]]).expect(0);
+    assert_eq!(
+        (
+            server.requests_for("/a").len(),
+            server.requests_for("/b").len()
+        ),
+        (1, 2)
+    );
 }

@@ -1,8 +1,10 @@
 //! `get -b` and `put -b`: transfers for the daemon, which has them when this answers.
 
+use std::collections::HashMap;
+
 use longhaul::{
-    DownloadRequest, DownloadTask, Engine, Error, Fact, NumberedFact, Session, UploadRequest,
-    UploadTask,
+    DownloadRequest, DownloadTask, Engine, Error, Fact, NumberedFact, Outcome, Session, TaskId,
+    TaskSnapshot, UploadRequest, UploadTask,
 };
 
 use super::events::{Quiet, next_fact};
@@ -24,11 +26,12 @@ const START_AT_ONCE: usize = 1024;
 /// When none of them can be handed over; what is wrong with one of them is told and makes the exit code.
 pub(crate) async fn download(handover: Handover<DownloadRequest>) -> Result<Exit, Fault> {
     let (engine, session, requests, mut told) = open(handover).await?;
+    let ends = ends(&session, requests.len()).await?;
     for group in requests.chunks(START_AT_ONCE) {
         let results = session.start_downloads(group.to_vec()).await?;
         for (request, result) in group.iter().zip(results) {
             let result = match result {
-                Ok(task) => fresh(&session, request, task).await,
+                Ok(task) => fresh(&session, request, task, ends.as_ref()).await,
                 Err(error) => Err(error),
             };
             let place = Place::Destination(request.destination());
@@ -67,13 +70,32 @@ pub(crate) async fn upload(handover: Handover<UploadRequest>) -> Result<Exit, Fa
     Ok(told.exit)
 }
 
+/// How the downloads that are there have ended. They are asked for together; `None` when there is only one
+/// to ask about, which is then asked for alone.
+async fn ends(
+    session: &Session,
+    requests: usize,
+) -> Result<Option<HashMap<TaskId, Outcome>>, Error> {
+    if requests == 1 {
+        return Ok(None);
+    }
+    let end = |it: TaskSnapshot| Some((it.task.id(), it.outcome?));
+    let ends = session.snapshot().await?.into_iter().filter_map(end);
+    Ok(Some(ends.collect()))
+}
+
 /// The task of a request: one that has fetched the file before is the answer while the file is there.
 async fn fresh(
     session: &Session,
     request: &DownloadRequest,
     task: DownloadTask,
+    ends: Option<&HashMap<TaskId, Outcome>>,
 ) -> Result<DownloadTask, Error> {
-    match task.snapshot().await?.outcome {
+    let end = match ends {
+        Some(ends) => ends.get(&task.id()).cloned(),
+        None => task.snapshot().await?.outcome,
+    };
+    match end {
         Some(outcome) if !is_there(&outcome) => {
             let anew = request.clone().adopt_existing(false);
             session.start_download(anew).await

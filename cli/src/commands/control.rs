@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use longhaul::Engine;
+use longhaul::{Engine, Error};
 
 use super::resume_data::Keep;
-use super::{find, look, reach, told};
+use super::{find, reach, told};
 use crate::address::TaskName;
 use crate::args::{CancelArgs, LimitArgs, Rate, TasksArgs};
 use crate::exit::{Exit, Fault};
 use crate::report::complain;
+use crate::transfer::Transfer;
 
 /// Lets tasks rest with what they have. Answers when the wishes are on record.
 ///
@@ -18,8 +19,9 @@ use crate::report::complain;
 pub(crate) async fn pause(args: TasksArgs) -> Result<Exit, Fault> {
     let engine = reach(&args.reach).await?;
     for name in &args.tasks {
-        find(&engine, name).await?.1.suspend().await?;
-        tell_when_over(&engine, name).await?;
+        let (_, task) = find(&engine, name).await?;
+        task.suspend().await?;
+        tell_when_over(name, &task).await?;
     }
     engine.shutdown().await;
     Ok(Exit::OK)
@@ -32,8 +34,9 @@ pub(crate) async fn pause(args: TasksArgs) -> Result<Exit, Fault> {
 pub(crate) async fn resume(args: TasksArgs) -> Result<Exit, Fault> {
     let engine = reach(&args.reach).await?;
     for name in &args.tasks {
-        find(&engine, name).await?.1.resume().await?;
-        tell_when_over(&engine, name).await?;
+        let (_, task) = find(&engine, name).await?;
+        task.resume().await?;
+        tell_when_over(name, &task).await?;
     }
     engine.shutdown().await;
     Ok(Exit::OK)
@@ -107,8 +110,9 @@ pub(crate) async fn limit(args: LimitArgs) -> Result<Exit, Fault> {
     let engine = reach(&args.reach).await?;
     match (&args.task, &args.session) {
         (Some(name), _) => {
-            find(&engine, name).await?.1.set_rate_limit(rate).await?;
-            tell_when_over(&engine, name).await?;
+            let (_, task) = find(&engine, name).await?;
+            task.set_rate_limit(rate).await?;
+            tell_when_over(name, &task).await?;
         }
         (None, Some(session)) => engine.observe(session).await?.set_rate_limit(rate).await?,
         (None, None) => {
@@ -122,8 +126,8 @@ pub(crate) async fn limit(args: LimitArgs) -> Result<Exit, Fault> {
 }
 
 /// A wish changes nothing for a task that has ended, which somebody who has it may want to know.
-async fn tell_when_over(engine: &Engine, name: &TaskName) -> Result<(), Fault> {
-    if let Some(outcome) = look(engine, name).await?.1.outcome {
+async fn tell_when_over(name: &TaskName, task: &Transfer) -> Result<(), Error> {
+    if let Some(outcome) = task.standing().await?.outcome {
         complain(&format!(
             "task {name} has ended already: {}",
             told::ended(&outcome)

@@ -63,7 +63,7 @@ pub(crate) struct RunDirectory {
 impl StateRoot {
     /// The directory that was given, or `$XDG_STATE_HOME/longhaul`.
     pub(crate) fn resolve(given: Option<&Path>) -> Result<Self, Fault> {
-        if let Some(path) = given.filter(|path| !path.as_os_str().is_empty()) {
+        if let Some(path) = given {
             let path = std::path::absolute(path).map_err(|error| {
                 let path = path.display();
                 Fault::File(format!(
@@ -380,7 +380,7 @@ mod tests {
     fn the_state_directory_is_the_given_one_or_the_homes() {
         let given = StateRoot::resolve(Some(Path::new("/x/y"))).unwrap();
         assert_eq!((given.path, given.is_given), (PathBuf::from("/x/y"), true));
-        if let Ok(own) = StateRoot::resolve(Some(Path::new(""))) {
+        if let Ok(own) = StateRoot::resolve(None) {
             assert!(own.path.ends_with("longhaul") && !own.is_given);
         }
     }

@@ -425,6 +425,31 @@ fn help_and_version_and_mistakes_are_answered() {
 }
 
 #[test]
+fn variables_that_are_empty_count_as_none() {
+    let (server, bench) = (Server::start(), Bench::new());
+    server.serve(PATH, Resource::new(CONTENT));
+    server.script("/up", [Reply::status(201)]);
+    let (get, put) = (server.url(PATH), server.url("/up"));
+    let table: [(&[&str], i32); 4] = [
+        (&["get", &get], 0),
+        (&["put", "a.bin", &put, "--protocol", "plain"], 0),
+        (&["list"], 0),
+        (&["sessions"], 10),
+    ];
+    for (words, code) in table {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul"));
+        command.args(words);
+        bench.confine(&mut command);
+        command
+            .env("LONGHAUL_SOCKET", "")
+            .env("LONGHAUL_STATE_DIR", "")
+            .env("XDG_RUNTIME_DIR", bench.outputs());
+        bench.finish(bench.start(command)).expect(code);
+    }
+    bench.assert_only("a.bin", CONTENT);
+}
+
+#[test]
 fn the_state_directory_of_the_user_is_used_and_emptied() {
     let (server, gate, bench) = (Server::start(), Gate::new(), Bench::new());
     server.serve(PATH, Resource::new(CONTENT));

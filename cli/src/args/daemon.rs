@@ -1,10 +1,12 @@
 //! The arguments of `longhaul daemon`.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgAction;
+use longhaul::control::api::SOCKET_VARIABLE;
+
+use super::reach::{GivenPath, STATE_DIR_VARIABLE, given_path};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,19 +28,25 @@ pub(crate) struct DaemonArgs {
     #[arg(
         long,
         value_name = "PATH",
-        env = "LONGHAUL_SOCKET",
-        hide_env_values = true
+        env = SOCKET_VARIABLE,
+        hide_env_values = true,
+        value_parser = given_path(),
+        default_value = "",
+        hide_default_value = true
     )]
-    pub(crate) socket: Option<PathBuf>,
+    pub(crate) socket: GivenPath,
 
     /// Keep the state in this directory, under daemon/ [default: $XDG_STATE_HOME/longhaul]
     #[arg(
         long,
         value_name = "DIR",
-        env = "LONGHAUL_STATE_DIR",
-        hide_env_values = true
+        env = STATE_DIR_VARIABLE,
+        hide_env_values = true,
+        value_parser = given_path(),
+        default_value = "",
+        hide_default_value = true
     )]
-    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) state_dir: GivenPath,
 
     /// Run transfers on this many threads, 2 to 64
     #[arg(long, value_name = "N")]

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgAction;
+use longhaul::control::api::SOCKET_VARIABLE;
+
+use super::reach::{GivenPath, STATE_DIR_VARIABLE, given_path};
 
 /// What every transfer may be given beside what goes where. It holds secrets, so it can not be
 /// printed.
@@ -72,10 +75,13 @@ pub(crate) struct TransferArgs {
     #[arg(
         long,
         value_name = "PATH",
-        env = "LONGHAUL_SOCKET",
-        hide_env_values = true
+        env = SOCKET_VARIABLE,
+        hide_env_values = true,
+        value_parser = given_path(),
+        default_value = "",
+        hide_default_value = true
     )]
-    pub(crate) socket: Option<PathBuf>,
+    pub(crate) socket: GivenPath,
 
     /// Print one JSON object a line for everything that happens
     #[arg(long)]
@@ -97,10 +103,13 @@ pub(crate) struct TransferArgs {
     #[arg(
         long,
         value_name = "DIR",
-        env = "LONGHAUL_STATE_DIR",
-        hide_env_values = true
+        env = STATE_DIR_VARIABLE,
+        hide_env_values = true,
+        value_parser = given_path(),
+        default_value = "",
+        hide_default_value = true
     )]
-    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) state_dir: GivenPath,
 
     /// Accepted for those used to it: this command always goes on where it stopped
     #[arg(short = 'c', long = "continue", hide_short_help = true)]

@@ -1,9 +1,8 @@
 //! The daemon as a process: from its arguments to its exit code.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use longhaul::{Engine, Error, LaunchRules};
+use longhaul::{Engine, Error, LaunchRules, default_socket};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
@@ -24,7 +23,7 @@ pub(crate) async fn run(args: DaemonArgs) -> Result<Exit, Fault> {
     raise_descriptors_max();
     let endpoint = match Endpoint::from_systemd()? {
         Some(handed) => handed,
-        None => Endpoint::bind(&socket(args.socket.clone())?)?,
+        None => Endpoint::bind(&args.socket.clone().map_or_else(default_socket, Ok)?)?,
     };
     let engine = start(&args)?;
     let path = endpoint.path().to_path_buf();
@@ -75,14 +74,6 @@ fn start(args: &DaemonArgs) -> Result<Engine, Fault> {
     let engine = builder.start().map_err(explain)?;
     engine.set_rate_limit(args.limit_rate)?;
     Ok(engine)
-}
-
-/// The socket that was named, or the usual one of this user.
-fn socket(given: Option<PathBuf>) -> Result<PathBuf, Fault> {
-    match given.filter(|path| !path.as_os_str().is_empty()) {
-        Some(path) => Ok(path),
-        None => Ok(longhaul::default_socket()?),
-    }
 }
 
 /// Another daemon on another socket: the library's words for it would be about a directory.

@@ -12,6 +12,9 @@ use crate::args::Args;
 /// whoever knows it write there.
 const SECRET: [&str; 3] = ["header", "user", "upload_url"];
 
+/// The option that takes what may stand in a URL too.
+const LOGIN: &str = "--user";
+
 /// How a run is shown, which is the next one's own affair.
 const SHOWN: [&str; 6] = [
     "json",
@@ -72,16 +75,26 @@ impl Again {
         for value in matches.get_raw(id)? {
             let value = value.to_str()?;
             match &flag {
-                Some(flag) if is_secret(id, value) => {
-                    if !self.given_again.contains(flag) {
-                        self.given_again.push(flag.clone());
-                    }
-                }
+                Some(flag) if is_secret(id, value) => self.ask_for(flag),
+                // An empty variable of the environment gives nothing.
+                Some(_) if value.is_empty() => {}
                 Some(flag) => self.command.extend([flag.clone(), value.to_owned()]),
-                None => self.command.push(without_login(value)),
+                None => match without_login(value) {
+                    Some(url) => {
+                        self.command.push(url);
+                        self.ask_for(LOGIN);
+                    }
+                    None => self.command.push(value.to_owned()),
+                },
             }
         }
         Some(())
+    }
+
+    fn ask_for(&mut self, flag: &str) {
+        if !self.given_again.iter().any(|known| known == flag) {
+            self.given_again.push(flag.to_owned());
+        }
     }
 }
 
@@ -93,16 +106,12 @@ fn is_secret(id: &str, value: &str) -> bool {
     }
 }
 
-/// A URL without the user name and the password in it: the run is the same without them.
-fn without_login(word: &str) -> String {
-    let Some((scheme, rest)) = word.split_once("://") else {
-        return word.to_owned();
-    };
+/// A URL without the user name and the password in it, when there are any: [`LOGIN`] says the same.
+fn without_login(word: &str) -> Option<String> {
+    let (scheme, rest) = word.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => word.to_owned(),
-    }
+    let at = rest[..end].rfind('@')?;
+    Some(format!("{scheme}://{}", &rest[at + 1..]))
 }
 
 #[cfg(test)]
@@ -137,6 +146,8 @@ mod tests {
             "--allow-downgrade",
             "--proxy",
             "http://p:1",
+            "--state-dir",
+            "",
         ]);
         let words = [
             "longhaul",
@@ -177,6 +188,21 @@ mod tests {
         ]);
         let line: Vec<&str> = first.command.iter().map(String::as_str).collect();
         assert_eq!(of(&line), first);
+    }
+
+    #[test]
+    fn a_login_that_was_cut_out_of_a_url_is_asked_for() {
+        let urls = ["http://u:hush@h/a", "http://u@h/b", "http://h/c@d"];
+        let table: [(&[&str], &[&str]); 3] = [
+            (&urls, &["--user"]),
+            (&[urls[0], "-u", "a:hush"], &["--user"]),
+            (&urls[2..], &[]),
+        ];
+        for (words, asked) in table {
+            let again = of(&[&["longhaul", "get"], words].concat());
+            assert_eq!(again.given_again, asked, "{words:?}");
+            assert!(!again.command.iter().any(|word| word.contains("hush")));
+        }
     }
 
     #[test]

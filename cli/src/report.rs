@@ -11,13 +11,15 @@ use crate::plan::Output;
 use crate::signals::Stop;
 use crate::transfer::{Kind, Place, Transfer};
 
+mod amount;
 mod bars;
 mod human;
 mod json;
 mod out;
 mod table;
 
-pub(crate) use bars::{TaskBars, amount, name};
+pub(crate) use amount::amount;
+pub(crate) use bars::{Bars, name};
 use human::Human;
 use json::Json;
 pub(crate) use json::entry;

@@ -1,22 +1,22 @@
 //! `longhaul watch`: a live look at tasks until they have ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
 use longhaul::{
-    Engine, Error, Event, Fact, NumberedFact, Outcome, Phase, Progress, Session, TaskId,
+    Engine, Error, Event, Events, Fact, NumberedFact, Outcome, Phase, Progress, TaskId,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::told::{self, Worst};
-use super::{find, lost, reach};
+use super::{look, lost, reach};
 use crate::address::TaskName;
 use crate::args::WatchArgs;
 use crate::exit::{Exit, Fault};
 use crate::report::entry::{Ending, Entry, TaskEntry};
-use crate::report::{Label, Out, TaskBars, complain};
+use crate::report::{Bars, Label, Out, complain};
 use crate::transfer::{Standing, Transfer};
 use crate::words;
 
@@ -29,12 +29,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// When there is no daemon, or no such task.
 pub(crate) async fn watch(args: WatchArgs) -> Result<Exit, Fault> {
     let engine = reach(&args.reach).await?;
-    let names = match args.tasks.is_empty() {
-        true => live(&engine).await?,
-        false => args.tasks,
-    };
     let mut watch = Watch::new(args.reach.json);
-    let mut heard = watch.open(&engine, names).await?;
+    let mut heard = match args.tasks.is_empty() {
+        true => watch.open_live(&engine).await?,
+        false => watch.open(&engine, args.tasks).await?,
+    };
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gone = std::pin::pin!(lost(&engine));
@@ -53,23 +52,16 @@ pub(crate) async fn watch(args: WatchArgs) -> Result<Exit, Fault> {
     Ok(watch.worst.0)
 }
 
-/// Every task that has not ended.
-async fn live(engine: &Engine) -> Result<Vec<TaskName>, Fault> {
-    let mut names = Vec::new();
-    for summary in engine.sessions().await? {
-        if summary.live_tasks == 0 {
-            continue;
-        }
-        let session = engine.observe(&summary.identifier).await?;
-        let standings = Standing::all(&session).await?;
-        let live = standings.into_iter().filter(|it| it.outcome.is_none());
-        names.extend(live.map(|it| TaskName::new(&summary.identifier, it.task.id())));
-    }
-    Ok(names)
-}
-
 /// What is heard of several sessions; `None` when one of them tells nothing more.
 type Heard = SelectAll<BoxStream<'static, (String, Option<Event>)>>;
+
+/// What a session tells, and that it tells nothing more.
+fn told_by(identifier: &str, events: Events) -> BoxStream<'static, (String, Option<Event>)> {
+    let (of_event, of_end) = (identifier.to_owned(), identifier.to_owned());
+    let events = events.map(move |event| (of_event.clone(), Some(event)));
+    let end = stream::once(std::future::ready((of_end, None)));
+    events.chain(end).boxed()
+}
 
 /// Tasks under watch.
 struct Watch {
@@ -92,7 +84,7 @@ enum Shown {
     /// A line for each change on stdout.
     Lines(Out),
     /// Bars on stderr, ends on stdout.
-    Bars(Out, TaskBars),
+    Bars(Out, Bars<TaskName>),
 }
 
 impl Watch {
@@ -100,7 +92,7 @@ impl Watch {
         let out = Out::default();
         let shown = match (is_json, io::stderr().is_terminal()) {
             (true, _) => Shown::Json(out),
-            (false, true) => Shown::Bars(out, TaskBars::new()),
+            (false, true) => Shown::Bars(out, Bars::new()),
             (false, false) => Shown::Lines(out),
         };
         Self {
@@ -110,25 +102,35 @@ impl Watch {
         }
     }
 
-    /// Listens, and then looks: what happens between is heard.
+    /// Listens, and then looks at these tasks: what happens between is heard.
     async fn open(&mut self, engine: &Engine, names: Vec<TaskName>) -> Result<Heard, Fault> {
+        let sessions: BTreeSet<&str> = names.iter().map(|name| name.session.as_str()).collect();
         let mut heard = Heard::new();
-        let mut sessions: HashMap<String, Session> = HashMap::new();
-        for name in &names {
-            if !sessions.contains_key(&name.session) {
-                let session = engine.observe(&name.session).await?;
-                let events = session.events().await?;
-                let (of_event, of_end) = (name.session.clone(), name.session.clone());
-                let events = events.map(move |event| (of_event.clone(), Some(event)));
-                let end = stream::once(std::future::ready((of_end, None)));
-                heard.push(events.chain(end).boxed());
-                sessions.insert(name.session.clone(), session);
-            }
+        for identifier in sessions {
+            let session = engine.observe(identifier).await?;
+            heard.push(told_by(identifier, session.events().await?));
         }
         for name in names {
-            let (_, task) = find(engine, &name).await?;
-            let standing = task.standing().await?;
+            let (_, standing) = look(engine, &name).await?;
             self.begin(name, standing);
+        }
+        Ok(heard)
+    }
+
+    /// Listens, and then looks at every task that has not ended: all of a session at once.
+    async fn open_live(&mut self, engine: &Engine) -> Result<Heard, Fault> {
+        let mut heard = Heard::new();
+        for summary in engine.sessions().await? {
+            if summary.live_tasks == 0 {
+                continue;
+            }
+            let identifier = &summary.identifier;
+            let session = engine.observe(identifier).await?;
+            heard.push(told_by(identifier, session.events().await?));
+            let standings = Standing::all(&session).await?;
+            for standing in standings.into_iter().filter(|it| it.outcome.is_none()) {
+                self.begin(TaskName::new(identifier, standing.task.id()), standing);
+            }
         }
         Ok(heard)
     }
@@ -210,7 +212,7 @@ impl Watch {
             }),
             Shown::Lines(out) => out.line(line.as_bytes()),
             Shown::Bars(out, bars) => {
-                bars.end(&name.to_string());
+                bars.end(name);
                 bars.hidden_while(|| out.line(line.as_bytes()));
             }
         }
@@ -222,18 +224,13 @@ impl Watch {
         };
         // Those that wait for their turn would push the others off the screen.
         if matches!(row.phase, Phase::Queued(_)) {
-            return bars.end(&name.to_string());
+            return bars.end(name);
         }
         let doing = match row.phase {
-            Phase::Transferring => "",
-            _ => words::doing(&row.phase, None),
+            Phase::Transferring => None,
+            _ => Some(words::doing(&row.phase, None)),
         };
-        bars.show(
-            &name.to_string(),
-            Label::of(&row.task),
-            &row.progress,
-            doing,
-        );
+        bars.show(name, Label::of(&row.task), &row.progress, doing);
     }
 
     fn tick(&self) {

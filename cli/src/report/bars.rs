@@ -1,12 +1,15 @@
 //! Progress bars: one for each running transfer while they are few, one for all when they are many.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use longhaul::{Destination, HttpUrl, Progress};
 
+use crate::address::TaskName;
 use crate::ledger::{Note, Tally, What};
-use crate::report::Label;
+use crate::report::amount::amounts;
+use crate::report::{Label, printable};
 use crate::transfer::Place;
 
 /// Above this many transfers there is one bar for all: more would not fit on a screen.
@@ -18,34 +21,76 @@ const DRAWS_PER_S: u8 = 8;
 /// Columns of a name.
 const NAME_CHARS_MAX: usize = 28;
 
+/// Characters of what is told beside a bar.
+const MESSAGE_CHARS_MAX: usize = 40;
+
 const KNOWN: &str =
     "{prefix:28} {bar:24} {percent:>3}% {bytes:>11} {bytes_per_sec:>13} {eta:>5} {msg}";
 const UNKNOWN: &str = "{prefix:28} {spinner} {bytes:>11} {bytes_per_sec:>13} {msg}";
 const SENT: &str = "{prefix:28} {bar:16} {percent:>3}% {bytes_per_sec:>13} {eta:>5} {msg}";
 const TOTAL: &str = "{spinner} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
 
-/// The bars of a run, on stderr.
-pub(super) struct Bars {
+/// Bars beneath each other on stderr, one for each transfer that `K` names.
+pub(crate) struct Bars<K> {
     screen: MultiProgress,
     /// The bar of all transfers, when they are many.
     total: Option<ProgressBar>,
     /// The bars of the running ones, when they are few.
-    each: HashMap<usize, ProgressBar>,
+    each: HashMap<K, ProgressBar>,
 }
 
-impl Bars {
-    pub(super) fn new(transfers: usize) -> Self {
+impl<K: Eq + Hash> Bars<K> {
+    /// An empty screen.
+    pub(crate) fn new() -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_S);
-        let screen = MultiProgress::with_draw_target(target);
-        let total = (transfers > BARS_MAX).then(|| {
-            let bar = ProgressBar::no_length().with_style(style(TOTAL));
-            screen.add(bar.with_message(format!("0 of {transfers} files")))
-        });
         Self {
-            screen,
-            total,
+            screen: MultiProgress::with_draw_target(target),
+            total: None,
             each: HashMap::new(),
         }
+    }
+
+    /// A transfer has ended.
+    pub(crate) fn end(&mut self, which: &K) {
+        if let Some(bar) = self.each.remove(which) {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
+    }
+
+    /// Lets time show: speeds sink while nothing comes.
+    pub(crate) fn tick(&self) {
+        self.total
+            .iter()
+            .chain(self.each.values())
+            .for_each(ProgressBar::tick);
+    }
+
+    /// Takes the bars off the screen while something else is written to it.
+    pub(crate) fn hidden_while(&self, write: impl FnOnce()) {
+        self.screen.suspend(write);
+    }
+
+    /// The bar of a transfer that is called so.
+    fn bar(&mut self, which: K, name: impl FnOnce() -> String) -> &ProgressBar {
+        let screen = &self.screen;
+        self.each.entry(which).or_insert_with(|| {
+            let bar = ProgressBar::no_length().with_style(style(UNKNOWN));
+            screen.add(bar.with_prefix(name()))
+        })
+    }
+}
+
+impl Bars<usize> {
+    /// The bars of a run of this many transfers.
+    pub(super) fn of_run(transfers: usize) -> Self {
+        let mut bars = Self::new();
+        bars.total = (transfers > BARS_MAX).then(|| {
+            let bar = ProgressBar::no_length().with_style(style(TOTAL));
+            bars.screen
+                .add(bar.with_message(format!("0 of {transfers} files")))
+        });
+        bars
     }
 
     /// Shows what a note changes. Costs the same however many transfers there are.
@@ -60,22 +105,23 @@ impl Bars {
             }
             return;
         }
+        let name = || name(label.url, label.place);
         match &note.what {
             What::Started | What::Negotiated(_) => {
-                self.bar(note.item, label);
+                self.bar(note.item, name);
             }
             What::Resumed {
                 held_bytes,
                 total_bytes,
             } => {
-                let bar = self.bar(note.item, label);
+                let bar = self.bar(note.item, name);
                 show(bar, *held_bytes, *total_bytes);
                 // What was there before must not count as speed.
                 bar.reset_eta();
                 bar.set_message(format!("from {}", HumanBytes(*held_bytes)));
             }
             What::Progress(progress) => {
-                let bar = self.bar(note.item, label);
+                let bar = self.bar(note.item, name);
                 match label.place {
                     Place::Destination(_) => {
                         show(bar, progress.received_bytes, progress.total_bytes);
@@ -84,117 +130,50 @@ impl Bars {
                 }
             }
             What::Retrying { cause, .. } => {
-                self.bar(note.item, label)
-                    .set_message(printable(cause.message(), 40));
+                self.bar(note.item, name)
+                    .set_message(short(cause.message(), MESSAGE_CHARS_MAX));
             }
             What::Finished(_) | What::Uploaded(_) | What::Skipped(_) | What::Failed(_) => {
-                if let Some(bar) = self.each.remove(&note.item) {
-                    bar.finish_and_clear();
-                    self.screen.remove(&bar);
-                }
+                self.end(&note.item);
             }
         }
     }
-
-    /// Lets time show: speeds sink while nothing comes.
-    pub(super) fn tick(&self) {
-        self.total
-            .iter()
-            .chain(self.each.values())
-            .for_each(ProgressBar::tick);
-    }
-
-    /// Takes the bars off the screen while something else is written to it.
-    pub(super) fn hidden_while(&self, write: impl FnOnce()) {
-        self.screen.suspend(write);
-    }
-
-    fn bar(&mut self, item: usize, label: Label<'_>) -> &ProgressBar {
-        let screen = &self.screen;
-        self.each.entry(item).or_insert_with(|| {
-            let bar = ProgressBar::no_length().with_style(style(UNKNOWN));
-            screen.add(bar.with_prefix(name(label.url, label.place)))
-        })
-    }
 }
 
-/// A bar for each task that somebody watches, beneath each other, on stderr.
-pub(crate) struct TaskBars {
-    screen: MultiProgress,
-    each: HashMap<String, ProgressBar>,
-}
-
-impl TaskBars {
-    /// An empty screen.
-    pub(crate) fn new() -> Self {
-        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_S);
-        Self {
-            screen: MultiProgress::with_draw_target(target),
-            each: HashMap::new(),
-        }
-    }
-
-    /// Shows how far a task is, and what it does.
-    pub(crate) fn show(&mut self, task: &str, label: Label<'_>, progress: &Progress, doing: &str) {
-        let screen = &self.screen;
-        let bar = self.each.entry(task.to_owned()).or_insert_with(|| {
-            let bar = ProgressBar::no_length().with_style(style(UNKNOWN));
-            let bar = screen.add(bar.with_prefix(printable(
-                &format!("{task} {}", name(label.url, label.place)),
-                NAME_CHARS_MAX,
-            )));
+impl Bars<TaskName> {
+    /// Shows how far a task is, and what it does unless its bytes flow.
+    pub(crate) fn show(
+        &mut self,
+        task: &TaskName,
+        label: Label<'_>,
+        progress: &Progress,
+        doing: Option<&str>,
+    ) {
+        let is_new = !self.each.contains_key(task);
+        let name = || {
+            let name = name(label.url, label.place);
+            short(&format!("{task} {name}"), NAME_CHARS_MAX)
+        };
+        let bar = self.bar(task.clone(), name);
+        if is_new {
             // What was there before must not count as speed.
             bar.set_position(progress.received_bytes.max(progress.sent_bytes));
             bar.reset_eta();
-            bar
-        });
+        }
         match label.place {
-            Place::Destination(_) => show(bar, progress.received_bytes, progress.total_bytes),
+            Place::Destination(_) => {
+                show(bar, progress.received_bytes, progress.total_bytes);
+                bar.set_message("");
+            }
             Place::Source(_) => show_sent(bar, progress),
         }
-        bar.set_message(printable(doing, 40));
-    }
-
-    /// A task has ended.
-    pub(crate) fn end(&mut self, task: &str) {
-        if let Some(bar) = self.each.remove(task) {
-            bar.finish_and_clear();
-            self.screen.remove(&bar);
+        if let Some(doing) = doing {
+            bar.set_message(short(doing, MESSAGE_CHARS_MAX));
         }
     }
-
-    /// Lets time show.
-    pub(crate) fn tick(&self) {
-        self.each.values().for_each(ProgressBar::tick);
-    }
-
-    /// Takes the bars off the screen while something else is written to it.
-    pub(crate) fn hidden_while(&self, write: impl FnOnce()) {
-        self.screen.suspend(write);
-    }
 }
 
-impl Drop for TaskBars {
-    fn drop(&mut self) {
-        // Only writes to a terminal, and one that has gone is no matter.
-        let _ = self.screen.clear();
-    }
-}
-
-/// How far a transfer is, in a few words.
-pub(crate) fn amount(progress: &Progress) -> String {
-    let held = progress.received_bytes.max(progress.sent_bytes);
-    match progress.total_bytes {
-        Some(0) => "0 B".to_owned(),
-        Some(total) => {
-            let percent = u128::from(held) * 100 / u128::from(total);
-            format!("{percent}% of {}", HumanBytes(total))
-        }
-        None => HumanBytes(held).to_string(),
-    }
-}
-
-impl Drop for Bars {
+impl<K> Drop for Bars<K> {
     fn drop(&mut self) {
         // Only writes to a terminal, and one that has gone is no matter.
         let _ = self.screen.clear();
@@ -228,19 +207,6 @@ fn show_sent(bar: &ProgressBar, progress: &Progress) {
     bar.set_message(amounts(progress));
 }
 
-/// How much of a file was sent, and how much of that the server has said it has.
-fn amounts(progress: &Progress) -> String {
-    let sent = HumanBytes(progress.sent_bytes);
-    let mut text = match progress.acknowledged_bytes {
-        0 => format!("{sent} sent"),
-        bytes => format!("{sent} sent, {} acknowledged", HumanBytes(bytes)),
-    };
-    if let Some(total_bytes) = progress.total_bytes {
-        text.push_str(&format!(" of {}", HumanBytes(total_bytes)));
-    }
-    text
-}
-
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates above are well formed")
 }
@@ -267,15 +233,14 @@ pub(crate) fn name(url: &HttpUrl, place: Place<'_>) -> String {
         let last = path.rsplit('/').find(|part| !part.is_empty());
         last.unwrap_or(url.host()).to_owned()
     });
-    printable(&name, NAME_CHARS_MAX)
+    short(&name, NAME_CHARS_MAX)
 }
 
 /// At most `chars_max` characters, none of which moves the cursor.
-fn printable(text: &str, chars_max: usize) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { '?' } else { c });
-    let mut shown: String = clean.clone().take(chars_max).collect();
-    if clean.count() > chars_max {
-        shown.pop();
+fn short(text: &str, chars_max: usize) -> String {
+    let mut shown = printable(text);
+    if shown.chars().count() > chars_max {
+        shown = shown.chars().take(chars_max - 1).collect();
         shown.push('…');
     }
     shown
@@ -283,7 +248,9 @@ fn printable(text: &str, chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use longhaul::DownloadRequest;
+    use std::path::Path;
+
+    use longhaul::{DownloadRequest, TaskId};
 
     use super::*;
 
@@ -319,34 +286,43 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_told_from_what_was_acknowledged() {
-        let table = [
-            (
-                512,
-                480,
-                Some(2048),
-                "512 MiB sent, 480 MiB acknowledged of 2.00 GiB",
-            ),
-            (512, 0, Some(2048), "512 MiB sent of 2.00 GiB"),
-            (1, 0, None, "1 MiB sent"),
-        ];
-        for (sent, acknowledged, total, expected) in table {
-            let mib = |count: u64| count * 1024 * 1024;
-            let text = amounts(&Progress {
-                received_bytes: 0,
-                sent_bytes: mib(sent),
-                acknowledged_bytes: mib(acknowledged),
-                total_bytes: total.map(mib),
-            });
-            assert_eq!(text.replace(".00 MiB", " MiB"), expected);
-        }
-    }
-
-    #[test]
     fn the_templates_are_well_formed() {
         for template in [KNOWN, UNKNOWN, SENT, TOTAL] {
             style(template);
         }
+    }
+
+    #[test]
+    fn a_watched_upload_says_how_much_was_sent_unless_it_does_something_else() {
+        let url = DownloadRequest::new("http://h/a", "/d/b").unwrap();
+        let task = TaskName::new("s", TaskId::new(1));
+        let progress = Progress {
+            received_bytes: 0,
+            sent_bytes: 512,
+            acknowledged_bytes: 0,
+            total_bytes: Some(1024),
+        };
+        let upload = Place::Source(Path::new("/d/b"));
+        let download = Place::Destination(url.destination());
+        let sent = "512 B sent of 1.00 KiB";
+        let mut bars = Bars::new();
+        for (place, doing, message) in [
+            (upload, None, sent),
+            (upload, Some("it waits"), "it waits"),
+            (upload, None, sent),
+            (download, Some("it waits"), "it waits"),
+            (download, None, ""),
+        ] {
+            let label = Label {
+                task: None,
+                url: url.url(),
+                place,
+            };
+            bars.show(&task, label, &progress, doing);
+            assert_eq!(bars.each[&task].message(), message);
+        }
+        bars.end(&task);
+        assert!(bars.each.is_empty());
     }
 
     #[test]
@@ -359,7 +335,7 @@ mod tests {
             total_bytes: Some(9),
         };
         for (transfers, bars) in [(BARS_MAX, 1), (BARS_MAX + 1, 0)] {
-            let mut shown = Bars::new(transfers);
+            let mut shown = Bars::of_run(transfers);
             let note = Note {
                 item: 0,
                 what: What::Progress(progress),

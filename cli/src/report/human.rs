@@ -18,7 +18,7 @@ use crate::transfer::Kind;
 /// Tells a run to a person.
 pub(crate) struct Human {
     out: Out,
-    bars: Option<Bars>,
+    bars: Option<Bars<usize>>,
     kind: Kind,
     /// Errors only.
     is_quiet: bool,
@@ -30,7 +30,7 @@ impl Human {
     pub(super) fn new(output: Output, kind: Kind, transfers: usize) -> Self {
         Self {
             out: Out::default(),
-            bars: (output == Output::Bars).then(|| Bars::new(transfers)),
+            bars: (output == Output::Bars).then(|| Bars::of_run(transfers)),
             kind,
             is_quiet: output == Output::Quiet,
             tells_retries: output != Output::Quiet && transfers <= BARS_MAX,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use longhaul::{Event, Events, Fact, NumberedFact, Sequence, Session, TaskId};
 use tokio::time::timeout;
 
+use super::forget::all;
 use super::{lost, reach, told};
 use crate::address::DEFAULT_SESSION;
 use crate::args::EventsArgs;
@@ -38,8 +39,8 @@ pub(crate) async fn events(args: EventsArgs) -> Result<Exit, Fault> {
     while !out.is_closed() {
         let next = async {
             match args.follow {
-                true => events.next().await,
-                false => on_record(&mut events, &untold).await,
+                true => Ok(events.next().await),
+                false => on_record(&session, &mut events, &mut untold).await,
             }
         };
         let next = tokio::select! {
@@ -47,7 +48,7 @@ pub(crate) async fn events(args: EventsArgs) -> Result<Exit, Fault> {
             next = next => next,
             fault = &mut gone => return Err(fault),
         };
-        let Some(event) = next else { break };
+        let Some(event) = next? else { break };
         if let Event::Fact(NumberedFact {
             fact: Fact::Completed { task, .. },
             ..
@@ -90,13 +91,20 @@ pub(super) async fn next_fact(events: &mut Events) -> Result<Option<NumberedFact
 }
 
 /// The next fact on record; `None` when all were told. An end that is on record and has not come yet is
-/// waited for, however loaded the machine is.
-async fn on_record(events: &mut Events, untold: &HashSet<TaskId>) -> Option<Event> {
+/// waited for, however loaded the machine is, unless somebody has acknowledged it: then it never comes.
+async fn on_record(
+    session: &Session,
+    events: &mut Events,
+    untold: &mut HashSet<TaskId>,
+) -> Result<Option<Event>, Fault> {
     loop {
         match next_fact(events).await {
-            Ok(fact) => return fact.map(Event::Fact),
-            Err(Quiet) if untold.is_empty() => return None,
-            Err(Quiet) => {}
+            Ok(fact) => return Ok(fact.map(Event::Fact)),
+            Err(Quiet) if untold.is_empty() => return Ok(None),
+            Err(Quiet) => {
+                let there = all(session).await?;
+                untold.retain(|task| there.contains_key(task));
+            }
         }
     }
 }
@@ -129,5 +137,31 @@ impl Kinds {
             self.learn(session).await?;
         }
         Ok(self.known.get(task).copied().unwrap_or(Kind::Downloads))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul::{Engine, SessionConfiguration};
+
+    use super::*;
+
+    /// An end that was acknowledged between the listing and the subscription was waited for without end.
+    #[tokio::test]
+    async fn an_end_that_its_owner_has_acknowledged_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let engine = Engine::builder(root.path()).start().unwrap();
+        let configuration = SessionConfiguration::new("s").unwrap();
+        let session = engine.session(configuration).await.unwrap();
+        let mut events = session.events().await.unwrap();
+        let mut untold = HashSet::from([TaskId::new(7)]);
+        let next = on_record(&session, &mut events, &mut untold);
+        let next = timeout(Duration::from_secs(30), next).await;
+        assert!(
+            next.expect("it is not waited for")
+                .is_ok_and(|next| next.is_none())
+        );
+        assert!(untold.is_empty());
+        engine.shutdown().await;
     }
 }

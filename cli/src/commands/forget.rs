@@ -94,8 +94,8 @@ async fn forget_in(
             Ok(None) => return Err(longhaul::Error::Stopped { reason: None }.into()),
             // Another command may have acknowledged them in this moment: then they never come.
             Err(Quiet) => {
-                let there: BTreeSet<TaskId> = all(session).await?.into_keys().collect();
-                open.retain(|task| there.contains(task));
+                let there = all(session).await?;
+                open.retain(|task| there.contains_key(task));
             }
         }
     }
@@ -135,7 +135,7 @@ async fn ended(
 }
 
 /// The tasks of a session, and whether each has ended.
-async fn all(session: &Session) -> Result<BTreeMap<TaskId, bool>, Fault> {
+pub(super) async fn all(session: &Session) -> Result<BTreeMap<TaskId, bool>, Fault> {
     let standings = Standing::all(session).await?;
     let state = |it: Standing| (it.task.id(), it.outcome.is_some());
     Ok(standings.into_iter().map(state).collect())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use longhaul::control::Control;
-use longhaul::{Engine, SessionSummary};
+use longhaul::{Engine, Launches, SessionSummary};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often is looked, in parts of the time that is waited for.
@@ -41,6 +41,13 @@ pub(super) async fn idle(engine: &Engine, control: &Control, time: Option<Durati
 
 /// Whether a session has something to do or somebody to call.
 fn needs_the_engine(session: &SessionSummary) -> bool {
-    session.live_tasks > 0
-        || (session.launches.command.is_some() && session.launches.wanted.is_some())
+    let Launches {
+        command,
+        wanted,
+        open_until,
+        ..
+    } = &session.launches;
+    // An app that was called and does not complete is called again.
+    let is_due = wanted.is_some() || open_until.is_some();
+    session.live_tasks > 0 || (command.is_some() && is_due)
 }

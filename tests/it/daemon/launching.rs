@@ -165,3 +165,26 @@ fn an_app_that_can_not_be_started_is_told_of_in_the_log() {
     ended.expect(0).says("/nowhere/app");
     ended.says("the app could not be started");
 }
+
+/// A daemon that left before the time of a call had run out never made the repeated one.
+#[test]
+fn it_stays_while_an_app_that_was_called_has_not_completed() {
+    let (server, stage) = (Server::start(), Stage::new());
+    let [first, second] = ["first", "second"].map(|name| stage.bench.outputs().join(name));
+    let app = format!(
+        "if [ -e {0} ]; then : > {1}; else : > {0}; fi",
+        first.display(),
+        second.display()
+    );
+    let options = [
+        "--idle-exit=200ms",
+        "--launch-expiry=2s",
+        "--launch-interval=1ms",
+        "--launch-delay=1ms",
+    ];
+    let daemon = stage.start_with(&options);
+    let command = LaunchCommand::new(["sh", "-c", &app], stage.bench.files()).unwrap();
+    leave_behind(&stage, &server, &daemon.socket, command);
+    contents(&second);
+    daemon.end(&stage, "TERM").expect(0);
+}

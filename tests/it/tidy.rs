@@ -23,11 +23,12 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("longhaul-support", &[]),
 ];
 
-/// What the engine may depend on when it describes its documents: schemas, and the JSON of them.
+/// What the engine may depend on with the feature `openapi` alone, where it describes its documents:
+/// schemas, and the JSON of them.
 const DESCRIBING: [&str; 2] = ["schemars", "serde_json"];
 
 /// What the engine may depend on: nothing with a runtime, a socket, a file, a clock or entropy.
-const PURE: [&str; 14] = [
+const PURE: [&str; 12] = [
     "base64",
     "blake3",
     "crc32fast",
@@ -35,9 +36,6 @@ const PURE: [&str; 14] = [
     "httpdate",
     "md-5",
     "serde",
-    // These two describe the control API, with the feature `openapi` alone.
-    "schemars",
-    "serde_json",
     "sha1",
     "sha2",
     "thiserror",

@@ -152,10 +152,16 @@ impl EngineHandle {
 
     /// Takes a session's name within this process.
     async fn claim(&self, id: &SessionId, rules: &SessionRules) -> Result<Arc<Owner>, CallError> {
+        let ours = || CallError::SessionInUse {
+            session: id.clone(),
+            pid: Some(std::process::id()),
+        };
         loop {
             let earlier = {
                 let mut book = self.link.shared().book();
                 match book.owned.get(id) {
+                    // The daemon may not have heard of it yet, and would say that there is none.
+                    Some(kept) if kept.opened_on.is_none() => return Err(ours()),
                     Some(kept) => Arc::clone(&kept.fate),
                     None => {
                         let fate = Fate::new();
@@ -175,10 +181,7 @@ impl EngineHandle {
             // The handles that are there may be of a session that is no more.
             let session = SessionHandle::observer(Arc::clone(&self.link), id.clone(), earlier);
             if session.is_there().await? {
-                return Err(CallError::SessionInUse {
-                    session: id.clone(),
-                    pid: Some(std::process::id()),
-                });
+                return Err(ours());
             }
         }
     }
@@ -262,8 +265,8 @@ impl EngineHandle {
     }
 }
 
-/// Makes requests ready to be sent, and sent again: names uploads, by which they are found when the answer is lost, and marks what is started in the
-/// background.
+/// Makes requests ready to be sent, and sent again: names uploads, by which they are found when the
+/// answer is lost, and marks what is started in the background.
 pub(super) fn prepare(link: &Link, requests: &mut [StartRequest]) {
     name_all(requests);
     let is_background = link.shared().book().is_background;

@@ -1,8 +1,10 @@
 //! Sessions, delegates and refresh tasks: whose they are, and what is said of them again.
 
 use std::future::poll_fn;
+use std::pin::pin;
 
-use longhaul_engine::control::ClientEvent;
+use futures_util::FutureExt as _;
+use longhaul_engine::control::{ClientEvent, Problem};
 use longhaul_engine::launch::LaunchReason;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::time::Timestamp;
@@ -34,6 +36,30 @@ fn a_session_is_free_with_its_last_handle() {
             // What closes it is said before what opens it again.
             drop(open(&engine).await);
         }
+    });
+}
+
+#[test]
+fn a_session_that_is_being_opened_is_taken() {
+    let daemon = Daemon::start();
+    run(async {
+        let engine = connect(&daemon).await;
+        let mut first = pin!(engine.open_session(name(), SessionRules::default()));
+        // The daemon does nothing meanwhile, and has not heard of the session when it is asked.
+        let second = daemon.update(|state| {
+            let problem = Problem::NoSuchSession { session: name() };
+            state.refuses.push(("session", problem));
+            assert!(first.as_mut().now_or_never().is_none());
+            let second = engine.open_session(name(), SessionRules::default());
+            second.now_or_never()
+        });
+        let ours = CallError::SessionInUse {
+            session: name(),
+            pid: Some(std::process::id()),
+        };
+        assert_eq!(second.expect("at once").unwrap_err(), ours);
+        let first = first.await.expect("nobody else has it");
+        first.tasks().await.expect("it is open");
     });
 }
 

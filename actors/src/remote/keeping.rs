@@ -180,7 +180,8 @@ impl Client {
             ClientEvent::Ended { wait, outcome } => {
                 self.waits.borrow_mut().resolve_number(wait, &Ok(outcome));
             }
-            ClientEvent::Lost { wait, problem } if !convert::is_passing(&problem) => {
+            // The daemon has forgotten the wait, and tells no more of it.
+            ClientEvent::Lost { wait, problem } => {
                 let error = convert::engine_error(&Unanswered::Problem(problem));
                 self.waits.borrow_mut().resolve_number(wait, &Err(error));
             }
@@ -203,9 +204,8 @@ impl Client {
             ClientEvent::Conditions(conditions) => {
                 self.shared.conditions.send_replace(conditions);
             }
-            // A wait that is lost with this connection is asked for on the next. The welcome is over,
-            // and the end of the stream says what is to be known of a stop.
-            ClientEvent::Lost { .. } | ClientEvent::Welcome { .. } | ClientEvent::Stopping => {}
+            // The welcome is over, and the end of the stream says what is to be known of a stop.
+            ClientEvent::Welcome { .. } | ClientEvent::Stopping => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::join;
+use longhaul_engine::control::{ClientEvent, Problem};
 use longhaul_engine::event::{Event, Fact};
 use longhaul_engine::id::TaskId;
 use longhaul_engine::task::Outcome;
@@ -58,6 +59,30 @@ fn who_asks_for_the_state_of_a_task_after_a_wait_misses_no_end() {
             drop(waiting);
             daemon.wait(|state| state.waits.is_empty().then_some(()));
         }
+    });
+}
+
+#[test]
+fn a_wait_that_the_daemon_gives_up_ends_with_the_reason() {
+    let daemon = Daemon::start();
+    run(async {
+        let engine = connect(&daemon).await;
+        let session = open(&engine).await;
+        session.start(vec![request("a")]).await.unwrap();
+        let losing = async {
+            session.view(TASK).await.unwrap();
+            daemon.update(|state| {
+                let (client, wait) = state.waits.pop().expect("the daemon knows of it");
+                let problem = Problem::Store {
+                    detail: "the disk is full".to_owned(),
+                };
+                let wait = wait.wait;
+                let told = state.clients.get_mut(&client).expect("it is there");
+                told.push(ClientEvent::Lost { wait, problem });
+            });
+        };
+        let (ended, ()) = join(session.outcome(TASK), losing).await;
+        assert_eq!(ended, Err(CallError::Store("the disk is full".to_owned())));
     });
 }
 

@@ -55,11 +55,8 @@ impl Client {
                 client.turns.come(turn).await;
                 let _ = reply.send(client.open(&session, has_delegate, &question).await);
             }),
-            Order::Close {
-                session,
-                told_delegate,
-            } => self.set(turn, async move |client| {
-                client.close(session, told_delegate).await;
+            Order::Close(session) => self.set(turn, async move |client| {
+                client.close(session).await;
             }),
             Order::Delegate(session) => self.set(turn, async move |client| {
                 client.tell_delegate(&session).await;
@@ -155,12 +152,7 @@ impl Client {
         }
     }
 
-    async fn close(&self, session: SessionId, told_delegate: bool) {
-        if told_delegate {
-            let at = session.clone();
-            let at = move |client: &ClientId| AtClientSession(client.clone(), at.clone());
-            self.say(&SetDelegate { is_there: false }, at).await;
-        }
+    async fn close(&self, session: SessionId) {
         let at = move |client: &ClientId| AtClientSession(client.clone(), session.clone());
         let Ok(question) = Question::new(&CloseSession {}, at) else {
             return;
@@ -261,18 +253,13 @@ impl Client {
 
     /// The daemon does not know this client: its stream has ended, and this side has not noticed.
     pub(super) fn is_unknown(&self, connection: &Connection) {
-        let is_now =
-            |reach: &Reach| matches!(reach, Reach::Here(now) if now.number == connection.number);
-        let was_now = self.reach.send_if_modified(|reach| {
-            let is_now = is_now(reach);
+        self.reach.send_if_modified(|reach| {
+            let is_now = matches!(reach, Reach::Here(now) if now.number == connection.number);
             if is_now {
                 *reach = Reach::Away;
             }
             is_now
         });
-        if was_now {
-            self.unknown.notify_one();
-        }
     }
 }
 

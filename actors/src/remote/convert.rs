@@ -3,24 +3,13 @@
 use longhaul_engine::control::{
     Problem, RequestDocument, ResumedDocument, StartDocument, TaskDocument,
 };
-use longhaul_engine::id::SessionId;
 use longhaul_engine::resume_data::ResumeDataError;
 
 use super::question::Unanswered;
 use crate::local::{CallError, RefusedStart, ResumedTask, StartRequest, Starts, TaskView};
 
-/// Why a call on a session failed.
-pub(super) fn call_error(why: &Unanswered, session: &SessionId) -> CallError {
-    match why {
-        Unanswered::Problem(Problem::NoSuchSession { .. }) => {
-            CallError::NoSuchSession(session.clone())
-        }
-        other => engine_error(other),
-    }
-}
-
-/// Why a call on the engine failed.
-pub(super) fn engine_error(why: &Unanswered) -> CallError {
+/// Why a call failed.
+pub(super) fn call_error(why: &Unanswered) -> CallError {
     match why {
         Unanswered::Problem(problem) => problem_error(problem.clone()),
         Unanswered::Unreachable(why) => CallError::Unreachable(why.clone()),
@@ -65,7 +54,7 @@ pub(super) fn refused(problem: Problem) -> Result<RefusedStart, Problem> {
 pub(super) fn useless(why: &Unanswered) -> Result<ResumeDataError, CallError> {
     match why {
         Unanswered::Problem(Problem::ResumeData { reason }) => Ok(reason.clone()),
-        other => Err(engine_error(other)),
+        other => Err(call_error(other)),
     }
 }
 

@@ -144,7 +144,7 @@ impl EngineHandle {
             }
         };
         let opened: Result<_, Unanswered> = opened.await;
-        let started = opened.map_err(|why| convert::engine_error(&why))?;
+        let started = opened.map_err(|why| convert::call_error(&why))?;
         // A delegate may have come or gone since the question was written.
         self.link.order(Order::Delegate(id));
         Ok((SessionHandle::owned(owner), convert::starts(started)))
@@ -196,7 +196,7 @@ impl EngineHandle {
         let asked = self
             .link
             .ask(&GetSession {}, move |_| AtSession(at.clone()));
-        asked.await.map_err(|why| convert::engine_error(&why))?;
+        asked.await.map_err(|why| convert::call_error(&why))?;
         let link = Arc::clone(&self.link);
         Ok(SessionHandle::observer(link, id.clone(), Fate::new()))
     }
@@ -209,7 +209,7 @@ impl EngineHandle {
         match self.link.ask(&Shutdown {}, |_| AtRoot).await {
             // One that stops may be gone before its answer.
             Ok(()) | Err(Unanswered::Unreachable(_)) => {}
-            Err(why) => return Err(convert::engine_error(&why)),
+            Err(why) => return Err(convert::call_error(&why)),
         }
         self.shutdown().await;
         Ok(())
@@ -221,7 +221,7 @@ impl EngineHandle {
     /// [`CallError::Unreachable`], and whatever the daemon's engine fails with.
     pub async fn sessions(&self) -> Result<Vec<SessionDocument>, CallError> {
         let asked = self.link.ask(&ListSessions {}, |_| AtRoot);
-        asked.await.map_err(|why| convert::engine_error(&why))
+        asked.await.map_err(|why| convert::call_error(&why))
     }
 
     /// What is started from now on, with any handle of this client, is discretionary, or is not any

@@ -154,13 +154,15 @@ impl Client {
                 // Who connects may have lost interest; then the last handle is gone.
                 let _ = ready.send(Ok(()));
             }
-            std::future::pending::<Result<(), Unheard>>().await
+            // Until somebody notices that the daemon does not know this client.
+            let mut reach = self.reach.subscribe();
+            let _ = reach.wait_for(|reach| matches!(reach, Reach::Away)).await;
+            Ok::<(), Unheard>(())
         };
         // What is said again may be answered on the stream before all is said.
         tokio::select! {
             why = self.attend(stream, number) => tracing::debug!(%why, "the daemon is lost"),
-            lost = renewing => tracing::debug!(?lost, "the daemon was lost again"),
-            () = self.unknown.notified() => tracing::debug!("the daemon does not know this client"),
+            lost = renewing => tracing::debug!(?lost, "the daemon does not go on with this client"),
         }
     }
 
@@ -182,7 +184,7 @@ impl Client {
             }
             // The daemon has forgotten the wait, and tells no more of it.
             ClientEvent::Lost { wait, problem } => {
-                let error = convert::engine_error(&Unanswered::Problem(problem));
+                let error = convert::call_error(&Unanswered::Problem(problem));
                 self.waits.borrow_mut().resolve_number(wait, &Err(error));
             }
             ClientEvent::RefreshTask {

@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::book::Shared;
 use super::orders::Order;
 use super::question::{Question, Unanswered, answer_of};
-use crate::local::CallError;
 
 /// What all handles of one client share. With the last of them the client is closed.
 pub(super) struct Link {
@@ -63,12 +62,6 @@ impl Link {
     pub(super) async fn gone(&self) -> Unanswered {
         let reason = self.stopped().await;
         Unanswered::Stopped { reason }
-    }
-
-    /// The same, as calls answer it.
-    pub(super) async fn call_gone(&self) -> CallError {
-        let reason = self.stopped().await;
-        CallError::Stopped { reason }
     }
 
     /// Waits until the client has stopped; `Some` reason when it gave up by itself.

@@ -32,10 +32,7 @@ pub(super) enum Order {
         reply: oneshot::Sender<Result<Vec<u8>, Unanswered>>,
     },
     /// The last handle of a session is gone.
-    Close {
-        session: SessionId,
-        told_delegate: bool,
-    },
+    Close(SessionId),
     /// The first delegate of a session came, or the last one went.
     Delegate(SessionId),
     /// Tell the end of a task.

@@ -111,7 +111,7 @@ impl RefreshTask {
         let question = Question::new(&CompleteRefresh {}, at)
             .map(|question| question.only_on(call.connection));
         let completed = async { link.ask_question::<CompleteRefresh>(question?).await };
-        completed.await.map_err(|why| convert::engine_error(&why))
+        completed.await.map_err(|why| convert::call_error(&why))
     }
 }
 

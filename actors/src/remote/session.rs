@@ -131,6 +131,7 @@ impl SessionHandle {
             task,
         };
         let answer = tokio::select! {
+            biased;
             answer = answer => answer,
             end = self.fate.ended() => return Err(end.error(&self.id)),
         };
@@ -138,7 +139,7 @@ impl SessionHandle {
         match answer {
             Ok(Err(CallError::NoSuchSession(_))) => Err(self.failed_without_session()),
             Ok(end) => end,
-            Err(_) => Err(self.link.call_gone().await),
+            Err(_) => Err(convert::call_error(&self.link.gone().await)),
         }
     }
 
@@ -224,7 +225,7 @@ impl SessionHandle {
 
     /// Why a call failed. A session that its owner does not find was invalidated.
     pub(super) fn failed(&self, why: &Unanswered) -> CallError {
-        match convert::call_error(why, &self.id) {
+        match convert::call_error(why) {
             CallError::NoSuchSession(_) => self.failed_without_session(),
             error => error,
         }
@@ -259,16 +260,10 @@ impl Drop for Owner {
     fn drop(&mut self) {
         let mut book = self.link.shared().book();
         // It may be another owner's entry by now.
-        if let Some(told_delegate) = book
-            .kept(&self.id, &self.fate)
-            .map(|kept| kept.told_delegate)
-        {
+        if book.kept(&self.id, &self.fate).is_some() {
             book.owned.remove(&self.id);
             // Whoever opens it next orders that after this.
-            self.link.order(Order::Close {
-                session: self.id.clone(),
-                told_delegate,
-            });
+            self.link.order(Order::Close(self.id.clone()));
         }
     }
 }

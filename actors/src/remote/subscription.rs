@@ -9,6 +9,7 @@ use longhaul_engine::event::Event;
 use longhaul_engine::id::{Sequence, TaskId};
 use tokio::sync::{mpsc, oneshot};
 
+use super::convert;
 use super::orders::{Hear, Order};
 use super::session::SessionHandle;
 use crate::local::CallError;
@@ -62,7 +63,7 @@ impl SessionHandle {
             Ok(heard) => heard.map_err(|why| self.failed(&why))?,
             Err(_) => {
                 self.check()?;
-                return Err(self.link().call_gone().await);
+                return Err(convert::call_error(&self.link().gone().await));
             }
         }
         Ok(Subscription {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix::System;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::book::Shared;
 use super::calls::Reach;
@@ -33,8 +33,6 @@ pub(super) struct Client {
     pub(super) patience: Duration,
     /// Which connection there is.
     pub(super) reach: watch::Sender<Reach>,
-    /// Rings when somebody has noticed that the daemon does not know this client.
-    pub(super) unknown: Notify,
     pub(super) turns: Rc<Turns>,
     pub(super) questions: Semaphore,
     pub(super) waits: RefCell<Waits>,
@@ -78,7 +76,6 @@ fn run(
             shared,
             patience: options.patience,
             reach: watch::Sender::new(Reach::Away),
-            unknown: Notify::new(),
             turns: Rc::default(),
             questions: Semaphore::new(QUESTIONS_MAX),
             waits: RefCell::default(),

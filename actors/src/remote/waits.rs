@@ -130,7 +130,7 @@ impl Client {
             let asked = client.ask_wait(&task).await;
             drop(hold);
             if let Err(why) = asked {
-                let error = convert::call_error(&why, &task.0);
+                let error = convert::call_error(&why);
                 client.waits.borrow_mut().resolve(&task, &Err(error));
             }
         });
@@ -165,7 +165,7 @@ impl Client {
         match self.ask_once(&question, connection, false).await {
             Ok(_) => self.waits.borrow_mut().is_known(&task, connection.number),
             Err(Unheard::Refused(problem)) if !convert::is_passing(&problem) => {
-                let error = convert::call_error(&Unanswered::Problem(problem), &task.0);
+                let error = convert::call_error(&Unanswered::Problem(problem));
                 self.waits.borrow_mut().resolve(&task, &Err(error));
             }
             Err(lost) => return Err(lost),

@@ -1,5 +1,6 @@
 //! Carries orders out: each is asked until its answer has come, or patience has run out.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use longhaul_engine::control::{
@@ -8,6 +9,7 @@ use longhaul_engine::control::{
 };
 use longhaul_engine::id::SessionId;
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
 use super::backoff::Backoff;
 use super::orders::Order;
@@ -25,6 +27,9 @@ pub(super) enum Reach {
     Here(Connection),
 }
 
+/// How long somebody waits for the daemon yet.
+pub(super) type Patience = Pin<Box<Sleep>>;
+
 /// One life of this process as a client.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
@@ -39,84 +44,108 @@ impl Client {
     pub(super) fn carry_out(self: &Rc<Self>, order: Order) {
         let turn = self.turns.take();
         match order {
-            Order::Ask { question, reply } => self.begin(async move |client| {
-                client.turns.come(turn).await;
-                // Who asked may have lost interest.
-                if !reply.is_closed() {
-                    let _ = reply.send(client.answer(&question).await.map(|(body, _)| body));
-                }
-            }),
+            Order::Ask { question, reply } => {
+                self.begin(turn, async move |client, mut patience| {
+                    // Who asked may have lost interest.
+                    if !reply.is_closed() {
+                        let answer = client.answer(&question, &mut patience).await;
+                        let _ = reply.send(answer.map(|(body, _)| body));
+                    }
+                })
+            }
             Order::Open {
                 session,
-                has_delegate,
                 question,
                 reply,
-            } => self.begin(async move |client| {
-                client.turns.come(turn).await;
-                let _ = reply.send(client.open(&session, has_delegate, &question).await);
+            } => self.begin(turn, async move |client, mut patience| {
+                if !reply.is_closed() {
+                    let _ = reply.send(client.open(&session, &question, &mut patience).await);
+                }
             }),
-            Order::Close(session) => self.set(turn, async move |client| {
-                client.close(session).await;
+            // On a connection that is new it was never opened, and that is what is asked.
+            Order::Close(session) => self.set(turn, async move |client, mut patience| {
+                let at = move |client: &ClientId| AtClientSession(client.clone(), session.clone());
+                client.say(&CloseSession {}, at, &mut patience).await;
             }),
-            Order::Delegate(session) => self.set(turn, async move |client| {
-                client.tell_delegate(&session).await;
+            Order::Delegate(session) => self.set(turn, async move |client, mut patience| {
+                client.tell_delegate(&session, &mut patience).await;
             }),
             Order::Wait {
                 session,
                 task,
                 reply,
             } => self.wait_for((session, task), reply, turn),
-            Order::ForgetWait { session, task } => self.forget_wait((session, task)),
-            Order::Hear(hear) => self.begin(async move |client| {
-                client.turns.come(turn).await;
-                client.hear(hear).await;
+            Order::ForgetWait { session, task } => self.forget_wait((session, task), turn),
+            Order::Hear(hear) => self.begin(turn, async move |client, mut patience| {
+                client.hear(hear, &mut patience).await;
             }),
-            Order::Listen => self.set(turn, async |client| {
+            Order::Listen => self.set(turn, async |client, mut patience| {
                 let is_listening = client.shared.book().listeners > 0;
+                let call = ListenForRefresh { is_listening };
+                client.say(&call, at_client, &mut patience).await;
+            }),
+            Order::SetConditions(conditions) => {
+                self.set(turn, async move |client, mut patience| {
+                    let call = SetConditions { conditions };
+                    if let Some(now) = client.say(&call, |_| AtRoot, &mut patience).await {
+                        client.shared.conditions.send_replace(now);
+                    }
+                })
+            }
+            Order::SetRateLimit(bytes_per_second) => {
+                self.set(turn, async move |client, mut patience| {
+                    let call = SetEngineRateLimit { bytes_per_second };
+                    client.say(&call, |_| AtRoot, &mut patience).await;
+                })
+            }
+            Order::CameToForeground => self.set(turn, async |client, mut patience| {
                 client
-                    .say(&ListenForRefresh { is_listening }, at_client)
+                    .say(&CameToForeground {}, at_client, &mut patience)
                     .await;
-            }),
-            Order::SetConditions(conditions) => self.set(turn, async move |client| {
-                if let Some(now) = client.say(&SetConditions { conditions }, |_| AtRoot).await {
-                    client.shared.conditions.send_replace(now);
-                }
-            }),
-            Order::SetRateLimit(bytes_per_second) => self.set(turn, async move |client| {
-                let call = SetEngineRateLimit { bytes_per_second };
-                client.say(&call, |_| AtRoot).await;
-            }),
-            Order::CameToForeground => self.set(turn, async |client| {
-                client.say(&CameToForeground {}, at_client).await;
             }),
             // Who serves the orders ends with it.
             Order::Shutdown => {}
         }
     }
 
-    fn begin(self: &Rc<Self>, work: impl AsyncFnOnce(Rc<Self>) + 'static) {
+    /// Does what was ordered when its turn comes. Its patience begins now, and that of all before it
+    /// has begun: nothing that was ordered together waits for longer than one patience.
+    pub(super) fn begin(
+        self: &Rc<Self>,
+        turn: Turn,
+        work: impl AsyncFnOnce(Rc<Self>, Patience) + 'static,
+    ) {
         let client = Rc::clone(self);
-        actix_rt::spawn(async move { work(client).await });
+        let patience = self.patience();
+        actix_rt::spawn(async move {
+            client.turns.come(turn).await;
+            work(client, patience).await;
+        });
     }
 
     /// The same, for what has to hold for all orders after it.
-    fn set(self: &Rc<Self>, turn: Turn, work: impl AsyncFnOnce(Rc<Self>) + 'static) {
+    fn set(self: &Rc<Self>, turn: Turn, work: impl AsyncFnOnce(Rc<Self>, Patience) + 'static) {
         let hold: Hold = self.turns.hold(turn);
-        self.begin(async move |client| {
-            client.turns.come(turn).await;
-            work(client).await;
+        self.begin(turn, async move |client, patience| {
+            work(client, patience).await;
             drop(hold);
         });
     }
 
+    /// The patience of somebody who begins to wait.
+    pub(super) fn patience(&self) -> Patience {
+        Box::pin(tokio::time::sleep(self.patience))
+    }
+
     /// Says something whose caller does not wait for the answer.
-    async fn say<C: Call>(
+    pub(super) async fn say<C: Call>(
         &self,
         call: &C,
         at: impl Fn(&ClientId) -> C::At + Send + 'static,
+        patience: &mut Patience,
     ) -> Option<C::Answer> {
         let said = async {
-            let (body, _) = self.answer(&Question::new(call, at)?).await?;
+            let (body, _) = self.answer(&Question::new(call, at)?, patience).await?;
             answer_of::<C>(&body)
         };
         let answer = said.await;
@@ -128,44 +157,38 @@ impl Client {
 
     /// Opens a session on the connection of now, also when that changes meanwhile.
     async fn open(
-        &self,
+        self: &Rc<Self>,
         session: &SessionId,
-        has_delegate: bool,
         question: &Question,
+        patience: &mut Patience,
     ) -> Result<Vec<u8>, Unanswered> {
-        loop {
-            let (body, on) = self.answer(question).await?;
-            {
-                let mut book = self.shared.book();
-                if let Some(kept) = book.owned.get_mut(session) {
-                    kept.told_delegate = has_delegate;
-                    kept.opened_on = kept.opened_on.max(Some(on));
-                }
-            }
-            // A connection that was lost since then may have been renewed without it.
-            let now = self.connection().await?.number;
-            let mut book = self.shared.book();
-            let kept = book.owned.get_mut(session);
-            if kept.is_none_or(|kept| kept.opened_on >= Some(now)) {
+        let (body, on) = self.answer(question, patience).await?;
+        match self.shared.book().owned.get_mut(session) {
+            Some(kept) => kept.opened_on = kept.opened_on.max(Some(on)),
+            // Nobody wants it any more, and the daemon may have heard that before it was open.
+            None => {
+                self.carry_out(Order::Close(session.clone()));
                 return Ok(body);
             }
         }
-    }
-
-    async fn close(&self, session: SessionId) {
-        let at = move |client: &ClientId| AtClientSession(client.clone(), session.clone());
-        let Ok(question) = Question::new(&CloseSession {}, at) else {
-            return;
+        // A connection that was lost since then may have been renewed without it.
+        let now = self
+            .connection_while(patience, "its connection is lost")
+            .await?;
+        let is_behind = {
+            let book = self.shared.book();
+            let kept = book.owned.get(session);
+            kept.is_some_and(|kept| kept.opened_on < Some(now.number))
         };
-        // On a connection that is new it was never opened, and that is what was asked.
-        if let Err(error) = self.answer(&question).await {
-            tracing::debug!(%error, "a session was not closed");
+        if is_behind && self.renew_session(session.clone(), &now).await.is_err() {
+            self.give_up(&now);
         }
+        Ok(body)
     }
 
     /// Tells whether a delegate is there, when the daemon knows otherwise. Before the session is open
     /// nobody has to know.
-    pub(super) async fn tell_delegate(&self, session: &SessionId) {
+    async fn tell_delegate(&self, session: &SessionId, patience: &mut Patience) {
         let is_there = {
             let mut book = self.shared.book();
             let is_there = book.is_attached(session);
@@ -180,24 +203,23 @@ impl Client {
         };
         let at = session.clone();
         let at = move |client: &ClientId| AtClientSession(client.clone(), at.clone());
-        self.say(&SetDelegate { is_there }, at).await;
+        self.say(&SetDelegate { is_there }, at, patience).await;
     }
 
     /// Asks until there is an answer; tells on which connection it came.
     ///
     /// # Errors
     /// As [`Unanswered`] says.
-    pub(super) async fn answer(&self, question: &Question) -> Result<(Vec<u8>, u64), Unanswered> {
+    pub(super) async fn answer(
+        &self,
+        question: &Question,
+        patience: &mut Patience,
+    ) -> Result<(Vec<u8>, u64), Unanswered> {
         let mut backoff = Backoff::new();
         let mut may_be_heard = false;
         let mut why = "its connection is lost".to_owned();
-        let mut patience = std::pin::pin!(tokio::time::sleep(self.patience));
         loop {
-            let connection = tokio::select! {
-                biased;
-                connection = self.connection() => connection?,
-                () = &mut patience => return Err(Unanswered::Unreachable(why)),
-            };
+            let connection = self.connection_while(patience, &why).await?;
             if question
                 .only_on
                 .is_some_and(|only| only != connection.number)
@@ -206,7 +228,7 @@ impl Client {
             }
             match self.ask_once(question, &connection, may_be_heard).await {
                 Ok(body) => return Ok((body, connection.number)),
-                Err(Unheard::Refused(Problem::NoSuchClient)) => self.is_unknown(&connection),
+                Err(Unheard::Refused(Problem::NoSuchClient)) => self.give_up(&connection),
                 // It is being stopped; there is another one soon, or none.
                 Err(Unheard::Refused(Problem::Stopped { .. })) => {}
                 Err(Unheard::Refused(problem)) => return Err(Unanswered::Problem(problem)),
@@ -218,7 +240,7 @@ impl Client {
             }
             tokio::select! {
                 () = backoff.pause() => {}
-                () = &mut patience => return Err(Unanswered::Unreachable(why)),
+                () = &mut *patience => return Err(Unanswered::Unreachable(why)),
             }
         }
     }
@@ -251,8 +273,26 @@ impl Client {
         }
     }
 
-    /// The daemon does not know this client: its stream has ended, and this side has not noticed.
-    pub(super) fn is_unknown(&self, connection: &Connection) {
+    /// The same, as long as patience lasts.
+    ///
+    /// # Errors
+    /// When it has ended, or the client has stopped.
+    async fn connection_while(
+        &self,
+        patience: &mut Patience,
+        why: &str,
+    ) -> Result<Connection, Unanswered> {
+        tokio::select! {
+            biased;
+            connection = self.connection() => connection,
+            () = patience => Err(Unanswered::Unreachable(why.to_owned())),
+        }
+    }
+
+    /// Goes on with another connection, on which everything is said again: the daemon does not know
+    /// this client, because its stream has ended and this side has not noticed, or does not take
+    /// something that it has to know.
+    pub(super) fn give_up(&self, connection: &Connection) {
         self.reach.send_if_modified(|reach| {
             let is_now = matches!(reach, Reach::Here(now) if now.number == connection.number);
             if is_now {

@@ -119,7 +119,10 @@ impl EngineHandle {
         prepare(&self.link, &mut requests);
         let owner = self.claim(&id, &rules).await?;
         let opened = async {
-            let has_delegate = self.link.shared().book().is_attached(&id);
+            let has_delegate = {
+                let book = self.link.shared().book();
+                book.owned.get(&id).is_some_and(|kept| kept.told_delegate)
+            };
             let at = id.clone();
             let at = move |client: &ClientId| AtClientSession(client.clone(), at.clone());
             let mut call = OpenSession {
@@ -134,7 +137,6 @@ impl EngineHandle {
             let (reply, answer) = oneshot::channel();
             self.link.order(Order::Open {
                 session: id.clone(),
-                has_delegate,
                 question,
                 reply,
             });
@@ -165,11 +167,12 @@ impl EngineHandle {
                     Some(kept) => Arc::clone(&kept.fate),
                     None => {
                         let fate = Fate::new();
+                        let told_delegate = book.is_attached(id);
                         let kept = Kept {
                             fate: Arc::clone(&fate),
                             rules: rules.clone(),
                             opened_on: None,
-                            told_delegate: false,
+                            told_delegate,
                             acknowledging: 0,
                         };
                         book.owned.insert(id.clone(), kept);

@@ -10,7 +10,7 @@ use longhaul_engine::control::{
 use longhaul_engine::event::{Event, Fact, NumberedFact};
 
 use super::backoff::Backoff;
-use super::calls::Connection;
+use super::calls::{Connection, Patience};
 use super::convert;
 use super::orders::Hear;
 use super::question::{Content, Unanswered};
@@ -21,24 +21,23 @@ use super::wire::Unheard;
 impl Client {
     /// Serves a subscription to its end. What it has heard is not told again after a connection was
     /// lost, and what happened meanwhile is: facts have numbers.
-    pub(super) async fn hear(&self, hear: Hear) {
+    pub(super) async fn hear(&self, hear: Hear, patience: &mut Patience) {
         let (events, fate) = (hear.events.clone(), Arc::clone(&hear.fate));
         tokio::select! {
-            () = self.hear_all(hear) => {}
+            () = self.hear_all(hear, patience) => {}
             () = events.closed() => {}
             _ = fate.ended() => {}
         }
     }
 
-    async fn hear_all(&self, mut hear: Hear) {
+    async fn hear_all(&self, mut hear: Hear, patience: &mut Patience) {
         let mut backoff = Backoff::new();
-        let mut patience = std::pin::pin!(tokio::time::sleep(self.patience));
         let mut why = "its connection is lost".to_owned();
         // A client that has stopped drops the subscription, and who waits for it knows.
         while let Ok(connection) = tokio::select! {
             biased;
             connection = self.connection() => connection,
-            () = &mut patience, if hear.heard.is_some() => Err(Unanswered::Unreachable(why.clone())),
+            () = &mut *patience, if hear.heard.is_some() => Err(Unanswered::Unreachable(why.clone())),
         } {
             match self.listen(&hear, &connection).await {
                 Ok(reader) => {
@@ -52,7 +51,7 @@ impl Client {
                         return;
                     }
                 }
-                Err(Unheard::Refused(Problem::NoSuchClient)) => self.is_unknown(&connection),
+                Err(Unheard::Refused(Problem::NoSuchClient)) => self.give_up(&connection),
                 Err(Unheard::Refused(problem)) if is_final(&problem, &hear) => {
                     return hear.refuse(problem);
                 }

@@ -154,7 +154,7 @@ impl Client {
                 // Who connects may have lost interest; then the last handle is gone.
                 let _ = ready.send(Ok(()));
             }
-            // Until somebody notices that the daemon does not know this client.
+            // Until somebody gives it up.
             let mut reach = self.reach.subscribe();
             let _ = reach.wait_for(|reach| matches!(reach, Reach::Away)).await;
             Ok::<(), Unheard>(())
@@ -228,7 +228,15 @@ impl Client {
         all(waits.into_iter().map(|it| self.renew_wait(it, connection))).await
     }
 
-    async fn renew_session(&self, id: SessionId, connection: &Connection) -> Result<(), Unheard> {
+    /// Opens a session again that was open on an earlier connection.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub(super) async fn renew_session(
+        &self,
+        id: SessionId,
+        connection: &Connection,
+    ) -> Result<(), Unheard> {
         let (call, fate, may_be_over) = {
             let mut book = self.shared.book();
             let has_delegate = book.is_attached(&id);

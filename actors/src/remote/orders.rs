@@ -27,7 +27,6 @@ pub(super) enum Order {
     /// The same, and the session is open then.
     Open {
         session: SessionId,
-        has_delegate: bool,
         question: Question,
         reply: oneshot::Sender<Result<Vec<u8>, Unanswered>>,
     },

@@ -1,7 +1,7 @@
 //! Who waits for the ends of which tasks.
 //!
-//! The daemon is asked once for each task. It answers on the stream of the client, under a number that
-//! is new with each asking: an end that was told twice, or of an earlier connection, finds nobody.
+//! The daemon is asked once for each task. It answers on the stream of the client, under the number of
+//! the wait: to ask under it again changes nothing, and an end that was told twice finds nobody.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use longhaul_engine::control::{ForgetWait, WaitForEnd};
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::task::Outcome;
 
-use super::calls::{Connection, at_client};
+use super::calls::{Connection, Patience, at_client};
 use super::convert;
 use super::orders::EndReply;
 use super::question::{Question, Unanswered};
@@ -30,32 +30,31 @@ pub(super) struct Waits {
     last: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wait {
-    /// The numbers that the daemon may answer under.
-    numbers: Vec<u64>,
+    /// The number that the daemon answers under.
+    number: u64,
     replies: Vec<EndReply>,
     /// The connection on which the daemon has taken it, once it has.
     known_on: Option<u64>,
 }
 
 impl Waits {
-    /// Adds one who waits; whether the daemon has to be asked.
-    fn add(&mut self, task: &TaskKey, reply: EndReply) -> bool {
-        let is_first = !self.by_task.contains_key(task);
-        let wait = self.by_task.entry(task.clone()).or_default();
-        wait.replies.push(reply);
-        is_first
-    }
-
-    /// A number to ask under.
-    fn number(&mut self, task: &TaskKey) -> u64 {
-        self.last += 1;
+    /// Adds one who waits; for the first one the number to ask the daemon under.
+    fn add(&mut self, task: &TaskKey, reply: EndReply) -> Option<u64> {
         if let Some(wait) = self.by_task.get_mut(task) {
-            wait.numbers.push(self.last);
-            self.by_number.insert(self.last, task.clone());
+            wait.replies.push(reply);
+            return None;
         }
-        self.last
+        self.last += 1;
+        let wait = Wait {
+            number: self.last,
+            replies: vec![reply],
+            known_on: None,
+        };
+        self.by_task.insert(task.clone(), wait);
+        self.by_number.insert(self.last, task.clone());
+        Some(self.last)
     }
 
     /// Tells the end of a task to all who wait for it.
@@ -77,24 +76,20 @@ impl Waits {
         let Some(wait) = self.by_task.remove(task) else {
             return Vec::new();
         };
-        for number in &wait.numbers {
-            self.by_number.remove(number);
-        }
+        self.by_number.remove(&wait.number);
         wait.replies
     }
 
-    /// Drops those who wait no longer; the numbers that the daemon may forget when nobody is left.
-    fn prune(&mut self, task: &TaskKey) -> Vec<u64> {
-        let Some(wait) = self.by_task.get_mut(task) else {
-            return Vec::new();
-        };
+    /// Drops those who wait no longer; the number that the daemon may forget when nobody is left.
+    fn prune(&mut self, task: &TaskKey) -> Option<u64> {
+        let wait = self.by_task.get_mut(task)?;
         wait.replies.retain(|reply| !reply.is_closed());
         if !wait.replies.is_empty() {
-            return Vec::new();
+            return None;
         }
-        let numbers = wait.numbers.clone();
+        let number = wait.number;
         self.remove(task);
-        numbers
+        Some(number)
     }
 
     /// The tasks that an earlier connection was asked for.
@@ -110,47 +105,54 @@ impl Waits {
         }
     }
 
-    /// Whether the daemon of this connection has to be asked (again).
-    fn is_unknown_on(&self, task: &TaskKey, connection: u64) -> bool {
+    /// The number to ask the daemon of this connection under, if it has to be asked (again).
+    fn unknown_on(&self, task: &TaskKey, connection: u64) -> Option<u64> {
         let wait = self.by_task.get(task);
-        wait.is_some_and(|wait| wait.known_on < Some(connection))
+        let wait = wait.filter(|wait| wait.known_on < Some(connection));
+        wait.map(|wait| wait.number)
     }
 }
 
 impl Client {
     /// Has the daemon tell the end of a task, on the stream.
     pub(super) fn wait_for(self: &Rc<Self>, task: TaskKey, reply: EndReply, turn: Turn) {
-        if !self.waits.borrow_mut().add(&task, reply) {
+        let Some(number) = self.waits.borrow_mut().add(&task, reply) else {
             return;
-        }
+        };
         // Who asks for the state of the task next relies on being told of an end that comes after it.
         let hold = self.turns.hold(turn);
+        let mut patience = self.patience();
         let client = Rc::clone(self);
         actix_rt::spawn(async move {
-            let asked = client.ask_wait(&task).await;
+            let asked = client.ask_wait(number, &task, &mut patience).await;
             drop(hold);
             if let Err(why) = asked {
                 let error = convert::call_error(&why);
                 client.waits.borrow_mut().resolve(&task, &Err(error));
+                return;
+            }
+            // A connection that was lost since then may have been renewed without it.
+            if let Ok(now) = client.connection().await
+                && client.renew_wait(task, &now).await.is_err()
+            {
+                client.give_up(&now);
             }
         });
     }
 
-    /// Asks until a daemon has taken the wait on the connection of now.
-    async fn ask_wait(&self, task: &TaskKey) -> Result<(), Unanswered> {
-        loop {
-            let question = self.wait_question(task)?;
-            let (_, on) = self.answer(&question).await?;
-            self.waits.borrow_mut().is_known(task, on);
-            // A connection that was lost since then may have been renewed without it.
-            let now = self.connection().await?.number;
-            if !self.waits.borrow().is_unknown_on(task, now) {
-                return Ok(());
-            }
-        }
+    /// Asks until a daemon has taken the wait.
+    async fn ask_wait(
+        &self,
+        number: u64,
+        task: &TaskKey,
+        patience: &mut Patience,
+    ) -> Result<(), Unanswered> {
+        let (_, on) = self.answer(&wait_question(number, task)?, patience).await?;
+        self.waits.borrow_mut().is_known(task, on);
+        Ok(())
     }
 
-    /// Asks a daemon that this process has become a client of anew.
+    /// Asks a daemon that this process has become a client of anew, if it was not asked yet.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -159,7 +161,9 @@ impl Client {
         task: TaskKey,
         connection: &Connection,
     ) -> Result<(), Unheard> {
-        let Ok(question) = self.wait_question(&task) else {
+        let number = self.waits.borrow().unknown_on(&task, connection.number);
+        let question = number.and_then(|number| wait_question(number, &task).ok());
+        let Some(question) = question else {
             return Ok(());
         };
         match self.ask_once(&question, connection, false).await {
@@ -173,33 +177,26 @@ impl Client {
         Ok(())
     }
 
-    /// A repeated asking has another number: the daemon may have taken the first.
-    fn wait_question(&self, task: &TaskKey) -> Result<Question, Unanswered> {
-        let mut waits = self.waits.borrow_mut();
-        let mut call = || WaitForEnd {
-            wait: waits.number(task),
-            session: task.0.clone(),
-            task: task.1,
+    /// Lets the daemon forget a wait that nobody waits for, once it knows of it.
+    pub(super) fn forget_wait(self: &Rc<Self>, task: TaskKey, turn: Turn) {
+        let Some(wait) = self.waits.borrow_mut().prune(&task) else {
+            return;
         };
-        let (first, again) = (call(), call());
-        Question::new(&first, at_client)?.again(&again)
+        self.begin(turn, async move |client, mut patience| {
+            client
+                .say(&ForgetWait { wait }, at_client, &mut patience)
+                .await;
+        });
     }
+}
 
-    /// Lets the daemon forget a wait that nobody waits for.
-    pub(super) fn forget_wait(self: &Rc<Self>, task: TaskKey) {
-        for wait in self.waits.borrow_mut().prune(&task) {
-            let Ok(question) = Question::new(&ForgetWait { wait }, at_client) else {
-                continue;
-            };
-            let client = Rc::clone(self);
-            actix_rt::spawn(async move {
-                // A number that was never asked under is not known, and that is as good.
-                if let Err(error) = client.answer(&question).await {
-                    tracing::debug!(%error, "a wait was not forgotten");
-                }
-            });
-        }
-    }
+fn wait_question(wait: u64, (session, task): &TaskKey) -> Result<Question, Unanswered> {
+    let call = WaitForEnd {
+        wait,
+        session: session.clone(),
+        task: *task,
+    };
+    Question::new(&call, at_client)
 }
 
 #[cfg(test)]
@@ -217,9 +214,8 @@ mod tests {
         let mut waits = Waits::default();
         let (one, mut one_told) = oneshot::channel();
         let (two, mut two_told) = oneshot::channel();
-        assert!(waits.add(&key(7), one));
-        let number = waits.number(&key(7));
-        assert!(!waits.add(&key(7), two));
+        let number = waits.add(&key(7), one).expect("it is the first");
+        assert_eq!(waits.add(&key(7), two), None);
         waits.resolve_number(number + 1, &Ok(Outcome::Cancelled));
         assert!(one_told.try_recv().is_err(), "that is another number");
         waits.resolve_number(number, &Ok(Outcome::Cancelled));
@@ -233,13 +229,12 @@ mod tests {
         let mut waits = Waits::default();
         let (one, one_told) = oneshot::channel();
         let (two, two_told) = oneshot::channel();
-        waits.add(&key(7), one);
+        let number = waits.add(&key(7), one);
         waits.add(&key(7), two);
-        let number = waits.number(&key(7));
         drop(one_told);
-        assert_eq!(waits.prune(&key(7)), [0; 0]);
+        assert_eq!(waits.prune(&key(7)), None);
         drop(two_told);
-        assert_eq!(waits.prune(&key(7)), [number]);
+        assert_eq!(waits.prune(&key(7)), number);
         assert!(waits.by_task.is_empty() && waits.by_number.is_empty());
     }
 
@@ -247,17 +242,21 @@ mod tests {
     fn a_wait_is_asked_again_on_a_connection_that_does_not_know_it() {
         let mut waits = Waits::default();
         let (reply, _told) = oneshot::channel();
-        waits.add(&key(7), reply);
+        let number = waits.add(&key(7), reply);
         assert!(
             waits.known().is_empty(),
             "it is being asked for the first time"
         );
         waits.is_known(&key(7), 1);
         assert_eq!(waits.known(), [key(7)]);
-        assert!(!waits.is_unknown_on(&key(7), 1));
-        assert!(waits.is_unknown_on(&key(7), 2));
+        assert_eq!(waits.unknown_on(&key(7), 1), None);
+        assert_eq!(waits.unknown_on(&key(7), 2), number);
         waits.is_known(&key(7), 2);
         waits.is_known(&key(7), 1);
-        assert!(!waits.is_unknown_on(&key(7), 2), "an answer that came late");
+        assert_eq!(
+            waits.unknown_on(&key(7), 2),
+            None,
+            "an answer that came late"
+        );
     }
 }

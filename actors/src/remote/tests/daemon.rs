@@ -20,7 +20,7 @@ use longhaul_engine::time::Timestamp;
 use serde::Serialize;
 
 use super::http::{self, Asked};
-use super::state::{State, json};
+use super::state::{Held, State, json};
 
 /// How long a write may wait for a reader before the reader counts as one that does not read.
 const STUCK_AFTER: Duration = Duration::from_millis(300);
@@ -186,6 +186,7 @@ impl Shared {
             "events" => return self.tell_events(stream, asked, life),
             _ => {}
         }
+        self.hold_up(name, Held::Undone);
         let (answer, is_lost) = self.update(|state| {
             if asked.parts[0] == "clients" && !state.clients.contains_key(&asked.parts[1]) {
                 return (Err(Problem::NoSuchClient), false);
@@ -197,10 +198,17 @@ impl Shared {
         if is_lost {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
+        self.hold_up(name, Held::Unanswered);
         match answer {
             Ok(body) => http::answer(stream, 200, &body),
             Err(problem) => http::answer(stream, problem.status(), &json(&problem).expect("JSON")),
         }
+    }
+
+    fn hold_up(&self, name: &'static str, at: Held) {
+        let is_held = |state: &mut State| state.holds.contains(&(name, at));
+        let waited = self.changed.wait_while(self.lock(), is_held);
+        drop(waited.expect("no test panicked"));
     }
 
     /// The stream of one client.

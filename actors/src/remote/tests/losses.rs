@@ -78,6 +78,22 @@ fn patience_with_a_daemon_that_stays_away_has_an_end() {
 }
 
 #[test]
+fn many_calls_to_a_daemon_that_stays_away_end_with_one_patience() {
+    let daemon = Daemon::start();
+    run(async {
+        let mut options = options(&daemon);
+        options.patience = Duration::from_millis(500);
+        let engine = EngineHandle::connect(options).await.unwrap();
+        let session = open(&engine).await;
+        daemon.kill();
+        (1..=100).for_each(|limit| engine.set_rate_limit(Some(limit)));
+        let asked = tokio::time::timeout(Duration::from_secs(20), session.tasks()).await;
+        let error = asked.expect("it is not kept for 50 s").unwrap_err();
+        assert!(matches!(error, CallError::Unreachable(_)), "{error}");
+    });
+}
+
+#[test]
 fn a_client_that_the_daemon_has_lost_becomes_another_one() {
     let daemon = Daemon::start();
     run(async {

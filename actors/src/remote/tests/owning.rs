@@ -5,11 +5,13 @@ use std::pin::pin;
 
 use futures_util::FutureExt as _;
 use longhaul_engine::control::{ClientEvent, Problem};
+use longhaul_engine::id::TaskId;
 use longhaul_engine::launch::LaunchReason;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::time::Timestamp;
 
 use super::daemon::Daemon;
+use super::state::Held;
 use super::{connect, name, open, request, run};
 use crate::local::CallError;
 
@@ -60,6 +62,50 @@ fn a_session_that_is_being_opened_is_taken() {
         assert_eq!(second.expect("at once").unwrap_err(), ours);
         let first = first.await.expect("nobody else has it");
         first.tasks().await.expect("it is open");
+    });
+}
+
+#[test]
+fn a_session_whose_opening_nobody_waits_for_is_free() {
+    let daemon = Daemon::start();
+    run(async {
+        let engine = connect(&daemon).await;
+        daemon.update(|state| state.holds.push(("open", Held::Undone)));
+        let mut opening = Box::pin(engine.open_session(name(), SessionRules::default()));
+        assert!(opening.as_mut().now_or_never().is_none());
+        daemon.wait_asked("open");
+        drop(opening);
+        // It is closed before it is open.
+        daemon.wait_asked("close");
+        daemon.update(|state| state.holds.clear());
+        daemon.wait_asked("close");
+        daemon.wait(|state| state.owner.is_none().then_some(()));
+        let another = connect(&daemon).await;
+        open(&another).await;
+    });
+}
+
+#[test]
+fn a_session_that_is_opened_as_the_connection_changes_is_open_on_the_next() {
+    let daemon = Daemon::start();
+    run(async {
+        let engine = connect(&daemon).await;
+        daemon.update(|state| state.holds.push(("open", Held::Unanswered)));
+        let requests = vec![request("a")];
+        let opening = engine.open_session_with(name(), SessionRules::default(), requests);
+        let mut opening = pin!(opening);
+        assert!(opening.as_mut().now_or_never().is_none());
+        daemon.wait(|state| state.owner.take());
+        // The daemon loses the client, and knows it again before the client hears that it is open.
+        daemon.update(|state| state.clients.clear());
+        daemon.wait(|state| (state.clients_ever == 2).then_some(()));
+        engine.app_came_to_foreground();
+        daemon.wait_asked("foreground");
+        daemon.update(|state| state.holds.clear());
+        let opened = opening.await.expect("it is open");
+        assert_eq!(opened.started, [Ok(TaskId::new(1))]);
+        let owner = daemon.update(|state| state.owner.clone());
+        assert_eq!(owner, Some(format!("{:032x}", 2)));
     });
 }
 

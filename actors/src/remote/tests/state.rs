@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) api: u32,
     /// Calls of this name that are done, but whose answer is lost with the connection.
     pub(super) loses: Vec<&'static str>,
+    /// Calls of this name go no further for as long as they are here.
+    pub(super) holds: Vec<(&'static str, Held)>,
     /// Calls of this name that are refused once.
     pub(super) refuses: Vec<(&'static str, Problem)>,
     /// The next stream of events is cut off after so many bytes.
@@ -49,6 +51,15 @@ pub(super) struct State {
     pub(super) told_news: u64,
     pub(super) is_stuck: bool,
     pub(super) streams: u64,
+}
+
+/// How far a call goes that is held up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It has come.
+    Undone,
+    /// It was done.
+    Unanswered,
 }
 
 impl State {
@@ -168,7 +179,13 @@ impl State {
                             .or_default()
                             .push(event);
                     }
-                    None => self.waits.push((asked.parts[1].clone(), wait)),
+                    None => {
+                        let wait = (asked.parts[1].clone(), wait);
+                        // It may be asked again.
+                        if !self.waits.contains(&wait) {
+                            self.waits.push(wait);
+                        }
+                    }
                 }
                 json(&())
             }

@@ -43,7 +43,7 @@ use crate::threads;
 pub use crate::time::VirtualClock;
 
 pub use self::opening::OpenSession;
-pub use self::resuming::{ResumeAs, ResumeOptions, ResumedTask};
+pub use self::resuming::{ResumeAs, ResumeOptions, ResumedTask, Resuming};
 pub use self::serving::{process_id, random_number};
 pub use crate::starting::{StartRequest, Starts};
 

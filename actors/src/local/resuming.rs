@@ -47,6 +47,32 @@ pub enum ResumeAs {
     },
 }
 
+/// A task that is to be made of resume data.
+#[derive(Clone, Debug)]
+pub struct Resuming {
+    /// What another one left.
+    pub data: ResumeData,
+    /// What is asked anew.
+    pub anew: ResumeAs,
+    /// It is discretionary, whatever the other one was; else as that one and the engine's background
+    /// say.
+    pub is_discretionary: bool,
+    /// It was asked before, and the answer was lost: the task may be there.
+    pub is_repeated: bool,
+}
+
+impl Resuming {
+    /// Asked for the first time, by the app itself.
+    const fn new(data: ResumeData, anew: ResumeAs) -> Self {
+        Self {
+            data,
+            anew,
+            is_discretionary: false,
+            is_repeated: false,
+        }
+    }
+}
+
 impl SessionHandle {
     /// Makes and starts a task that goes on with what another one left, whose file goes to
     /// `destination`, an absolute path; answers after the commit. The resume data is used up then.
@@ -64,7 +90,7 @@ impl SessionHandle {
             destination,
             options,
         };
-        self.resume_task(data, anew, false).await
+        self.resume_task(Resuming::new(data, anew)).await
     }
 
     /// Makes and starts a task that sends the file which another one was about to send, from its first
@@ -79,7 +105,7 @@ impl SessionHandle {
         notify_on_finished: Option<NotificationTitles>,
     ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
         let anew = ResumeAs::Upload { notify_on_finished };
-        self.resume_task(data, anew, false).await
+        self.resume_task(Resuming::new(data, anew)).await
     }
 
     /// Cancels a task, waits for its end, and gives what it left; `None` when there is nothing to go

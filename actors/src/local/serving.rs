@@ -7,7 +7,7 @@ use longhaul_engine::launch::LaunchCommand;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::time::Timestamp;
 
-use super::{CallError, EngineHandle, RefusedStart, ResumeAs, ResumedTask, SessionHandle};
+use super::{CallError, EngineHandle, RefusedStart, ResumedTask, Resuming, SessionHandle};
 use crate::registry::DiscardResumeData;
 use crate::session::ResumeTask;
 use crate::time::entropy;
@@ -67,23 +67,21 @@ impl EngineHandle {
 }
 
 impl SessionHandle {
-    /// Makes and starts a task of resume data, of either kind; answers after the commit. When
-    /// `is_repeated` it may have been asked before, and is then found.
+    /// Makes and starts a task of resume data, of either kind; answers after the commit.
     ///
     /// # Errors
     /// As [`SessionHandle::resume_download`].
     pub async fn resume_task(
         &self,
-        data: ResumeData,
-        anew: ResumeAs,
-        is_repeated: bool,
+        asked: Resuming,
     ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
         // When an actor crashed before it answered, the task may be there already.
-        let is_repeated = AtomicBool::new(is_repeated);
-        self.ask(|| ResumeTask {
-            data: data.clone(),
-            anew: anew.clone(),
-            is_repeated: is_repeated.swap(true, Ordering::Relaxed),
+        let is_repeated = AtomicBool::new(asked.is_repeated);
+        self.ask(|| {
+            ResumeTask(Resuming {
+                is_repeated: is_repeated.swap(true, Ordering::Relaxed),
+                ..asked.clone()
+            })
         })
         .await
     }

@@ -22,7 +22,7 @@ use crate::fault;
 use crate::file::place::{ticket_path, upload_ticket_paths};
 use crate::file::publish::{TargetCheck, check_directory, check_target};
 use crate::file::ticket::{OpenTicket, check_part, check_source, remove, seal, seal_upload};
-use crate::local::{RefusedStart, ResumeAs, ResumeOptions};
+use crate::local::{RefusedStart, ResumeAs, ResumeOptions, Resuming};
 
 /// A transfer that ends leaves what is on record to its owner. Refused unless it is of the generation
 /// that was begun last, with the options of now. Answered when the ticket is on the device; the inner error says why there is
@@ -106,11 +106,8 @@ fn nothing_kept() -> Failure {
 #[rtype(result = "Result<Result<Resumed, RefusedStart>, NotStored>")]
 pub(crate) struct Resume {
     pub(crate) session: SessionId,
-    pub(crate) data: ResumeData,
-    pub(crate) anew: ResumeAs,
+    pub(crate) asked: Resuming,
     pub(crate) created_at: Timestamp,
-    /// It was asked before, and the answer was lost: the task may be there.
-    pub(crate) is_repeated: bool,
 }
 
 /// The task that was made of resume data.
@@ -132,23 +129,25 @@ impl Handler<Resume> for RegistryActor {
 
     fn handle(&mut self, message: Resume, context: &mut Self::Context) -> Self::Result {
         fault::point("registry.resume");
-        let token = match ResumeToken::decode(&message.data) {
+        let asked = &message.asked;
+        let token = match ResumeToken::decode(&asked.data) {
             Ok(token) => token,
             Err(error) => return Ok(Err(error.into())),
         };
         let holder = self.store.ticket_holder(token.ticket);
         match self.read(holder, context)? {
-            Some((session, task)) if message.is_repeated && session == message.session => {
+            Some((session, task)) if asked.is_repeated && session == message.session => {
                 return self.resumed_before(&session, task, context);
             }
             Some(_) => return Ok(Err(ResumeDataError::Used.into())),
             None => {}
         }
-        let (opened, mut spec, checkpoint) = match open(&message) {
+        let (opened, mut spec, checkpoint) = match open(asked) {
             Ok(opened) => opened,
             Err(refused) => return Ok(Err(refused)),
         };
         fault::point("registry.ticket_opened");
+        spec.options_mut().is_discretionary |= asked.is_discretionary;
         self.world.scheduling.take_background(spec.options_mut());
         let (url, file) = (spec.url().clone(), file_of(&spec));
         let schedule = Schedule::from(spec.options());
@@ -186,9 +185,9 @@ impl Handler<Resume> for RegistryActor {
 }
 
 /// Opens the ticket, looks whether what it needs is there, and takes on what was asked anew.
-fn open(message: &Resume) -> Result<(OpenTicket, Spec, TaskCheckpoint), RefusedStart> {
-    let opened = OpenTicket::open(&message.data)?;
-    let (spec, progress) = match (opened.ticket(), message.anew.clone()) {
+fn open(asked: &Resuming) -> Result<(OpenTicket, Spec, TaskCheckpoint), RefusedStart> {
+    let opened = OpenTicket::open(&asked.data)?;
+    let (spec, progress) = match (opened.ticket(), asked.anew.clone()) {
         (
             Ticket::Download(spec, progress),
             ResumeAs::Download {

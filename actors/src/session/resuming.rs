@@ -1,30 +1,24 @@
 //! Tasks that are made of resume data.
 
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
-use longhaul_engine::resume_data::ResumeData;
 use longhaul_engine::session::host_key;
 use longhaul_engine::task::Desired;
 
 use super::SessionActor;
 use super::commands::Asked;
 use crate::fault;
-use crate::local::{CallError, RefusedStart, ResumeAs, ResumedTask};
+use crate::local::{CallError, RefusedStart, ResumedTask, Resuming};
 use crate::registry::{Resume, Resumed};
 
 /// Makes a task of resume data and starts it; answered after the commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Result<ResumedTask, RefusedStart>, CallError>")]
-pub(crate) struct ResumeTask {
-    pub(crate) data: ResumeData,
-    pub(crate) anew: ResumeAs,
-    /// It was asked before, and the answer was lost.
-    pub(crate) is_repeated: bool,
-}
+pub(crate) struct ResumeTask(pub(crate) Resuming);
 
 impl Handler<ResumeTask> for SessionActor {
     type Result = ResponseActFuture<Self, Result<Result<ResumedTask, RefusedStart>, CallError>>;
 
-    fn handle(&mut self, message: ResumeTask, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, ResumeTask(asked): ResumeTask, _: &mut Self::Context) -> Self::Result {
         fault::point("session.resume");
         let created_at = self.parts.world.clock.now();
         let session = self.parts.id.clone();
@@ -33,10 +27,8 @@ impl Handler<ResumeTask> for SessionActor {
             fault::point("session.resuming");
             let make = || Resume {
                 session: session.clone(),
-                data: message.data.clone(),
-                anew: message.anew.clone(),
+                asked: asked.clone(),
                 created_at,
-                is_repeated: message.is_repeated,
             };
             registry.call(make).await
         };

@@ -150,6 +150,9 @@ calls! {
         data: ResumeData,
         /// What is asked anew.
         anew: AskedAnew,
+        /// It is started while its app is in the background, and discretionary.
+        #[serde(default)]
+        is_discretionary: bool,
         /// It may have been asked before, and the answer lost.
         #[serde(default)]
         is_repeated: bool,

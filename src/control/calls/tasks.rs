@@ -1,6 +1,6 @@
 //! What is asked of tasks.
 
-use longhaul_actors::local::{ResumeAs, ResumeOptions, ResumedTask, TaskView};
+use longhaul_actors::local::{ResumeAs, ResumeOptions, ResumedTask, Resuming, TaskView};
 use longhaul_engine::control::{
     AdjustTask, AnswerChallenge, AskedAnew, AtSession, AtTask, DecideBegin, GetTask, ListTasks,
     NextAwaitingBegin, Problem, ResumeTask, ResumedDocument, SetDesired, StartDocument, StartTasks,
@@ -44,9 +44,14 @@ impl Answered for ResumeTask {
         control: Control,
         AtSession(session): AtSession,
     ) -> Result<ResumedDocument, Problem> {
-        let anew = anew(self.anew).map_err(problems::of_document)?;
+        let asked = Resuming {
+            data: self.data,
+            anew: anew(self.anew).map_err(problems::of_document)?,
+            is_discretionary: self.is_discretionary,
+            is_repeated: self.is_repeated,
+        };
         let session = control.inner.observe(&session).await?;
-        let resumed = session.resume_task(self.data, anew, self.is_repeated).await;
+        let resumed = session.resume_task(asked).await;
         let resumed = resumed.map_err(problems::of_call)?;
         let ResumedTask { task, url, file } = resumed.map_err(problems::of_refusal)?;
         Ok(ResumedDocument { task, url, file })

@@ -174,10 +174,14 @@ async fn resume_a_task(stage: &Stage, app: &mut App) {
             collision: None,
             notify_on_finished: None,
         },
+        is_discretionary: true,
         is_repeated: false,
     };
     let resumed = stage.ask(AtSession(id("s")), call.clone()).await.unwrap();
     assert_eq!(resumed.file, stage.dir.path().join("whole"));
+    let at = AtTask(id("s"), resumed.task);
+    let mut made = stage.ask(at, GetTask {}).await.unwrap().request;
+    assert!(made.options_mut().is_discretionary);
     let repeated = ResumeTask {
         is_repeated: true,
         ..call.clone()

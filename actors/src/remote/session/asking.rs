@@ -136,6 +136,7 @@ impl SessionHandle {
         let mut call = ResumeTask {
             data,
             anew,
+            is_discretionary: self.link().shared().book().is_background,
             is_repeated: false,
         };
         let asked = async {

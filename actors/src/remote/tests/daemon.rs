@@ -330,6 +330,7 @@ fn name_of(asked: &Asked) -> &'static str {
         ("GET", ["sessions", _, "events"]) => "events",
         ("GET", ["sessions", _]) => "session",
         ("POST", ["sessions", _, "tasks"]) => "start",
+        ("POST", ["sessions", _, "resume"]) => "resume",
         ("GET", ["sessions", _, "tasks"]) => "tasks",
         ("GET", ["sessions", _, "tasks", _]) => "task",
         ("PUT", ["sessions", _, "tasks", _, "desired"]) => "desired",

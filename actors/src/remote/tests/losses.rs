@@ -5,6 +5,7 @@ use std::time::Duration;
 use longhaul_engine::conditions::Conditions;
 use longhaul_engine::control::Problem;
 use longhaul_engine::id::TaskId;
+use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::session::SessionRules;
 
 use super::daemon::Daemon;
@@ -173,5 +174,20 @@ fn what_is_started_in_the_background_is_discretionary() {
         let mut tasks = session.tasks().await.unwrap();
         let is = |it: &mut crate::local::TaskView| it.spec.options_mut().is_discretionary;
         assert_eq!(tasks.iter_mut().map(is).collect::<Vec<_>>(), [true, false]);
+
+        for is_background in [true, false] {
+            engine.set_background(is_background);
+            let used = Problem::ResumeData {
+                reason: ResumeDataError::Used,
+            };
+            daemon.update(|state| state.refuses.push(("resume", used)));
+            let data = ResumeData::from_bytes(vec![7; 8]).unwrap();
+            let resumed = session.resume_upload(data, None).await.unwrap();
+            let used = RefusedStart::ResumeData(ResumeDataError::Used);
+            assert_eq!(resumed, Err(used));
+            let asked = daemon.wait_asked("resume");
+            let said = format!(r#""is_discretionary":{is_background}"#);
+            assert!(asked.contains(&said), "{asked}");
+        }
     });
 }

@@ -102,16 +102,16 @@ impl Daemon {
 
     /// Waits until something is so, and takes what is asked for.
     pub(super) fn wait<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
-        let mut state = self.shared.lock();
-        loop {
-            if let Some(found) = look(&mut state) {
-                return found;
-            }
-            let waited = self.shared.changed.wait_timeout(state, super::LIMIT);
-            let (next, timed_out) = waited.expect("no test panicked");
-            assert!(!timed_out.timed_out(), "it does not come");
-            state = next;
-        }
+        let mut found = None;
+        let is_missing = |state: &mut State| {
+            found = look(state);
+            found.is_none()
+        };
+        let Shared { state, changed } = &*self.shared;
+        let state = state.lock().expect("no test panicked");
+        let waited = changed.wait_timeout_while(state, super::LIMIT, is_missing);
+        drop(waited.expect("no test panicked"));
+        found.expect("it comes")
     }
 
     /// Commits the end of a task and tells it.

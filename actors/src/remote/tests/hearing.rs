@@ -1,17 +1,11 @@
 //! Events: each fact once, whatever is cut off, and no more in memory than was asked for.
 
-use std::future::poll_fn;
-
 use longhaul_engine::event::{Event, Fact, NumberedFact};
 
 use super::super::Subscription;
 use super::daemon::{Daemon, progress};
-use super::{connect, name, open, request, run};
+use super::{connect, name, next, open, request, run};
 use crate::local::CallError;
-
-async fn next(events: &mut Subscription) -> Option<Event> {
-    poll_fn(|context| events.poll_next(context)).await
-}
 
 /// The numbers of the next facts.
 async fn facts(events: &mut Subscription, count: usize) -> Vec<u64> {

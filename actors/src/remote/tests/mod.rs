@@ -8,17 +8,20 @@ mod owning;
 mod state;
 mod waiting;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::time::Duration;
 
 use longhaul_engine::control::Problem;
+use longhaul_engine::event::Event;
 use longhaul_engine::id::{SessionId, TaskId};
 use longhaul_engine::safe_url::parse_http_url;
 use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Desired, Spec};
 
 use self::daemon::Daemon;
-use super::{CALL_PATIENCE, ConnectError, ConnectOptions, EngineHandle, SessionHandle};
+use super::{
+    CALL_PATIENCE, ConnectError, ConnectOptions, EngineHandle, SessionHandle, Subscription,
+};
 use crate::local::{CallError, StartRequest};
 
 /// Nothing here takes so long; whoever waits longer waits for ever.
@@ -51,6 +54,10 @@ async fn connect(daemon: &Daemon) -> EngineHandle {
 async fn open(engine: &EngineHandle) -> SessionHandle {
     let opened = engine.open_session(name(), SessionRules::default()).await;
     opened.expect("nobody else has it")
+}
+
+async fn next(events: &mut Subscription) -> Option<Event> {
+    poll_fn(|context| events.poll_next(context)).await
 }
 
 fn name() -> SessionId {

@@ -1,6 +1,5 @@
 //! Sessions, delegates and refresh tasks: whose they are, and what is said of them again.
 
-use std::future::poll_fn;
 use std::pin::pin;
 
 use futures_util::FutureExt as _;
@@ -12,7 +11,7 @@ use longhaul_engine::time::Timestamp;
 
 use super::daemon::Daemon;
 use super::state::Held;
-use super::{connect, name, open, request, run};
+use super::{connect, name, next, open, request, run};
 use crate::local::CallError;
 
 #[test]
@@ -123,7 +122,7 @@ fn a_session_that_another_process_took_meanwhile_is_its() {
             session: name(),
             pid: Some(4242),
         };
-        assert_eq!(poll_fn(|context| events.poll_next(context)).await, None);
+        assert_eq!(next(&mut events).await, None);
         assert_eq!(session.tasks().await.unwrap_err(), taken);
         assert_eq!(session.start(vec![request("a")]).await.unwrap_err(), taken);
         let again = engine.open_session(name(), SessionRules::default()).await;

@@ -8,7 +8,7 @@ use longhaul_engine::id::TaskId;
 use longhaul_engine::task::Outcome;
 
 use super::daemon::Daemon;
-use super::{connect, open, request, run};
+use super::{connect, next, open, request, run};
 use crate::local::CallError;
 
 const TASK: TaskId = TaskId::new(1);
@@ -132,7 +132,7 @@ fn an_end_that_the_app_hears_of_and_acknowledges_ends_the_wait_too() {
             daemon.update(|state| state.clients.clear());
             daemon.update(|state| state.waits.clear());
             daemon.restart();
-            let told = std::future::poll_fn(|context| events.poll_next(context)).await;
+            let told = next(&mut events).await;
             let Some(Event::Fact(fact)) = told else {
                 panic!("{told:?}");
             };

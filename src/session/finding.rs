@@ -1,10 +1,9 @@
 //! A task by its number, and events from a place in the log on.
 
 use longhaul_engine::id::{Sequence, TaskId};
-use longhaul_engine::task::Spec;
 
 use super::Session;
-use crate::{AnyTask, Error, Events, TaskSnapshot, UploadSnapshot};
+use crate::{AnyTask, Error, Events};
 
 impl Session {
     /// The task of this number, of any kind: also one of an earlier process, and one that has ended and
@@ -15,13 +14,7 @@ impl Session {
     /// [`Error::Stopped`] or [`Error::Store`].
     pub async fn find_task(&self, task: TaskId) -> Result<AnyTask, Error> {
         let view = self.handle.view(task).await?;
-        let found = match &*view.spec {
-            Spec::Download(_) => TaskSnapshot::of_download(&self.handle, view)
-                .map(|snapshot| AnyTask::Download(snapshot.task)),
-            Spec::Upload(_) => UploadSnapshot::of_upload(&self.handle, view)
-                .map(|snapshot| AnyTask::Upload(snapshot.task)),
-        };
-        found.ok_or(Error::NoSuchTask(task))
+        AnyTask::of(&self.handle, view).ok_or(Error::NoSuchTask(task))
     }
 
     /// As [`Session::events`], without the facts up to this one: they were heard, whether they were

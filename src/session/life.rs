@@ -6,6 +6,7 @@ use longhaul_engine::session::{Invalidation, SessionState};
 use longhaul_engine::task::Spec;
 
 use super::named;
+use crate::link::SessionLink;
 use crate::{
     DownloadRequest, DownloadTask, Error, Session, TaskSnapshot, UploadSnapshot, UploadTask,
 };
@@ -21,6 +22,18 @@ pub enum AnyTask {
 }
 
 impl AnyTask {
+    /// The handle of a task that looks so.
+    pub(super) fn of(session: &SessionLink, view: TaskView) -> Option<Self> {
+        match &*view.spec {
+            Spec::Download(_) => {
+                TaskSnapshot::of_download(session, view).map(|it| Self::Download(it.task))
+            }
+            Spec::Upload(_) => {
+                UploadSnapshot::of_upload(session, view).map(|it| Self::Upload(it.task))
+            }
+        }
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(&self) -> TaskId {
@@ -57,14 +70,7 @@ impl Session {
     /// [`Error::Store`].
     pub async fn get_all_tasks(&self) -> Result<Vec<AnyTask>, Error> {
         let views = self.handle.tasks().await?;
-        let task = |view: TaskView| match &*view.spec {
-            Spec::Download(_) => {
-                TaskSnapshot::of_download(&self.handle, view).map(|it| AnyTask::Download(it.task))
-            }
-            Spec::Upload(_) => {
-                UploadSnapshot::of_upload(&self.handle, view).map(|it| AnyTask::Upload(it.task))
-            }
-        };
+        let task = |view| AnyTask::of(&self.handle, view);
         Ok(views.into_iter().filter_map(task).collect())
     }
 

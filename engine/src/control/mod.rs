@@ -119,7 +119,7 @@ pub trait Call: Document {
     const METHOD: Method;
     /// Where, with the names of the parts of [`Call::At`] in braces.
     const PATH: &'static str;
-    /// Its name, and one line that says what it does.
+    /// Its name.
     const NAME: &'static str;
     /// One line that says what it does and when it answers.
     const SUMMARY: &'static str;

@@ -244,11 +244,9 @@ impl Inner {
 
     /// Forgets a client, and frees what it held.
     fn end_client(&self, client: &Arc<Client>) {
-        let was_listening = client.is_listening();
         drop(self.clients.remove(client));
-        if was_listening {
-            self.engine.refresh_scopes_changed();
-        }
+        // Whoever it kept from them may take the calls of its sessions now.
+        self.engine.refresh_scopes_changed();
         tracing::debug!(pid = client.pid(), "a client has gone");
     }
 }

@@ -205,11 +205,14 @@ impl Client {
             state.given_up.push_back(session.clone());
         }
         drop(state);
-        drop((handle, delegate));
+        drop(delegate);
         end_streams(theirs);
     }
 
     /// Whether a delegate of this session is there.
+        if let Some(handle) = handle {
+            handle.app_has_gone();
+        }
     pub(super) fn has_delegate(&self, session: &SessionId) -> bool {
         self.lock().held.delegates.contains_key(session)
     }
@@ -305,6 +308,8 @@ impl Drop for Held {
     }
 }
 
+        self.delegates.clear();
+        self.sessions.values().for_each(SessionHandle::app_has_gone);
 fn end_streams(streams: Vec<(SessionId, Weak<Seat>)>) {
     for seat in streams.into_iter().filter_map(|(_, seat)| seat.upgrade()) {
         seat.end();

@@ -9,7 +9,7 @@ use longhaul_engine::time::Timestamp;
 
 use super::{CallError, EngineHandle, RefusedStart, ResumedTask, Resuming, SessionHandle};
 use crate::registry::DiscardResumeData;
-use crate::session::ResumeTask;
+use crate::session::{AppHasGone, ResumeTask};
 use crate::time::entropy;
 
 /// A number that nobody can guess: 128 bits of the kernel's entropy.
@@ -67,6 +67,15 @@ impl EngineHandle {
 }
 
 impl SessionHandle {
+    /// Says that the app which owned the session has gone: it is called, within its budget, when it has
+    /// left something that it has not heard or answered, and nobody is there by then. Harmless to
+    /// repeat.
+    pub fn app_has_gone(&self) {
+        if let Some(session) = self.slot.current() {
+            session.do_send(AppHasGone);
+        }
+    }
+
     /// Makes and starts a task of resume data, of either kind; answers after the commit.
     ///
     /// # Errors

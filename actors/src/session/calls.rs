@@ -1,11 +1,26 @@
 //! When the app of a session that is away should be called.
 
+use actix::{Handler, Message};
 use longhaul_engine::launch::LaunchReason;
 use longhaul_engine::lifecycle::State;
 
 use super::SessionActor;
 use crate::fault;
 use crate::notifier::CallApp;
+
+/// The app of the session has gone: it is called if it has left something. A hint: the next
+/// incarnation begins with the past.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct AppHasGone;
+
+impl Handler<AppHasGone> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: AppHasGone, _: &mut Self::Context) {
+        self.call_app_for_the_past();
+    }
+}
 
 impl SessionActor {
     /// A task went from one state to another: its app may have to know.
@@ -26,7 +41,7 @@ impl SessionActor {
         }
     }
 
-    /// What an earlier process did not come to tell.
+    /// What an earlier process did not come to tell, or one that has gone did not take care of.
     pub(super) fn call_app_for_the_past(&self) {
         let awaits = |entry: &super::Entry| entry.state == State::AwaitingAuthorization;
         if self.tasks.values().any(awaits) {

@@ -45,6 +45,7 @@ use logs::Logs;
 
 pub(crate) use adjusting::{Adjust, DecideBegin, SetRateLimit};
 use ahead::Ahead;
+pub(crate) use calls::AppHasGone;
 pub(crate) use challenge::AnswerChallenge;
 use children::Launch;
 pub(crate) use commands::{Forgotten, Quiesce, SetWant, StartTasks};

@@ -84,6 +84,35 @@ fn an_app_that_listens_is_not_called() {
 }
 
 #[test]
+fn an_app_that_goes_without_having_handled_the_end_is_called() {
+    virtual_time(async {
+        let bench = bench_with(&["a/1"]);
+        let engine = bench.engine().await;
+        let open = session(&engine, "s").await;
+        let attachment = open.attach();
+        start_one(&open, bench.spec("a/1")).await;
+        assert!(
+            called(&engine, MINUTE).await.is_none(),
+            "its delegate is there"
+        );
+        drop(attachment);
+        open.app_has_gone();
+        let task = called(&engine, MINUTE).await.expect("a call");
+        assert_eq!(task.reason(), LaunchReason::Drained);
+        // One that has handled it goes, too.
+        let heard = listen(&open).await;
+        let facts = heard.until_facts(1).await;
+        open.acknowledge(facts[0].sequence)
+            .await
+            .expect("an answer");
+        assert_eq!(task.set_task_completed().await, Ok(()));
+        drop(heard);
+        open.app_has_gone();
+        assert!(called(&engine, 40 * MINUTE).await.is_none());
+    });
+}
+
+#[test]
 fn an_app_that_has_heard_everything_before_it_was_called_is_not_called() {
     virtual_time(async {
         let bench = bench_with(&["a/1"]);

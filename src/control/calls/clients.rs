@@ -45,7 +45,7 @@ impl Answered for OpenSession {
         match &opened {
             Ok(_) => {
                 claim.keep();
-                inner.look_again_for(&client);
+                inner.engine.refresh_scopes_changed();
             }
             Err(_) if brings_delegate => client.set_delegate(&session, None)?,
             Err(_) => {}
@@ -66,7 +66,7 @@ impl Answered for CloseSession {
         let _turn = turn.lock().await;
         client.give_up(&session);
         inner.clients.release(&client, &session);
-        inner.look_again_for(&client);
+        inner.engine.refresh_scopes_changed();
         Ok(())
     }
 }
@@ -178,13 +178,6 @@ impl Inner {
         {
             owner.give_up(session);
             self.clients.release(&owner, session);
-        }
-    }
-
-    /// Lets the calls of a session find their way to the client that owns it now, or to others.
-    fn look_again_for(&self, client: &Client) {
-        if client.is_listening() {
-            self.engine.refresh_scopes_changed();
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use longhaul_engine::control::{
-    AtClient, AtRefreshTask, CameToForeground, CompleteRefresh, GetSession, ListenForRefresh,
+    AtClient, AtRefreshTask, CameToForeground, CloseSession, CompleteRefresh, GetSession,
+    ListenForRefresh,
 };
 use longhaul_engine::launch::{LaunchCommand, LaunchReason};
 use longhaul_engine::task::Outcome;
@@ -54,15 +56,18 @@ fn command() -> LaunchCommand {
 
 /// Lets a session that has such a command drain while nobody listens to it; a client had it open.
 async fn drained(stage: &Stage, session: &str, command: Option<LaunchCommand>) {
-    let mut app = stage.app(1).await;
     let rules = SessionRules {
         launch_command: command,
         ..SessionRules::default()
     };
-    stage
-        .open_with(&app, session, opening(rules))
-        .await
-        .unwrap();
+    drop(drained_by(stage, session, opening(rules)).await);
+    stage.clock.advance(GRACE);
+}
+
+/// Lets a session drain that a client has opened so, and gives the client.
+async fn drained_by(stage: &Stage, session: &str, call: OpenSession) -> App {
+    let mut app = stage.app(1).await;
+    stage.open_with(&app, session, call).await.unwrap();
     let task = stage.start(session, stage.request(session)).await;
     let call = longhaul_engine::control::WaitForEnd {
         wait: 1,
@@ -81,8 +86,17 @@ async fn drained(stage: &Stage, session: &str, command: Option<LaunchCommand>) {
         ),
         "{told:?}"
     );
-    drop(app);
-    stage.clock.advance(GRACE);
+    app
+}
+
+/// Waits until a call of this session is wanted, or is not.
+async fn until_wanted(stage: &Stage, session: &str, wanted: Option<LaunchReason>) {
+    loop {
+        let document = stage.ask(AtSession(id(session)), GetSession {}).await;
+        if document.unwrap().launches.wanted == wanted {
+            return;
+        }
+    }
 }
 
 #[test]
@@ -191,6 +205,58 @@ fn a_session_without_a_command_calls_whoever_listens_and_its_own_app_first() {
             Either::Left((launch, _)) => panic!("launched: {launch:?}"),
             Either::Right((second, _)) => assert_ne!(second, number),
         }
+    });
+}
+
+#[test]
+fn a_call_finds_who_listens_when_the_client_that_owned_its_session_vanishes() {
+    block_on(async {
+        let stage = Stage::new();
+        let mut listener = stage.app(21).await;
+        listen(&stage, &listener).await;
+        assert!(listener.stream.next().now_or_never().is_none());
+        // It does not listen, and keeps others from being called for its session.
+        let owner = drained_by(&stage, "s", opening(SessionRules::default())).await;
+        until_wanted(&stage, "s", Some(LaunchReason::Drained)).await;
+        stage.clock.advance(GRACE);
+        drop(owner);
+        called(&mut listener, "s").await;
+    });
+}
+
+#[test]
+fn an_app_that_vanishes_after_its_session_has_drained_is_launched_for_what_it_left() {
+    block_on(async {
+        let stage = Stage::new();
+        let call = || OpenSession {
+            has_delegate: true,
+            ..opening(SessionRules {
+                launch_command: Some(command()),
+                ..SessionRules::default()
+            })
+        };
+        let app = drained_by(&stage, "s", call()).await;
+        until_wanted(&stage, "s", Some(LaunchReason::Drained)).await;
+        let mut launch = Box::pin(stage.control.next_launch());
+        assert!(launch.as_mut().now_or_never().is_none());
+        // The app is there, so that nobody has to call it.
+        stage.clock.advance(GRACE);
+        until_wanted(&stage, "s", None).await;
+        drop(app);
+        let launch = launch.await.unwrap();
+        assert_eq!(launch.session, id("s"));
+
+        // The same when it lives on, and only gives the session up.
+        stage.clock.advance(NEXT_CALL);
+        until_wanted(&stage, "s", Some(LaunchReason::Drained)).await;
+        let app = stage.app(22).await;
+        stage.open_with(&app, "s", call()).await.unwrap();
+        let mut launch = Box::pin(stage.control.next_launch());
+        assert!(launch.as_mut().now_or_never().is_none());
+        until_wanted(&stage, "s", None).await;
+        let at = AtClientSession(app.id.clone(), id("s"));
+        stage.ask(at, CloseSession {}).await.unwrap();
+        assert_eq!(launch.await.unwrap().session, id("s"));
     });
 }
 

@@ -237,12 +237,13 @@ impl RefreshTask {
         self.call.expires_at
     }
 
-    /// Says that every event was handled; answers when that is recorded.
+    /// Says that every event was handled; answers when that is recorded. Harmless to repeat until the
+    /// next call of the session.
     ///
     /// # Errors
     /// [`CallError::RefreshExpired`] when it comes too late, [`CallError::Stopped`] when the engine
     /// has stopped.
-    pub async fn set_task_completed(self) -> Result<(), CallError> {
+    pub async fn set_task_completed(&self) -> Result<(), CallError> {
         let make = || CompleteRefresh {
             session: self.call.session.clone(),
             number: self.call.number,

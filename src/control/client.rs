@@ -25,9 +25,6 @@ pub(super) const SESSIONS_MAX: usize = 1024;
 /// Tasks that one client may wait for: every task of the largest session that was measured.
 pub(super) const WAITS_MAX: usize = 100_000;
 
-/// Completed calls that a client may complete again: as many as it may ask of at once.
-const COMPLETED_MAX: usize = 64;
-
 /// A process for as long as its stream lasts.
 pub(super) struct Client {
     id: ClientId,
@@ -58,9 +55,9 @@ pub(super) struct Held {
     waits: HashMap<u64, Waited>,
     /// Waits that its stream has not taken over yet.
     new_waits: Vec<Wait>,
-    refresh: HashMap<u64, RefreshTask>,
-    /// Calls that it has completed, the last one last: the answer may have been lost.
-    completed: VecDeque<u64>,
+    /// The last call of each session that it was called for, also once that is completed: the answer
+    /// may have been lost.
+    calls: HashMap<SessionId, Called>,
     /// A call that is the client's already, and that it is told of once it listens.
     called: Option<RefreshTask>,
     streams: Vec<(SessionId, Weak<Seat>)>,
@@ -68,6 +65,12 @@ pub(super) struct Held {
 
 /// Whoever opens or closes a session of a client holds this meanwhile.
 pub(super) type Turn = futures_util::lock::Mutex<()>;
+
+/// A call that the client was told of.
+struct Called {
+    task: Arc<RefreshTask>,
+    is_completed: bool,
+}
 
 /// What a wait is for, and how to end it.
 struct Waited {
@@ -207,12 +210,12 @@ impl Client {
         drop(state);
         drop(delegate);
         end_streams(theirs);
-    }
-
-    /// Whether a delegate of this session is there.
         if let Some(handle) = handle {
             handle.app_has_gone();
         }
+    }
+
+    /// Whether a delegate of this session is there.
     pub(super) fn has_delegate(&self, session: &SessionId) -> bool {
         self.lock().held.delegates.contains_key(session)
     }
@@ -278,16 +281,16 @@ impl Client {
             delegates,
             waits,
             new_waits: _,
-            refresh,
-            completed: _,
+            calls,
             called,
             streams: _,
         } = &state.held;
+        let open = calls.values().filter(|call| !call.is_completed).count();
         Figures {
             sessions: sessions.len(),
             delegates: delegates.len(),
             waits: waits.len(),
-            refresh_tasks: refresh.len() + usize::from(called.is_some()),
+            refresh_tasks: open + usize::from(called.is_some()),
         }
     }
 }
@@ -305,11 +308,11 @@ impl Drop for Held {
             waited.abort.abort();
         }
         end_streams(std::mem::take(&mut self.streams));
+        self.delegates.clear();
+        self.sessions.values().for_each(SessionHandle::app_has_gone);
     }
 }
 
-        self.delegates.clear();
-        self.sessions.values().for_each(SessionHandle::app_has_gone);
 fn end_streams(streams: Vec<(SessionId, Weak<Seat>)>) {
     for seat in streams.into_iter().filter_map(|(_, seat)| seat.upgrade()) {
         seat.end();

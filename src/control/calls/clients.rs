@@ -143,10 +143,9 @@ impl Answered for CompleteRefresh {
         AtRefreshTask(client, number): AtRefreshTask,
     ) -> Result<(), Problem> {
         let client = control.inner.clients.get(&client)?;
-        if let Some(task) = client.take_refresh(number)? {
-            task.set_task_completed().await.map_err(problems::of_call)?;
-            client.has_completed(number);
-        }
+        let task = client.call(number)?;
+        task.set_task_completed().await.map_err(problems::of_call)?;
+        client.has_completed(&task);
         Ok(())
     }
 }

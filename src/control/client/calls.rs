@@ -1,12 +1,13 @@
 //! How a client is called, as the app of its sessions.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use longhaul_actors::local::RefreshTask;
 use longhaul_engine::control::Problem;
 use longhaul_engine::id::SessionId;
 
-use super::{COMPLETED_MAX, Client, wake};
+use super::{Called, Client, wake};
 
 impl Client {
     /// Says whether it takes refresh tasks.
@@ -49,8 +50,8 @@ impl Client {
         }
     }
 
-    /// Keeps a call until it is completed, and gives its number. An earlier one of the session has
-    /// expired.
+    /// Keeps a call in place of the one before of its session, which has expired or is completed, and
+    /// gives its number.
     pub(in crate::control) fn hold_call(&self, task: RefreshTask) -> Option<u64> {
         let mut state = self.lock();
         if state.is_gone {
@@ -58,39 +59,32 @@ impl Client {
             drop(task);
             return None;
         }
-        let number = task.number();
-        let session = task.session_identifier();
-        let is_old = |old: &RefreshTask| old.session_identifier() == session;
-        let calls = &state.held.refresh;
-        let old = calls.iter().find(|(_, held)| is_old(held));
-        let old = old.map(|(number, _)| *number);
-        let expired = old.and_then(|old| state.held.refresh.remove(&old));
-        state.held.refresh.insert(number, task);
+        let (number, session) = (task.number(), task.session_identifier().clone());
+        let call = Called {
+            task: Arc::new(task),
+            is_completed: false,
+        };
+        let old = state.held.calls.insert(session, call);
         drop(state);
-        drop(expired);
+        drop(old);
         Some(number)
     }
 
-    /// Takes a call out to complete it; `Ok(None)` when it was completed before.
-    pub(in crate::control) fn take_refresh(
-        &self,
-        number: u64,
-    ) -> Result<Option<RefreshTask>, Problem> {
-        let mut state = self.lock();
-        match state.held.refresh.remove(&number) {
-            Some(task) => Ok(Some(task)),
-            None if state.held.completed.contains(&number) => Ok(None),
-            None => Err(Problem::RefreshExpired),
-        }
+    /// The call of this number, to complete it.
+    pub(in crate::control) fn call(&self, number: u64) -> Result<Arc<RefreshTask>, Problem> {
+        let state = self.lock();
+        let mut tasks = state.held.calls.values().map(|call| &call.task);
+        let task = tasks.find(|task| task.number() == number);
+        task.cloned().ok_or(Problem::RefreshExpired)
     }
 
     /// A call was completed.
-    pub(in crate::control) fn has_completed(&self, number: u64) {
+    pub(in crate::control) fn has_completed(&self, task: &RefreshTask) {
         let mut state = self.lock();
-        let completed = &mut state.held.completed;
-        if completed.len() >= COMPLETED_MAX {
-            completed.pop_front();
+        if let Some(call) = state.held.calls.get_mut(task.session_identifier())
+            && call.task.number() == task.number()
+        {
+            call.is_completed = true;
         }
-        completed.push_back(number);
     }
 }

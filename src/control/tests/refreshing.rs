@@ -261,6 +261,23 @@ fn an_app_that_vanishes_after_its_session_has_drained_is_launched_for_what_it_le
 }
 
 #[test]
+fn a_refresh_task_whose_completion_was_cut_off_is_completed_by_a_repeated_one() {
+    block_on(async {
+        let stage = Stage::new();
+        let mut app = stage.app(21).await;
+        listen(&stage, &app).await;
+        drained(&stage, "s", None).await;
+        let number = called(&mut app, "s").await;
+        // It has begun, and nobody waits for it any more.
+        let cut = complete(&stage, &app, number).now_or_never();
+        assert_eq!(cut, None);
+        assert_eq!(complete(&stage, &app, number).await, Ok(()));
+        assert_eq!(stage.control.counts().refresh_tasks, 0);
+        assert_eq!(complete(&stage, &app, number).await, Ok(()));
+    });
+}
+
+#[test]
 fn a_person_at_the_app_ends_the_delay_of_its_own_sessions_alone() {
     block_on(async {
         let stage = Stage::with(LaunchRules {

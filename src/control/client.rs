@@ -18,8 +18,7 @@ use longhaul_engine::task::Outcome;
 
 use super::events::Seat;
 
-/// Sessions that one client may own, and delegates that it may have: an app has a handful, and each
-/// is an actor.
+/// Sessions that one client may own, each with a delegate: an app has a handful, and each is an actor.
 pub(super) const SESSIONS_MAX: usize = 1024;
 
 /// Tasks that one client may wait for: every task of the largest session that was measured.
@@ -220,34 +219,26 @@ impl Client {
         self.lock().held.delegates.contains_key(session)
     }
 
-    /// Keeps, or with `None` detaches, the delegate of a session.
+    /// Keeps, or with `None` detaches, the delegate of a session that is its own or about to be.
     pub(super) fn set_delegate(
         &self,
         session: &SessionId,
         delegate: Option<Attachment>,
     ) -> Result<(), Problem> {
         let mut state = self.lock();
-        let is_gone = state.is_gone;
+        if state.is_gone {
+            drop(state);
+            drop(delegate);
+            return Err(Problem::NoSuchClient);
+        }
         let delegates = &mut state.held.delegates;
-        let answer = match &delegate {
-            Some(_) if is_gone => Err(Problem::NoSuchClient),
-            Some(_) if delegates.len() >= SESSIONS_MAX && !delegates.contains_key(session) => {
-                Err(Problem::TooMany {
-                    detail: format!(
-                        "this client has delegates of {SESSIONS_MAX} sessions; detach one first"
-                    ),
-                })
-            }
-            Some(_) | None => Ok(()),
-        };
-        let old = match (delegate, &answer) {
-            (Some(new), Ok(())) => delegates.insert(session.clone(), new),
-            (Some(refused), Err(_)) => Some(refused),
-            (None, _) => delegates.remove(session),
+        let old = match delegate {
+            Some(delegate) => delegates.insert(session.clone(), delegate),
+            None => delegates.remove(session),
         };
         drop(state);
         drop(old);
-        answer
+        Ok(())
     }
 
     /// A stream of its own session is there; it ends with the client.

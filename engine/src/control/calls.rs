@@ -218,7 +218,7 @@ calls! {
     Delete "/v1/clients/{client}/sessions/{session}", AtClientSession, ();
     CloseSession {}
 
-    /// Says whether a delegate of a session is there. The session need not be open yet.
+    /// Says whether a delegate of a session is there that the client has open.
     Put "/v1/clients/{client}/sessions/{session}/delegate", AtClientSession, ();
     SetDelegate {
         /// Whether one is.

@@ -79,13 +79,19 @@ impl Answered for SetDelegate {
     ) -> Result<(), Problem> {
         let inner = &control.inner;
         let client = inner.clients.get(&client)?;
+        // Not while the session is given up, which takes the delegate away.
+        let turn = client.turn(&session);
+        let _turn = turn.lock().await;
         if !self.is_there {
             return client.set_delegate(&session, None);
         }
         match inner.clients.owner(&session) {
             Some(owner) if !Arc::ptr_eq(&owner, &client) => Err(clients::in_use(&session, &owner)),
-            Some(_) | None if client.has_delegate(&session) => Ok(()),
-            Some(_) | None => client.set_delegate(&session, Some(inner.engine.attach(&session))),
+            Some(_) if client.has_delegate(&session) => Ok(()),
+            Some(_) => client.set_delegate(&session, Some(inner.engine.attach(&session))),
+            None => Err(Problem::invalid(format!(
+                "the session \"{session}\" is not open; open it before its delegate is there, or with it"
+            ))),
         }
     }
 }

@@ -130,6 +130,8 @@ fn only_the_owner_is_there_by_listening_and_by_its_delegate() {
             stage.ask(at, SetDelegate { is_there })
         };
         stage.open(&owner, "s").await.unwrap();
+        let refused = delegate(&owner, true).await.unwrap_err();
+        assert_eq!(refused.status(), 400, "nobody has opened it");
         let looking_on = EventsQuery {
             client: Some(other.id.clone()),
             ..EventsQuery::default()
@@ -241,7 +243,7 @@ fn what_one_client_may_have_is_limited() {
             delegate(&number.to_string()).await.unwrap();
         }
         assert_eq!(delegate("0").await, Ok(()), "it is there");
-        assert_eq!(delegate("more").await.unwrap_err().status(), 429);
+        assert_eq!(delegate("more").await.unwrap_err().status(), 400);
         drop(app);
         assert_eq!(stage.control.counts(), super::super::Counts::default());
     });

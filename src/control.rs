@@ -43,12 +43,8 @@ pub use stream::ClientStream;
 use crate::{Engine, Error};
 use client::Client;
 use clients::Clients;
-use events::Seat;
+use events::{Counted, STREAMS_MAX, Seat};
 use launching::Launches;
-
-/// Streams of events at once: each holds a connection of the server and a bounded queue. More are a loop
-/// that forgets to hang up.
-const STREAMS_MAX: usize = 6144;
 
 /// What answers the calls of the control API. Clones answer for the same clients.
 #[derive(Clone)]
@@ -182,13 +178,11 @@ impl Control {
             client,
         } = query;
         let inner = &self.inner;
-        if inner.event_streams.load(Ordering::Relaxed) >= STREAMS_MAX {
-            return Err(Problem::TooMany {
-                detail: format!(
-                    "there are {STREAMS_MAX} streams of events already; end some, and try again"
-                ),
-            });
-        }
+        let counted = Counted::new(&inner.event_streams).ok_or_else(|| Problem::TooMany {
+            detail: format!(
+                "there are {STREAMS_MAX} streams of events already; end some, and try again"
+            ),
+        })?;
         let client = client.map(|id| inner.clients.get(&id)).transpose()?;
         let observer = inner.observe(session).await?;
         let owned = client.as_ref().and_then(|client| client.owned(session));
@@ -201,7 +195,7 @@ impl Control {
         if let (Some(client), true) = (client, is_owned) {
             client.add_stream(session, &seat)?;
         }
-        Ok(EventStream::new(seat, observer, task, &inner.event_streams))
+        Ok(EventStream::new(seat, observer, task, counted))
     }
 
     /// How much clients hold now.

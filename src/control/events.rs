@@ -12,6 +12,10 @@ use longhaul_engine::control::SessionEvent;
 use longhaul_engine::event::{Event, Fact};
 use longhaul_engine::id::{Sequence, TaskId};
 
+/// Streams of events at once: each holds a connection of the server and a bounded queue. More are a loop
+/// that forgets to hang up.
+pub(super) const STREAMS_MAX: usize = 6144;
+
 /// The events of a session, as [`Control::events`](super::Control::events) gives them. Dropping it ends
 /// the subscription and nothing else.
 ///
@@ -24,8 +28,11 @@ pub struct EventStream {
     stage: Stage,
     /// The last event of the subscription was told.
     is_complete: bool,
-    count: Arc<AtomicUsize>,
+    _counted: Counted,
 }
+
+/// One of the streams at once, for as long as this lives.
+pub(super) struct Counted(Arc<AtomicUsize>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -43,6 +50,14 @@ pub(super) struct Seat(Mutex<Taken>);
 struct Taken {
     subscription: Option<Subscription>,
     waker: Option<Waker>,
+}
+
+impl Counted {
+    /// Counts one more; `None` when there are as many as there may be.
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let counted = Self(Arc::clone(count));
+        (counted.0.fetch_add(1, Ordering::Relaxed) < STREAMS_MAX).then_some(counted)
+    }
 }
 
 impl Seat {
@@ -84,16 +99,15 @@ impl EventStream {
         seat: Arc<Seat>,
         session: SessionHandle,
         task: Option<TaskId>,
-        count: &Arc<AtomicUsize>,
+        counted: Counted,
     ) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
         Self {
             seat,
             session,
             task,
             stage: Stage::New,
             is_complete: false,
-            count: Arc::clone(count),
+            _counted: counted,
         }
     }
 
@@ -159,9 +173,9 @@ impl Stream for EventStream {
     }
 }
 
-impl Drop for EventStream {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

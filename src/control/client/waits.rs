@@ -4,7 +4,7 @@ use futures_util::future::{AbortHandle, Abortable};
 use longhaul_engine::control::Problem;
 use longhaul_engine::id::{SessionId, TaskId};
 
-use super::{Client, WAITS_MAX, Wait, Waited, Waiting, wake};
+use super::{Client, Held, WAITS_MAX, Wait, Waited, Waiting, wake};
 
 impl Client {
     /// Whether it waits with this number for this task already.
@@ -13,20 +13,7 @@ impl Client {
         wait: u64,
         of: &(SessionId, TaskId),
     ) -> Result<bool, Problem> {
-        let state = self.lock();
-        match state.held.waits.get(&wait) {
-            Some(waited) if waited.task == *of => Ok(true),
-            Some(_) => Err(Problem::invalid(format!(
-                "the number {wait} stands for another wait already; give one that is free"
-            ))),
-            None if state.held.waits.len() >= WAITS_MAX => Err(Problem::TooMany {
-                detail: format!(
-                    "this client waits for {WAITS_MAX} tasks already; forget some, or read the \
-                     events of the session instead"
-                ),
-            }),
-            None => Ok(false),
-        }
+        self.lock().held.waits_for(wait, of)
     }
 
     /// Waits for the end of a task, until it is told or forgotten.
@@ -36,23 +23,17 @@ impl Client {
         of: (SessionId, TaskId),
         waiting: Waiting,
     ) -> Result<(), Problem> {
-        if self.waits(wait, &of)? {
-            return Ok(());
-        }
-        let (abort, registration) = AbortHandle::new_pair();
         let mut state = self.lock();
         if state.is_gone {
             return Err(Problem::NoSuchClient);
         }
-        let waited = Waited { task: of, abort };
-        if let Some(other) = state.held.waits.insert(wait, waited) {
-            // Two that came at the same moment: the later one counts.
-            other.abort.abort();
+        if state.held.waits_for(wait, &of)? {
+            return Ok(());
         }
-        state
-            .held
-            .new_waits
-            .push(Abortable::new(waiting, registration));
+        let (abort, registration) = AbortHandle::new_pair();
+        let waiting = Abortable::new(waiting, registration);
+        state.held.waits.insert(wait, Waited { task: of, abort });
+        state.held.new_waits.push(waiting);
         wake(state);
         Ok(())
     }
@@ -67,6 +48,24 @@ impl Client {
     /// The waits that were added since this was asked last.
     pub(in crate::control) fn take_new_waits(&self) -> Vec<Wait> {
         std::mem::take(&mut self.lock().held.new_waits)
+    }
+}
+
+impl Held {
+    fn waits_for(&self, wait: u64, of: &(SessionId, TaskId)) -> Result<bool, Problem> {
+        match self.waits.get(&wait) {
+            Some(waited) if waited.task == *of => Ok(true),
+            Some(_) => Err(Problem::invalid(format!(
+                "the number {wait} stands for another wait already; give one that is free"
+            ))),
+            None if self.waits.len() >= WAITS_MAX => Err(Problem::TooMany {
+                detail: format!(
+                    "this client waits for {WAITS_MAX} tasks already; forget some, or read the \
+                     events of the session instead"
+                ),
+            }),
+            None => Ok(false),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::blocking::block_on;
 use crate::control::client::SESSIONS_MAX;
 use crate::control::clients::CLIENTS_MAX;
+use crate::control::events::STREAMS_MAX;
 use crate::{Fact, SessionConfiguration};
 
 async fn owner_pid(stage: &Stage, session: &str) -> Option<u32> {
@@ -129,9 +130,9 @@ fn only_the_owner_is_there_by_listening_and_by_its_delegate() {
             let at = AtClientSession(app.id.clone(), id("s"));
             stage.ask(at, SetDelegate { is_there })
         };
-        stage.open(&owner, "s").await.unwrap();
         let refused = delegate(&owner, true).await.unwrap_err();
         assert_eq!(refused.status(), 400, "nobody has opened it");
+        stage.open(&owner, "s").await.unwrap();
         let looking_on = EventsQuery {
             client: Some(other.id.clone()),
             ..EventsQuery::default()
@@ -246,5 +247,24 @@ fn what_one_client_may_have_is_limited() {
         assert_eq!(delegate("more").await.unwrap_err().status(), 400);
         drop(app);
         assert_eq!(stage.control.counts(), super::super::Counts::default());
+    });
+}
+
+#[test]
+fn streams_of_events_are_limited_also_when_all_are_asked_for_at_once() {
+    block_on(async {
+        let stage = Stage::new();
+        let app = stage.app(11).await;
+        stage.open(&app, "s").await.unwrap();
+        let session = id("s");
+        let ask = |_| stage.control.events(&session, EventsQuery::default());
+        let mut streams = futures_util::future::join_all((0..=STREAMS_MAX).map(ask)).await;
+        let refused = streams.pop().unwrap().map(drop).unwrap_err();
+        assert_eq!(refused.status(), 429);
+        assert!(streams.iter().all(Result::is_ok));
+        streams.pop();
+        assert!(ask(0).await.is_ok(), "one has made room");
+        drop(streams);
+        assert_eq!(stage.control.counts().event_streams, 0);
     });
 }

@@ -93,6 +93,10 @@ impl Refresh {
         self.commands().get(session).cloned()
     }
 
+    pub(crate) fn has_command(&self, session: &SessionId) -> bool {
+        self.commands().contains_key(session)
+    }
+
     /// A session was opened with this command, or is no more.
     pub(crate) fn set_command(&self, session: &SessionId, command: Option<&LaunchCommand>) {
         let mut commands = self.commands();

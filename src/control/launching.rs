@@ -101,7 +101,7 @@ impl Control {
                 token: random_id(),
                 expires_at: task.expires_at(),
             };
-            let is_known = |session: &SessionId| inner.engine.launch_command(session).is_some();
+            let is_known = |session: &SessionId| inner.engine.has_launch_command(session);
             inner.launches.put(&launch, task, is_known);
             return Some(launch);
         }
@@ -125,7 +125,7 @@ impl Inner {
     fn launch_scope(self: &Arc<Self>) -> RefreshScope {
         let inner = Arc::clone(self);
         Arc::new(move |session: &SessionId| {
-            inner.engine.launch_command(session).is_some() && !inner.clients.is_app_there(session)
+            inner.engine.has_launch_command(session) && !inner.clients.is_app_there(session)
         })
     }
 
@@ -136,7 +136,7 @@ impl Inner {
             return true;
         }
         let is_others = |owner: &Arc<Client>| !Arc::ptr_eq(owner, client);
-        self.engine.launch_command(session).is_none()
+        !self.engine.has_launch_command(session)
             && !self.clients.owner(session).as_ref().is_some_and(is_others)
     }
 }

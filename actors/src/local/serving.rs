@@ -36,6 +36,12 @@ impl EngineHandle {
         self.doors.refresh.command(session)
     }
 
+    /// Whether something is run to call the app of a session. It answers at once.
+    #[must_use]
+    pub fn has_launch_command(&self, session: &SessionId) -> bool {
+        self.doors.refresh.has_command(session)
+    }
+
     /// A person brought the app of these sessions to the foreground: the next call of each has no
     /// delay of its own.
     pub fn app_came_to_foreground_of(&self, sessions: impl Fn(&SessionId) -> bool) {

@@ -91,13 +91,29 @@ impl LaunchCommand {
     /// # Errors
     /// When the name is none, there are too many, or something is too long or holds a NUL.
     pub fn variable(
-        mut self,
+        self,
         name: impl Into<String>,
         value: impl Into<String>,
     ) -> Result<Self, LaunchCommandError> {
-        let name = name.into();
-        self.env.retain(|(known, _)| *known != name);
-        self.env.push((name, value.into()));
+        self.with_variables([(name.into(), value.into())])
+    }
+
+    /// Adds or sets anew variables, in this order, by their names and values.
+    ///
+    /// # Errors
+    /// As [`LaunchCommand::variable`].
+    pub fn with_variables(
+        mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, LaunchCommandError> {
+        for (name, value) in variables {
+            self.env.retain(|(known, _)| *known != name);
+            self.env.push((name, value));
+            if self.env.len() > LAUNCH_VARIABLES_MAX {
+                // One too many is refused as all of them are.
+                break;
+            }
+        }
         self.checked()
     }
 
@@ -198,11 +214,7 @@ impl TryFrom<Parts> for LaunchCommand {
     type Error = LaunchCommandError;
 
     fn try_from(parts: Parts) -> Result<Self, LaunchCommandError> {
-        let command = Self::new(parts.argv, parts.cwd)?;
-        let mut pairs = parts.env.into_iter();
-        pairs.try_fold(command, |command, (name, value)| {
-            command.variable(name, value)
-        })
+        Self::new(parts.argv, parts.cwd)?.with_variables(parts.env)
     }
 }
 

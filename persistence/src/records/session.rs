@@ -164,13 +164,8 @@ impl TryFrom<CommandV1> for LaunchCommand {
 
     fn try_from(record: CommandV1) -> Result<Self, Unusable> {
         let command = Self::new(record.argv, path_from_record(record.directory));
-        let mut variables = record.variables.into_iter();
         command
-            .and_then(|command| {
-                variables.try_fold(command, |command, (name, value)| {
-                    command.variable(name, value)
-                })
-            })
+            .and_then(|command| command.with_variables(record.variables))
             .map_err(|_| Unusable("its launch command can not be run"))
     }
 }

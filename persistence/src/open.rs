@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -40,10 +40,20 @@ const UNFINISHED_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// # Errors
 /// As [`Store::open`](crate::Store::open).
 pub(crate) fn open_file(path: &Path) -> Result<(Database, u64), StoreError> {
-    // On a damaged page the database may panic instead of answering (version 4.4.0, one flipped bit
-    // in a hundred). The first write is part of opening, so most of it shows here, where it can be
-    // told.
-    panic::catch_unwind(|| lock_and_open(path)).unwrap_or_else(|panic| {
+    // The first write is part of opening, so most damage shows here, where it can be told.
+    guarded(path, || lock_and_open(path))
+}
+
+/// Does something with the database at `path`, which may panic on a damaged page instead of answering
+/// (version 4.4.0, one flipped bit in a hundred).
+///
+/// # Errors
+/// [`StoreError::Corrupt`] with the reason when it panics, and those of what is done.
+pub(crate) fn guarded<T>(
+    path: &Path,
+    ask: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    panic::catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str);
         let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
         let what = format!(

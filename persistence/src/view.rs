@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,18 +38,12 @@ impl StoreView {
                 return Err(StoreError::Io { path, source });
             }
         };
-        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
+        let store = open::guarded(path, || {
             let overlay = Overlay::new(file).map_err(|source| StoreError::Io {
                 path: path.to_owned(),
                 source,
             })?;
             Store::open_in(path, overlay)
-        }));
-        let store = opened.unwrap_or_else(|_| {
-            Err(StoreError::Corrupt {
-                path: path.to_owned(),
-                what: "the database gave up while it was opened".to_owned(),
-            })
         })?;
         // The first opening is the one that was just counted in memory: no engine has ever run.
         Ok((store.epoch() > 1).then_some(Self(store)))

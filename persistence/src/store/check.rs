@@ -1,13 +1,12 @@
 //! Reading everything once, to know that all of it can be read.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use longhaul_engine::id::TaskId;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{Store, TaskTables, session_id};
 use crate::codec::Record;
 use crate::error::{StoreError, Trouble};
+use crate::open;
 use crate::records::{CounterV1, FactV1, LaunchV1, SessionV1, TargetV1};
 use crate::tables::{Bytes, EVENTS, LAUNCHES, META, SESSIONS, TARGETS, decode_row};
 
@@ -17,15 +16,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] with the first record that is damaged, and those of all reading.
     pub fn check(&self) -> Result<(), StoreError> {
-        // On a damaged page the database may panic instead of answering.
-        let checked = panic::catch_unwind(AssertUnwindSafe(|| self.read_all()));
-        match checked {
-            Ok(result) => result.map_err(|trouble| trouble.at(&self.path)),
-            Err(_) => Err(StoreError::Corrupt {
-                path: self.path.clone(),
-                what: "the database gave up while everything was read".to_owned(),
-            }),
-        }
+        let read = || self.read_all().map_err(|trouble| trouble.at(&self.path));
+        open::guarded(&self.path, read)
     }
 
     fn read_all(&self) -> Result<(), Trouble> {

@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, watch};
 use crate::child::Place;
 use crate::conditions::LinuxConditions;
 use crate::file::lock::{AcquireError, StateDir};
+#[cfg(test)]
+use crate::handle;
 use crate::local::{EngineHandle, EngineOptions, StartError, Stopped};
 use crate::net::{Dial, TcpDial};
 use crate::root::{Doors, Request, Root};
@@ -179,7 +181,7 @@ fn world(directory: &StateDir, clock: Clock, arbiters: &[Arbiter]) -> World {
 /// An engine on the arbiter of the caller, for tests under virtual time: everything on one thread,
 /// with another clock and another way to the network.
 #[cfg(test)]
-pub(crate) async fn start_here(world: World) -> Result<EngineHandle, StartError> {
+pub(crate) async fn start_here(world: World) -> Result<handle::EngineHandle, StartError> {
     let (requests, inbox) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(None);
     let mut root = Root::start(world).await?;
@@ -195,5 +197,6 @@ pub(crate) async fn start_here(world: World) -> Result<EngineHandle, StartError>
     });
     let gone = |_| StartError::Threads("the root ended while it started".to_owned());
     is_started.await.map_err(gone)?;
-    Ok(EngineHandle::new(requests, doors, stopped))
+    let engine = EngineHandle::new(requests, doors, stopped);
+    Ok(handle::EngineHandle::Local(engine))
 }

@@ -65,6 +65,18 @@ pub enum Outcome {
     CancelledResumable(ResumeData),
 }
 
+impl Outcome {
+    /// What it left to go on with, if it left anything.
+    #[must_use]
+    pub const fn resume_data(&self) -> Option<&ResumeData> {
+        match self {
+            Self::CancelledResumable(data) => Some(data),
+            Self::Failed(failure) => failure.resume_data(),
+            Self::Finished(_) | Self::Uploaded(_) | Self::Skipped(_) | Self::Cancelled => None,
+        }
+    }
+}
+
 /// A finished upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]

@@ -238,14 +238,7 @@ impl SessionHandle {
         let outcome = self.outcome(task);
         let wanted = self.want(task, Desired::CancelledResumable);
         let (outcome, ()) = futures_util::future::try_join(outcome, wanted).await?;
-        Ok(match outcome {
-            Outcome::CancelledResumable(data) => Some(data),
-            Outcome::Failed(failure) => failure.resume_data().cloned(),
-            Outcome::Finished(_)
-            | Outcome::Uploaded(_)
-            | Outcome::Skipped(_)
-            | Outcome::Cancelled => None,
-        })
+        Ok(outcome.resume_data().cloned())
     }
 
     /// Removes the files that resume data stands for; nothing is left to go on with. Harmless to repeat.

@@ -1,26 +1,12 @@
-//! What the owner of a session does with the session itself: tasks that are made and not started, its
-//! state, its end.
+//! What the owner of a session does with the session itself: its state, its end.
 
 use longhaul_engine::session::{Invalidation, SessionState};
-use longhaul_engine::task::Desired;
 
-use super::{CallError, SessionHandle, StartRequest, Starts};
+use super::{CallError, SessionHandle};
 use crate::registry::ReadState;
 use crate::session::Invalidate;
 
 impl SessionHandle {
-    /// Makes tasks as [`SessionHandle::start`] does, and leaves them suspended until they are wanted
-    /// to run. One that is adopted is suspended too.
-    ///
-    /// # Errors
-    /// When the engine has stopped or the store fails; then none was made.
-    pub async fn create(&self, mut requests: Vec<StartRequest>) -> Result<Starts, CallError> {
-        for request in &mut requests {
-            request.desired = Desired::Suspended;
-        }
-        self.start(requests).await
-    }
-
     /// Lets the session take no new tasks and end with the last that it has. Answers after the
     /// commit: it survives a restart from then on. Harmless to repeat.
     ///

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use futures_util::future::try_join;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::resume_data::{ResumeData, ResumeDataError};
 use longhaul_engine::safe_url::HttpUrl;
-use longhaul_engine::task::{Collision, Desired, NotificationTitles, Outcome};
+use longhaul_engine::task::{Collision, NotificationTitles};
 
 use super::{CallError, RefusedStart, SessionHandle};
 
@@ -106,29 +105,6 @@ impl SessionHandle {
     ) -> Result<Result<ResumedTask, RefusedStart>, CallError> {
         let anew = ResumeAs::Upload { notify_on_finished };
         self.resume_task(Resuming::new(data, anew)).await
-    }
-
-    /// Cancels a task, waits for its end, and gives what it left; `None` when there is nothing to go
-    /// on with, or it ended before. The wish is harmless to repeat and gives the same again.
-    ///
-    /// # Errors
-    /// When there is no task of this number, the engine has stopped, or the store fails.
-    pub async fn cancel_for_resume_data(
-        &self,
-        task: TaskId,
-    ) -> Result<Option<ResumeData>, CallError> {
-        // The wait begins before the wish: whoever acknowledges the end at once does not take it away.
-        let outcome = self.outcome(task);
-        let wanted = self.want(task, Desired::CancelledResumable);
-        let (outcome, ()) = try_join(outcome, wanted).await?;
-        Ok(match outcome {
-            Outcome::CancelledResumable(data) => Some(data),
-            Outcome::Failed(failure) => failure.resume_data().cloned(),
-            Outcome::Finished(_)
-            | Outcome::Uploaded(_)
-            | Outcome::Skipped(_)
-            | Outcome::Cancelled => None,
-        })
     }
 
     /// Removes the files that resume data stands for; nothing is left to go on with. Harmless to repeat.

@@ -4,7 +4,6 @@ use longhaul_engine::conditions::Conditions;
 use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::id::TaskId;
 use longhaul_engine::task::Adjustment;
-use longhaul_engine::why::Why;
 
 use super::{CallError, EngineHandle, RefusedStart, SessionHandle};
 use crate::session::{Adjust, DecideBegin, NextAwaitingBegin, SetRateLimit};
@@ -92,14 +91,5 @@ impl SessionHandle {
     /// When the engine has stopped.
     pub async fn next_awaiting_begin(&self, after: TaskId) -> Result<Option<TaskId>, CallError> {
         self.ask(|| NextAwaitingBegin { after }).await
-    }
-
-    /// Why a task is not done yet.
-    ///
-    /// # Errors
-    /// When there is none of this number, the engine has stopped, or the store fails.
-    pub async fn why(&self, task: TaskId) -> Result<Why, CallError> {
-        let view = self.view(task).await?;
-        Ok(Why::new(view.phase, view.slowed_by))
     }
 }

@@ -14,7 +14,7 @@ use super::bench::{
     Bench, content, ending, listen, session, start_one, until, until_phase, virtual_time,
 };
 use super::server::Answer;
-use crate::local::{CallError, ResumeOptions, SessionHandle};
+use crate::handle::{CallError, ResumeOptions, SessionHandle};
 
 const PAUSE: Duration = Duration::from_millis(20);
 

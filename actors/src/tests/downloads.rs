@@ -8,7 +8,7 @@ use longhaul_engine::task::{Outcome, TaskState};
 use super::bench::{Bench, content, requests, session, start, start_one, virtual_time};
 use super::server::{Answer, Seen};
 use crate::fault::{self, Plan};
-use crate::local::RefusedStart;
+use crate::handle::RefusedStart;
 use crate::transfer::pretend_slow;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -281,7 +281,7 @@ fn sessions_do_not_see_each_others_tasks() {
         assert_eq!(one.outcome(x).await, Ok(bench.finished("x", 1000)));
         assert_eq!(two.outcome(y).await, Ok(bench.finished("y", 1000)));
         assert!(one.view(y).await.is_err() && two.outcome(x).await.is_err());
-        let ids = |tasks: Vec<crate::local::TaskView>| tasks.iter().map(|t| t.id).collect();
+        let ids = |tasks: Vec<crate::handle::TaskView>| tasks.iter().map(|t| t.id).collect();
         assert_eq!(one.tasks().await.map(ids), Ok(vec![x]));
         assert_eq!(two.tasks().await.map(ids), Ok(vec![y]));
     });

@@ -10,15 +10,24 @@ use longhaul_engine::session::{Invalidation, SessionRules, SessionState};
 use tokio::time::timeout;
 
 use super::bench::{Bench, Heard, content, session, session_with, start_one, until, virtual_time};
-use crate::local::{CallError, EngineHandle, RefreshScope, RefreshTask};
+use crate::handle::{CallError, EngineHandle};
+use crate::local::{self, RefreshScope, RefreshTask};
 
 const PAUSE: Duration = Duration::from_millis(20);
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The engine, for what is asked of one in this process only.
+fn local(engine: &EngineHandle) -> &local::EngineHandle {
+    match engine {
+        EngineHandle::Local(engine) => engine,
+        EngineHandle::Remote(_) => panic!("it runs here"),
+    }
+}
+
 /// The call of the app of one session, if it comes in time.
 async fn called(engine: &EngineHandle, name: &'static str) -> Option<RefreshTask> {
     let scope: RefreshScope = Arc::new(move |session: &SessionId| session.as_str() == name);
-    timeout(MINUTE, engine.next_refresh_task_of(scope))
+    timeout(MINUTE, local(engine).next_refresh_task_of(scope))
         .await
         .ok()?
 }
@@ -146,7 +155,7 @@ fn a_change_of_the_conditions_is_heard_until_the_engine_stops() {
     virtual_time(async {
         let bench = Bench::new();
         let engine = bench.engine().await;
-        assert!(engine.state_dir().ends_with("state"));
+        assert!(local(&engine).state_dir().ends_with("state"));
         let known = engine.conditions();
         let metered = Conditions {
             is_metered: Some(true),

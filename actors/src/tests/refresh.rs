@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::bench::{Bench, content, listen, session, session_with, start_one, until, virtual_time};
 use super::server::Answer;
-use crate::local::{CallError, EngineHandle, RefreshTask};
+use crate::handle::{CallError, EngineHandle, RefreshTask, SessionHandle};
 
 const PAUSE: Duration = Duration::from_millis(20);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,6 +23,14 @@ fn bench_with(names: &[&str]) -> Bench {
 
 async fn called(engine: &EngineHandle, within: Duration) -> Option<RefreshTask> {
     timeout(within, engine.next_refresh_task()).await.ok()?
+}
+
+/// The app of a session has gone.
+fn gone(session: &SessionHandle) {
+    match session {
+        SessionHandle::Local(session) => session.app_has_gone(),
+        SessionHandle::Remote(_) => panic!("it runs here"),
+    }
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn an_app_that_goes_without_having_handled_the_end_is_called() {
             "its delegate is there"
         );
         drop(attachment);
-        open.app_has_gone();
+        gone(&open);
         let task = called(&engine, MINUTE).await.expect("a call");
         assert_eq!(task.reason(), LaunchReason::Drained);
         // One that has handled it goes, too.
@@ -107,7 +115,7 @@ fn an_app_that_goes_without_having_handled_the_end_is_called() {
             .expect("an answer");
         assert_eq!(task.set_task_completed().await, Ok(()));
         drop(heard);
-        open.app_has_gone();
+        gone(&open);
         assert!(called(&engine, 40 * MINUTE).await.is_none());
     });
 }

@@ -8,7 +8,7 @@ use longhaul_persistence::Store;
 
 use super::bench::{Bench, content, session, session_with, start, start_one, until, virtual_time};
 use super::server::{Answer, CHUNK_BYTES, PIPE_BYTES};
-use crate::local::CallError;
+use crate::handle::CallError;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

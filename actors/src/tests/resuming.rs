@@ -11,7 +11,7 @@ use super::bench::{
     Bench, content, listen, requests, session, session_with, start_one, until, virtual_time,
 };
 use super::server::{Answer, CHUNK_BYTES, PIPE_BYTES};
-use crate::local::{RefusedStart, ResumeOptions, SessionHandle};
+use crate::handle::{RefusedStart, ResumeOptions, SessionHandle};
 
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -18,7 +18,7 @@ use super::bench::{
 };
 use super::server::Answer;
 use crate::fault;
-use crate::local::EngineHandle;
+use crate::handle::EngineHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 const METERED: Conditions = Conditions {

@@ -11,7 +11,7 @@ use super::bench::{
 };
 use super::server::Answer;
 use crate::fault::{self, Plan};
-use crate::local::{CallError, RefusedStart};
+use crate::handle::{CallError, RefusedStart};
 
 const PAUSE: Duration = Duration::from_millis(20);
 

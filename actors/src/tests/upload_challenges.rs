@@ -15,7 +15,7 @@ use super::bench::{
 use super::challenges::{asked, token};
 use super::inbox::Meeting;
 use super::metrics::metrics;
-use crate::local::SessionHandle;
+use crate::handle::SessionHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

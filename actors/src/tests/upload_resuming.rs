@@ -11,7 +11,7 @@ use longhaul_engine::task::{Desired, NotificationTitles, Outcome, Phase};
 use super::bench::{Bench, content, session, session_with, start_one, until, virtual_time};
 use super::inbox::Meeting;
 use super::server::Answer;
-use crate::local::{RefusedStart, ResumeOptions, ResumedTask, SessionHandle};
+use crate::handle::{RefusedStart, ResumeOptions, ResumedTask, SessionHandle};
 
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -10,7 +10,7 @@ use longhaul_engine::task::{Desired, Outcome, Phase, TaskState, UploadSpec};
 
 use super::bench::{Bench, content, session, session_with, start, start_one, until, virtual_time};
 use super::inbox::Meeting;
-use crate::local::SessionHandle;
+use crate::handle::SessionHandle;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -6,7 +6,7 @@ use longhaul_engine::task::{Desired, Outcome, Phase, TaskState};
 
 use super::bench::{Bench, content, requests, session, start, start_one, until, virtual_time};
 use super::server::{Answer, CHUNK_BYTES, PIPE_BYTES};
-use crate::local::CallError;
+use crate::handle::CallError;
 
 const PAUSE: Duration = Duration::from_millis(20);
 

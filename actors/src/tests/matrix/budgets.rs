@@ -9,7 +9,7 @@ use longhaul_engine::task::Outcome;
 
 use super::silence_ordered_panics;
 use crate::fault::{self, Plan};
-use crate::local::CallError;
+use crate::handle::CallError;
 use crate::tests::bench::{
     Bench, Heard, content, listen, requests, session, start_one, virtual_time,
 };

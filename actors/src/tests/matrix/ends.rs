@@ -7,7 +7,7 @@ use longhaul_engine::task::{Desired, Outcome};
 
 use super::oracle::{Story, Told};
 use super::scenarios::{PAUSE, finishes, stop};
-use crate::local::RefusedStart;
+use crate::handle::RefusedStart;
 use crate::tests::bench::{
     Bench, content, ending, listen, requests, session, start, start_one, until,
 };

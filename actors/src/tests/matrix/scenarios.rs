@@ -12,7 +12,7 @@ use longhaul_engine::session::{Durability, SessionRules};
 use longhaul_engine::task::{Collision, Desired, Destination, DownloadSpec, Outcome, Phase};
 
 use super::oracle::{Story, Told};
-use crate::local::{EngineHandle, ResumeOptions, SessionHandle};
+use crate::handle::{EngineHandle, ResumeOptions, SessionHandle};
 use crate::tests::bench::{
     Bench, content, ending, listen, requests, session_with, session_with_requests, start, until,
     until_phase,

@@ -114,6 +114,7 @@ impl SessionActor {
             report,
         );
         fault::point("session.launched");
+        self.children += 1;
         entry.child = Some(Box::new(Child {
             launch,
             address,
@@ -159,6 +160,7 @@ impl SessionActor {
             return;
         }
         let child = entry.child.take();
+        self.children -= 1;
         let host = Arc::clone(&entry.host);
         let clock = child
             .as_ref()
@@ -313,8 +315,7 @@ impl SessionActor {
     }
 
     pub(super) fn answer_quiesce(&mut self) {
-        let is_busy = self.tasks.values().any(|entry| entry.child.is_some());
-        if is_busy || self.discards.is_sweeping() {
+        if self.children > 0 || self.discards.is_sweeping() {
             return;
         }
         for reply in self

@@ -95,6 +95,8 @@ pub(crate) struct SessionActor {
     clock_watch: ClockWatch,
     line: PlaceLine,
     next_launch: u64,
+    /// Tasks with a transfer.
+    children: usize,
     finishing: usize,
     ahead: Ahead,
     /// Tasks that have not ended.
@@ -193,6 +195,7 @@ impl SessionActor {
             clock_watch,
             line,
             next_launch: 0,
+            children: 0,
             finishing: 0,
             ahead: Ahead::default(),
             live: 0,

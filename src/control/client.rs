@@ -24,6 +24,9 @@ pub(super) const SESSIONS_MAX: usize = 1024;
 /// Tasks that one client may wait for: every task of the largest session that was measured.
 pub(super) const WAITS_MAX: usize = 100_000;
 
+/// Completed calls that a client may complete again: far more than it is asked of at once.
+const COMPLETED_MAX: usize = 64;
+
 /// A process for as long as its stream lasts.
 pub(super) struct Client {
     id: ClientId,
@@ -55,7 +58,7 @@ pub(super) struct Held {
     /// Waits that its stream has not taken over yet.
     new_waits: Vec<Wait>,
     /// The last call of each session that it was called for, also once that is completed: the answer
-    /// may have been lost.
+    /// may have been lost. Not more than [`COMPLETED_MAX`] are completed.
     calls: HashMap<SessionId, Called>,
     /// A call that is the client's already, and that it is told of once it listens.
     called: Option<RefreshTask>,

@@ -7,7 +7,7 @@ use longhaul_actors::local::RefreshTask;
 use longhaul_engine::control::Problem;
 use longhaul_engine::id::SessionId;
 
-use super::{Called, Client, wake};
+use super::{COMPLETED_MAX, Called, Client, wake};
 
 impl Client {
     /// Says whether it takes refresh tasks.
@@ -78,13 +78,21 @@ impl Client {
         task.cloned().ok_or(Problem::RefreshExpired)
     }
 
-    /// A call was completed.
+    /// A call was completed. Those before it are forgotten when they are too many.
     pub(in crate::control) fn has_completed(&self, task: &RefreshTask) {
         let mut state = self.lock();
-        if let Some(call) = state.held.calls.get_mut(task.session_identifier())
+        let calls = &mut state.held.calls;
+        let completed = calls.values().filter(|call| call.is_completed).count();
+        let forgotten: Vec<_> = match completed >= COMPLETED_MAX {
+            true => calls.extract_if(|_, call| call.is_completed).collect(),
+            false => Vec::new(),
+        };
+        if let Some(call) = calls.get_mut(task.session_identifier())
             && call.task.number() == task.number()
         {
             call.is_completed = true;
         }
+        drop(state);
+        drop(forgotten);
     }
 }

@@ -12,6 +12,7 @@ mod clock;
 mod commands;
 pub mod daemon;
 mod exit;
+mod facts;
 mod interrupted;
 mod ledger;
 mod list;

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use longhaul::{
-    DownloadRequest, DownloadTask, Engine, Error, Fact, NumberedFact, Outcome, Session, TaskId,
-    TaskSnapshot, UploadRequest, UploadTask,
+    DownloadRequest, DownloadTask, Engine, Error, Outcome, Session, TaskId, TaskSnapshot,
+    UploadRequest, UploadTask,
 };
 
-use super::events::{Quiet, next_fact};
 use super::{reach_or_start, session_for};
 use crate::address::TaskName;
 use crate::exit::{Exit, Fault, exit_of};
+use crate::facts::end_of;
 use crate::plan::Handover;
 use crate::report::entry::Entry;
 use crate::report::{Label, Out, complain};
@@ -113,32 +113,13 @@ async fn unsent(
     if task.snapshot().await?.outcome.is_none() {
         return Ok(task);
     }
-    match end_of(session, &task).await? {
-        Some(end) if is_to_be_told(&end, request.source()) => Ok(task),
+    let mut events = session.events().await?;
+    match end_of(&task, &mut events).await? {
+        Some(end) if is_to_be_told(&end.fact, request.source()) => Ok(task),
         Some(_) | None => {
             session
                 .start_upload(request.clone().supersede_ended())
                 .await
-        }
-    }
-}
-
-/// How a task that has ended has done so; `None` when its owner has acknowledged that meanwhile.
-async fn end_of(session: &Session, task: &UploadTask) -> Result<Option<Fact>, Error> {
-    let mut events = session.events().await?;
-    loop {
-        match next_fact(&mut events).await {
-            Ok(Some(NumberedFact {
-                fact: fact @ Fact::Completed { .. },
-                ..
-            })) if fact.task() == Some(task.id()) => return Ok(Some(fact)),
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(Error::Stopped { reason: None }),
-            Err(Quiet) => match task.snapshot().await {
-                Ok(_) => {}
-                Err(Error::NoSuchTask(_)) => return Ok(None),
-                Err(error) => return Err(error),
-            },
         }
     }
 }

@@ -1,22 +1,17 @@
 //! `longhaul events`: what has happened in a session, and what happens.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use longhaul::{Event, Events, Fact, NumberedFact, Sequence, Session, TaskId};
-use tokio::time::timeout;
 
 use super::forget::all;
 use super::{lost, reach, told};
 use crate::address::DEFAULT_SESSION;
 use crate::args::EventsArgs;
 use crate::exit::{Exit, Fault};
+use crate::facts::{Quiet, next_fact};
 use crate::report::{Out, complain};
 use crate::transfer::{Kind, Standing};
-
-/// What is on record comes at once; after such a silence on a socket of this machine there is no more of
-/// it.
-const QUIET: Duration = Duration::from_millis(500);
 
 /// Prints the facts that were not acknowledged, and with `--follow` all that happens from then on.
 ///
@@ -72,24 +67,6 @@ pub(crate) async fn events(args: EventsArgs) -> Result<Exit, Fault> {
     Ok(Exit::OK)
 }
 
-/// No fact has come for [`QUIET`].
-pub(super) struct Quiet;
-
-/// The next fact; `None` when there are no more. News of transfers that run are no facts, and put nothing
-/// off.
-pub(super) async fn next_fact(events: &mut Events) -> Result<Option<NumberedFact>, Quiet> {
-    let fact = async {
-        loop {
-            match events.next().await {
-                Some(Event::Fact(fact)) => return Some(fact),
-                Some(_) => {}
-                None => return None,
-            }
-        }
-    };
-    timeout(QUIET, fact).await.map_err(|_| Quiet)
-}
-
 /// The next fact on record; `None` when all were told. An end that is on record and has not come yet is
 /// waited for, however loaded the machine is, unless somebody has acknowledged it: then it never comes.
 async fn on_record(
@@ -142,7 +119,10 @@ impl Kinds {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use longhaul::{Engine, SessionConfiguration};
+    use tokio::time::timeout;
 
     use super::*;
 

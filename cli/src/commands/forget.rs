@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul::{Engine, Fact, NumberedFact, Sequence, Session, TaskId};
 
-use super::events::{Quiet, next_fact};
 use super::reach;
 use crate::address::{DEFAULT_SESSION, TaskName};
 use crate::args::ForgetArgs;
 use crate::exit::{Exit, Fault};
+use crate::facts::{Quiet, next_fact};
 use crate::report::Out;
 use crate::report::entry::Entry;
 use crate::transfer::Standing;

@@ -3,13 +3,11 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use longhaul::{
-    Error, Event, Events, Fact, FailureKind, NumberedFact, Outcome, TaskMetrics, Timestamp,
-    UploadRequest, UploadTask,
-};
+use longhaul::{Error, Event, Fact, FailureKind, Outcome, TaskMetrics, Timestamp, UploadRequest};
 
 use super::{Run, signals, start};
 use crate::exit::{Exit, Fault};
+use crate::facts::end_of;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::report::{Label, Reporter};
@@ -52,7 +50,8 @@ async fn open(plan: Plan<UploadRequest>) -> Result<Run, Fault> {
     let mut told = Vec::new();
     if was_there
         && let Ok(found) = &task
-        && let Some(end) = earlier_end(found, &mut events).await?
+        && found.snapshot().await?.outcome.is_some()
+        && let Some(end) = end_of(found, &mut events).await?
     {
         if is_to_be_told(&end.fact, request.source()) {
             ledger.track(ITEM, found.id());
@@ -83,26 +82,6 @@ async fn open(plan: Plan<UploadRequest>) -> Result<Run, Fault> {
         tasks: vec![task],
         reporter,
     })
-}
-
-/// How a task had ended that an earlier run has left; `None` when it goes on.
-async fn earlier_end(
-    task: &UploadTask,
-    events: &mut Events,
-) -> Result<Option<NumberedFact>, Fault> {
-    if task.snapshot().await?.outcome.is_none() {
-        return Ok(None);
-    }
-    // Facts that nobody has acknowledged are told first.
-    while let Some(event) = events.next().await {
-        if let Event::Fact(numbered) = event
-            && let Fact::Completed { task: ended, .. } = &numbered.fact
-            && *ended == task.id()
-        {
-            return Ok(Some(numbered));
-        }
-    }
-    Err(Error::Stopped { reason: None }.into())
 }
 
 /// Whether an end that an earlier run has perhaps not lived to tell is the answer to this one: the

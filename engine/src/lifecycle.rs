@@ -31,6 +31,20 @@ pub enum State {
     Ended,
 }
 
+impl State {
+    /// The state to show of a task whose record says that it has ended, or that its owner is asked.
+    /// A fact is told with its commit, and the session hears of it a moment later, when the transfer
+    /// is gone: who was told and looks in between must not see it running.
+    #[must_use]
+    pub const fn as_recorded(self, has_ended: bool, is_asked: bool) -> Self {
+        match self {
+            _ if has_ended => Self::Ended,
+            Self::Running if is_asked => Self::AwaitingAuthorization,
+            state => state,
+        }
+    }
+}
+
 /// What happens to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -309,6 +323,20 @@ mod tests {
 
     const fn has_child(state: State) -> bool {
         matches!(state, State::Running | State::Stopping | State::Cancelling)
+    }
+
+    #[test]
+    fn what_the_record_says_is_shown_before_the_transfer_is_gone() {
+        for state in STATES {
+            assert_eq!(state.as_recorded(false, false), state);
+            assert_eq!(state.as_recorded(true, false), State::Ended);
+            let asked = match state {
+                State::Running => State::AwaitingAuthorization,
+                // Its owner has said something since.
+                state => state,
+            };
+            assert_eq!(state.as_recorded(false, true), asked);
+        }
     }
 
     #[test]

@@ -31,9 +31,12 @@ const LOCK_TRIES_MAX: u32 = 16;
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
-    // Held, never used: closing it releases the lock.
-    _lock: File,
+    _lock: LockedFile,
 }
+
+/// A file that is locked (flock) until this is dropped.
+#[derive(Debug)]
+pub(super) struct LockedFile(File);
 
 /// Another engine owns the state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +107,10 @@ impl StateDir {
             if is_current(&lock, &lock_path)? {
                 write_pid(&mut lock)
                     .map_err(|error| failure("write the lock", &lock_path, &error))?;
-                return Ok(Self { path, _lock: lock });
+                return Ok(Self {
+                    path,
+                    _lock: LockedFile::new(lock),
+                });
             }
         }
         Err(refused(
@@ -142,6 +148,21 @@ impl StateDir {
         }
         fs::remove_file(&lock).map_err(|error| failure("remove", &lock, &error))?;
         remove_empty(&self.path)
+    }
+}
+
+impl LockedFile {
+    /// Takes over a file that is locked.
+    pub(super) const fn new(locked: File) -> Self {
+        Self(locked)
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being started has a copy of it until it runs
+        // its own program (fork(2), flock(2)).
+        let _ = self.0.unlock();
     }
 }
 
@@ -219,6 +240,16 @@ mod tests {
         );
         drop(first);
         StateDir::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_was_forked_meanwhile_does_not_keep_it_locked() {
+        let parent = tempfile::tempdir().unwrap();
+        let state = StateDir::acquire(parent.path()).unwrap();
+        let inherited = state._lock.0.try_clone().unwrap();
+        drop(state);
+        StateDir::acquire(parent.path()).unwrap();
+        drop(inherited);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use super::discard::discard;
 use super::disk::{create_file, identity_of, look, open_nofollow, sync_directory_of};
 use super::error::{errno_of, failure};
+use super::lock::LockedFile;
 use super::mode::make_private_directory;
 use super::place::upload_ticket_paths;
 use super::recover::recover;
@@ -120,8 +121,7 @@ fn aad(ticket: TicketId) -> Aad<Vec<u8>> {
 pub struct OpenTicket {
     token: ResumeToken,
     ticket: Ticket,
-    // Held, never used: closing it releases the lock.
-    _lock: File,
+    _lock: LockedFile,
 }
 
 impl OpenTicket {
@@ -156,7 +156,7 @@ impl OpenTicket {
         Ok(Self {
             token,
             ticket,
-            _lock: file,
+            _lock: LockedFile::new(file),
         })
     }
 

@@ -212,7 +212,11 @@ impl SessionActor {
         let child = entry.and_then(|entry| entry.child.as_ref());
         let (live_phase, live_progress) = child.map(|child| child.live.now()).unwrap_or_default();
         let slowed_by = child.and_then(|child| child.limits.slowest());
-        let phase = match entry.map(|entry| entry.state) {
+        let state = entry.map(|entry| {
+            let is_asked = checkpoint.is_some_and(|known| known.challenge().is_some());
+            entry.state.as_recorded(task.outcome.is_some(), is_asked)
+        });
+        let phase = match state {
             Some(State::Queued) => {
                 Phase::Queued(entry.map_or(QueueReason::SessionLimit, |it| self.queue_reason(it)))
             }

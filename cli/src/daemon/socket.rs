@@ -38,7 +38,7 @@ pub(super) struct Holding {
     path: PathBuf,
     /// Device and inode of the socket file that is ours to remove; `None` when systemd made it.
     made: Option<(u64, u64)>,
-    _lock: File,
+    lock: File,
 }
 
 /// Why a daemon can not listen; the text names the next step.
@@ -116,7 +116,7 @@ impl Endpoint {
         let holding = Holding {
             path,
             made: Some(made),
-            _lock: lock,
+            lock,
         };
         Ok(Self { listener, holding })
     }
@@ -147,7 +147,7 @@ impl Endpoint {
         let path = address.as_pathname();
         let path = path.ok_or_else(|| wrong("a socket without a path"))?;
         let holding = Holding {
-            _lock: take_lock(path)?,
+            lock: take_lock(path)?,
             path: path.to_path_buf(),
             made: None,
         };
@@ -178,6 +178,9 @@ impl Drop for Holding {
             // It is in nobody's way: the next daemon takes it for an abandoned one.
             tracing::warn!(path = %self.path.display(), %error, "the socket was not removed");
         }
+        // Closing it is not enough: a process that is being started has a copy of it until it runs
+        // its own program (fork(2), flock(2)).
+        let _ = self.lock.unlock();
     }
 }
 

@@ -34,6 +34,8 @@ fn come_and_go(daemon: &Running, count: usize) {
             })
             .collect();
         drop(crowd);
+        // The next ones open sessions of the same names.
+        daemon.until(|daemon| daemon.metric("longhaul_clients") == 0);
     }
     // One connection is left: the one that asks.
     daemon.until(|daemon| {

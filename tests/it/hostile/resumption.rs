@@ -141,7 +141,7 @@ fn another_version_of_a_file_that_is_spread_is_never_spliced() {
     for ranges in [Ranges::Honour, Ranges::IgnoreCondition] {
         let (server, url) = serving(Resource::new(old));
         let bench = Bench::new();
-        server.script(PATH, [Reply::normal().bytes_per_second(6 * MIB)]);
+        server.script(PATH, [Reply::normal().bytes_per_second(2 * MIB)]);
         bench.kill_after(&server, PATH, 8 * MIB, &[&url, "-x", "4"]);
         let before = server.requests_for(PATH).len();
         server.serve(PATH, Resource::new(new));

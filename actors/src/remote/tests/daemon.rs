@@ -35,6 +35,8 @@ pub(super) struct Daemon {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Streams wait for this alone: there may be many whose readers have gone.
+    told: Condvar,
 }
 
 impl Daemon {
@@ -48,6 +50,7 @@ impl Daemon {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
                 changed: Condvar::new(),
+                told: Condvar::new(),
             }),
             socket: directory.path().join("control.sock"),
             _directory: directory,
@@ -107,7 +110,7 @@ impl Daemon {
             found = look(state);
             found.is_none()
         };
-        let Shared { state, changed } = &*self.shared;
+        let Shared { state, changed, .. } = &*self.shared;
         let state = state.lock().expect("no test panicked");
         let waited = changed.wait_timeout_while(state, super::LIMIT, is_missing);
         drop(waited.expect("no test panicked"));
@@ -142,7 +145,13 @@ impl Shared {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let changed = change(&mut self.lock());
+        let mut state = self.lock();
+        let told = |state: &State| (state.life, state.facts.last().map(|fact| fact.sequence));
+        let before = told(&state);
+        let changed = change(&mut state);
+        if told(&state) != before {
+            self.told.notify_all();
+        }
         self.changed.notify_all();
         changed
     }
@@ -287,7 +296,7 @@ impl Shared {
                     if let Some(fact) = next {
                         break fact.clone();
                     }
-                    state = self.changed.wait(state).expect("no test panicked");
+                    state = self.told.wait(state).expect("no test panicked");
                 }
             };
             heard = fact.sequence;

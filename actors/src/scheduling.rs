@@ -110,6 +110,11 @@ impl PlaceLine {
         }
     }
 
+    /// Whether sessions wait for each other's places at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.places.lock().places.is_some()
+    }
+
     /// Has no task for a place; the next one in line may take it.
     pub(crate) fn leave(&self) {
         let mut shared = self.places.lock();

@@ -95,6 +95,12 @@ pub struct TransactionLog {
 }
 
 impl TransactionLog {
+    /// Whether nothing is kept: nothing was begun.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.last.is_empty()
+    }
+
     /// Begins a transaction; the oldest is forgotten when there are more than [`TRANSACTIONS_MAX`].
     pub fn begin(&mut self, fetch_start: Timestamp) -> TransactionNumber {
         if self.last.len() >= TRANSACTIONS_MAX {

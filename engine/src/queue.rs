@@ -83,23 +83,38 @@ impl RunQueue {
         }
     }
 
+    /// The task whose turn it is, when a place is free. It goes on waiting.
+    #[must_use]
+    pub fn next(&self) -> Option<TaskId> {
+        let host = self.turns.values().next().filter(|_| self.is_ready())?;
+        let (_, task) = self.hosts.get(host)?.waiting.first()?;
+        Some(*task)
+    }
+
     /// The task whose turn it is, when a place is free; it counts as running until
     /// [`RunQueue::release`].
     pub fn pop(&mut self) -> Option<TaskId> {
-        if !self.is_ready() {
-            return None;
-        }
-        let (_, host) = self.turns.pop_first()?;
-        let number = self.number();
-        let queue = self.hosts.get_mut(&host)?;
-        queue.turn = None;
-        queue.number = number;
-        let (_, task) = queue.waiting.pop_first()?;
-        queue.running += 1;
-        self.running += 1;
-        self.places.remove(&task);
-        self.settle(&host);
+        let task = self.next()?;
+        let host = self.turns.values().next().map(Arc::clone)?;
+        self.take(&host, task);
         Some(task)
+    }
+
+    /// Lets a waiting task run, whose turn was foreseen ([`RunQueue::successors`]); it counts as running
+    /// until [`RunQueue::release`]. `false` when it does not wait here.
+    pub fn take(&mut self, host: &str, task: TaskId) -> bool {
+        let Some(place) = self.places.remove(&task) else {
+            return false;
+        };
+        let number = self.number();
+        if let Some(queue) = self.hosts.get_mut(host) {
+            queue.number = number;
+            queue.waiting.remove(&(place, task));
+            queue.running += 1;
+            self.running += 1;
+        }
+        self.settle(host);
+        true
     }
 
     /// The tasks whose turn comes next, at most `tasks_max` of them, in about their order: what is
@@ -114,6 +129,22 @@ impl RunQueue {
             tasks.extend(in_order(full, tasks_max - tasks.len()));
         }
         tasks
+    }
+
+    /// The tasks that take over one place after the other as long as only their host has waiting tasks,
+    /// at most `tasks_max` of them; none when several hosts have, because these take turns. They go on
+    /// waiting.
+    #[must_use]
+    pub fn successors(&self, tasks_max: usize) -> Vec<TaskId> {
+        let in_turn = self.turns.values().filter_map(|host| self.hosts.get(host));
+        let mut waiting = in_turn.chain(self.hosts.values());
+        match waiting.find(|queue| !queue.waiting.is_empty()) {
+            Some(queue) if queue.waiting.len() == self.places.len() => {
+                let first = queue.waiting.iter().take(tasks_max);
+                first.map(|(_, task)| *task).collect()
+            }
+            Some(_) | None => Vec::new(),
+        }
     }
 
     /// Frees the place of a task of this host that [`RunQueue::pop`] had given out.
@@ -282,6 +313,50 @@ mod tests {
                 .collect();
             assert_eq!(upcoming, next);
         }
+    }
+
+    #[test]
+    fn a_task_that_is_taken_counts_as_one_that_was_popped() {
+        let mut queue = RunQueue::new(2, 10);
+        for number in 0..3 {
+            push(&mut queue, "a", number);
+            push(&mut queue, "b", 10 + number);
+        }
+        assert_eq!((queue.pop(), queue.pop()), (Some(id(0)), Some(id(10))));
+        assert_eq!(queue.next(), None, "no place is free");
+        // The place of one of a's goes to its next one.
+        queue.release("a");
+        assert_eq!(queue.next(), Some(id(1)));
+        assert!(queue.take("a", id(1)));
+        assert!(!queue.take("a", id(1)), "it waits no more");
+        assert!(queue.is_full());
+        queue.release("b");
+        assert_eq!(queue.pop(), Some(id(11)), "a had its turn");
+        queue.release("a");
+        queue.release("b");
+        assert_eq!(order(&mut queue), [2, 12]);
+    }
+
+    #[test]
+    fn only_tasks_of_a_host_that_waits_alone_succeed_each_other() {
+        let mut queue = RunQueue::new(10, 1);
+        assert_eq!(queue.successors(5), []);
+        for number in 0..3 {
+            push(&mut queue, "a", number);
+        }
+        queue.push("a", id(9), Priority::HIGH);
+        assert_eq!(queue.successors(2), [id(9), id(0)]);
+        assert_eq!(queue.pop(), Some(id(9)));
+        // Its host has no free place.
+        assert_eq!(queue.successors(5), [id(0), id(1), id(2)]);
+        push(&mut queue, "b", 10);
+        assert_eq!(queue.successors(5), [], "two hosts take turns");
+        assert_eq!(queue.pop(), Some(id(10)));
+        assert_eq!(
+            queue.successors(5),
+            [id(0), id(1), id(2)],
+            "b waits no more"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod resume_data;
 mod resuming;
 mod scheduling;
 mod sessions;
+mod succession;
 mod tidy;
 mod upload_owners;
 mod uploads;

@@ -36,10 +36,13 @@ impl Handler<Adjust> for SessionActor {
             adjustment,
         };
         let applied = self.apply_one(change).into_actor(self);
-        Box::pin(applied.map(move |answer, session, _| {
+        Box::pin(applied.map(move |answer, session, context| {
             fault::point("session.adjusted");
             match stored(answer, task)? {
-                Stored::Done => session.adjusted(task, adjustment),
+                Stored::Done => {
+                    session.adjusted(task, adjustment);
+                    session.let_stand_by(context);
+                }
                 Stored::Ended => {}
                 Stored::TargetInUse(_) => return Err(other_answer()),
             }
@@ -122,6 +125,7 @@ impl SessionActor {
     }
 
     fn adjusted(&mut self, task: TaskId, adjustment: Adjustment) {
+        self.settle(task);
         let Some(entry) = self.tasks.get_mut(&task) else {
             return;
         };
@@ -129,6 +133,7 @@ impl SessionActor {
             Adjustment::Priority(priority) => {
                 entry.schedule.priority = priority;
                 self.queue.set_priority(&entry.host, task, priority);
+                self.successors.outdate();
             }
             Adjustment::RateLimit(bytes) => {
                 entry.schedule.rate_limit_bytes = bytes;

@@ -34,6 +34,11 @@ impl Ahead {
         self.begun.remove(&task)
     }
 
+    /// Whether it is known.
+    pub(super) fn knows(&self, task: TaskId) -> bool {
+        self.begun.contains_key(&task)
+    }
+
     /// Keeps what was read of a task whose transfer starts soon.
     pub(super) fn put(&mut self, task: TaskId, begun: Option<Begun>) {
         self.begun.extend(begun.map(|begun| (task, begun)));
@@ -52,8 +57,11 @@ impl SessionActor {
         if self.ahead.is_asking || self.ahead.begun.len() >= AHEAD_MIN || self.quiesce.is_some() {
             return;
         }
-        let mut tasks = self.queue.upcoming(AHEAD_MAX - self.ahead.begun.len());
-        tasks.retain(|task| !self.ahead.begun.contains_key(task));
+        // Those that stand by come first, and are not at hand any more.
+        let mut tasks = self.queue.upcoming(AHEAD_MAX + self.successors.len());
+        tasks.retain(|task| !self.ahead.knows(*task));
+        self.successors.leave_out(&mut tasks);
+        tasks.truncate(AHEAD_MAX - self.ahead.begun.len());
         if tasks.is_empty() {
             return;
         }
@@ -70,15 +78,19 @@ impl SessionActor {
             let answer = registry.call(make).await;
             (tasks, answer)
         };
-        context.spawn(ask.into_actor(self).map(|(tasks, answer), session, _| {
-            fault::point("session.looked_ahead");
-            session.ahead.is_asking = false;
-            // Without an answer the transfers ask for themselves.
-            if let (false, Ok(Ok(begun))) = (session.ahead.is_outdated, answer) {
-                let live = tasks.into_iter().zip(begun);
-                let live = live.filter(|(_, begun)| matches!(begun, Begun::Live(..)));
-                session.ahead.begun.extend(live);
-            }
-        }));
+        context.spawn(
+            ask.into_actor(self)
+                .map(|(tasks, answer), session, context| {
+                    fault::point("session.looked_ahead");
+                    session.ahead.is_asking = false;
+                    // Without an answer the transfers ask for themselves.
+                    if let (false, Ok(Ok(begun))) = (session.ahead.is_outdated, answer) {
+                        let live = tasks.into_iter().zip(begun);
+                        let live = live.filter(|(_, begun)| matches!(begun, Begun::Live(..)));
+                        session.ahead.begun.extend(live);
+                        session.let_stand_by(context);
+                    }
+                }),
+        );
     }
 }

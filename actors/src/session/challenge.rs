@@ -81,6 +81,7 @@ impl Handler<AnswerChallenge> for SessionActor {
 impl SessionActor {
     /// What is running for a task knows less than its owner has said by now.
     pub(super) fn outdate(&mut self, task: TaskId) {
+        self.settle(task);
         let child = self
             .tasks
             .get_mut(&task)
@@ -99,7 +100,7 @@ impl SessionActor {
     ) {
         // The transfer that has recorded the challenge may not have ended yet.
         self.outdate(task);
-        self.ahead.forget(task);
+        self.forget_ahead(task);
         let Some(state) = self.tasks.get(&task).map(|entry| entry.state) else {
             return;
         };

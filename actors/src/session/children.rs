@@ -12,8 +12,8 @@ use longhaul_engine::task::{Desired, Outcome, Phase};
 use longhaul_persistence::{Change, Effect, Refusal};
 use tracing::info_span;
 
-use super::reports::ChildReport;
-use super::{Child, PlaceHeld, SessionActor};
+use super::reports::{ChildReport, Reports};
+use super::{Child, Heirs, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::desktop::Notice;
 use crate::fault;
@@ -22,7 +22,8 @@ use crate::limiter::{Limiter, Limits};
 use crate::notifier::{TaskNews, tell_person};
 use crate::registry::{Apply, NotStored, ReadTask};
 use crate::scheduling::Place;
-use crate::transfer::{Live, TransferActor, TransferParts, Want};
+use crate::transfer::{TransferActor, TransferParts, Want};
+use crate::world::Worker;
 
 /// How a transfer is started.
 pub(super) struct Launch {
@@ -48,74 +49,48 @@ impl Launch {
     }
 }
 
-impl SessionActor {
-    pub(super) fn launch(&mut self, task: TaskId, order: Launch, context: &Context<Self>) {
-        fault::point("session.launch");
-        let Launch {
-            desired,
-            place,
-            engine_place,
-        } = order;
-        let Some(entry) = self.tasks.get_mut(&task) else {
-            return;
-        };
-        entry.has_begun |= desired == Desired::Running;
-        let limits = Limits {
-            task: Arc::new(Limiter::new(entry.schedule.rate_limit_bytes)),
-            session: Arc::clone(&self.parts.limiter),
-            engine: Arc::clone(&self.parts.world.scheduling.limiter),
-        };
-        debug_assert!(entry.child.is_none(), "one live child per task");
-        let launch = self.next_launch;
-        self.next_launch += 1;
-        let worker = self.freed_worker.take();
-        let worker = worker.unwrap_or_else(|| self.parts.world.next_worker());
-        let log = self.logs.take(task);
-        let live = Arc::new(Live::default());
-        // A transfer measures delays only: a clock that is set must not stop its records.
-        let clock = self.parts.world.clock.steady();
-        let mut session = self.parts.clone();
-        session.world.clock = clock;
-        let parts = TransferParts {
-            session,
-            task,
-            launch,
-            desired,
-            is_first: std::mem::take(&mut entry.is_new),
-            worker,
-            begun: self.ahead.take(task),
-            live: Arc::clone(&live),
-            log,
-            limits: limits.clone(),
-            parent: context.address(),
-        };
-        let reports = self.reports.clone();
-        let parent = context.address();
+/// A transfer that can be started on any worker.
+pub(super) struct Prepared {
+    parts: TransferParts,
+    heirs: Heirs,
+    reports: Reports,
+}
+
+impl Prepared {
+    /// Starts it there, with the place that it gets.
+    pub(super) fn start(
+        self,
+        worker: Worker,
+        place: PlaceHeld,
+        engine_place: Option<Place>,
+    ) -> Child {
+        let Self {
+            mut parts,
+            heirs,
+            reports,
+        } = self;
+        parts.worker = worker;
+        parts.heirs = (place == PlaceHeld::Running).then_some(heirs);
+        let (task, launch, desired) = (parts.task, parts.launch, parts.desired);
+        let (live, limits) = (Arc::clone(&parts.live), parts.limits.clone());
+        let clock = parts.session.world.clock;
         let report = {
-            let live = Arc::clone(&live);
+            let (live, parent) = (Arc::clone(&live), parts.parent.clone());
             move |how| {
                 let exit = live.take_exit();
-                reports.put(
-                    ChildReport {
-                        task,
-                        launch,
-                        how,
-                        exit,
-                    },
-                    parent,
-                );
+                let report = ChildReport {
+                    task,
+                    launch,
+                    how,
+                    exit,
+                };
+                reports.put(report, parent);
             }
         };
-        let span = info_span!(parent: None, "transfer", session = %self.parts.id, %task);
-        let (address, guard) = spawn_child(
-            span,
-            self.parts.world.place_of(worker),
-            move |_| TransferActor::new(parts),
-            report,
-        );
-        fault::point("session.launched");
-        self.children += 1;
-        entry.child = Some(Box::new(Child {
+        let span = info_span!(parent: None, "transfer", session = %parts.session.id, %task);
+        let at = parts.session.world.place_of(worker).clone();
+        let (address, guard) = spawn_child(span, &at, move |_| TransferActor::new(parts), report);
+        Child {
             launch,
             address,
             live,
@@ -127,7 +102,83 @@ impl SessionActor {
             clock,
             worker,
             _guard: guard,
-        }));
+        }
+    }
+}
+
+impl SessionActor {
+    pub(super) fn launch(&mut self, task: TaskId, order: Launch, context: &Context<Self>) {
+        fault::point("session.launch");
+        let Some(prepared) = self.prepare(task, order.desired, context) else {
+            return;
+        };
+        let worker = self.freed_worker.take();
+        let worker = worker.unwrap_or_else(|| self.parts.world.next_worker());
+        let child = prepared.start(worker, order.place, order.engine_place);
+        fault::point("session.launched");
+        self.took_child(task, child);
+    }
+
+    /// A transfer of a task that nothing runs for.
+    pub(super) fn prepare(
+        &mut self,
+        task: TaskId,
+        desired: Desired,
+        context: &Context<Self>,
+    ) -> Option<Prepared> {
+        let entry = self.tasks.get(&task)?;
+        debug_assert!(entry.child.is_none(), "one live child per task");
+        let limits = Limits {
+            task: Arc::new(Limiter::new(entry.schedule.rate_limit_bytes)),
+            session: Arc::clone(&self.parts.limiter),
+            engine: Arc::clone(&self.parts.world.scheduling.limiter),
+        };
+        let launch = self.next_launch;
+        self.next_launch += 1;
+        let mut session = self.parts.clone();
+        // A transfer measures delays only: a clock that is set must not stop its records.
+        session.world.clock = self.parts.world.clock.steady();
+        let parts = TransferParts {
+            session,
+            task,
+            launch,
+            host: Arc::clone(&entry.host),
+            heirs: None,
+            worker: Worker(0),
+            desired,
+            is_first: entry.is_new,
+            begun: self.ahead.take(task),
+            live: Arc::default(),
+            log: self.logs.take(task),
+            limits,
+            parent: context.address(),
+        };
+        Some(Prepared {
+            parts,
+            heirs: self.successors.heirs(),
+            reports: self.reports.clone(),
+        })
+    }
+
+    /// It is not started: what it was made of is kept for the next one.
+    pub(super) fn put_back(&mut self, prepared: Prepared) {
+        let TransferParts {
+            task, begun, log, ..
+        } = prepared.parts;
+        self.ahead.put(task, begun);
+        if !log.is_empty() {
+            self.logs.put(task, log);
+        }
+    }
+
+    /// A transfer runs for the task from now on.
+    pub(super) fn took_child(&mut self, task: TaskId, child: Child) {
+        if let Some(entry) = self.tasks.get_mut(&task) {
+            entry.is_new = false;
+            entry.has_begun |= child.told == Desired::Running;
+            entry.child = Some(Box::new(child));
+            self.children += 1;
+        }
     }
 
     pub(super) fn tell(&mut self, task: TaskId, desired: Desired) {

@@ -100,7 +100,7 @@ impl SessionActor {
             }
             Started::Adopted { task, is_changed } => {
                 if is_changed {
-                    self.ahead.forget(task);
+                    self.forget_ahead(task);
                     self.relaunch(task);
                     self.reschedule(task, asked.schedule, context);
                 }
@@ -215,6 +215,7 @@ impl Handler<Forgotten> for SessionActor {
 
     fn handle(&mut self, Forgotten(tasks): Forgotten, _: &mut Self::Context) {
         fault::point("session.forgotten");
+        self.catch_up();
         for task in tasks {
             match self.tasks.get_mut(&task) {
                 // Its transfer is about to go.
@@ -240,6 +241,7 @@ impl Handler<Quiesce> for SessionActor {
         fault::point("session.quiesce");
         let (reply, answer) = oneshot::channel();
         self.quiesce.get_or_insert_default().push(reply);
+        self.hold_successors();
         for child in self
             .tasks
             .values_mut()

@@ -58,6 +58,7 @@ impl SessionActor {
     /// heard it, so that none that waits gets the place of one that ran.
     fn cancel_all(&mut self, context: &mut Context<Self>) {
         self.is_cancelled = true;
+        self.hold_successors();
         let is_live = |(_, entry): &(&TaskId, &Entry)| entry.state != State::Ended;
         let live: Vec<TaskId> = self
             .tasks

@@ -13,6 +13,7 @@ mod queries;
 mod reports;
 mod resuming;
 mod scheduling;
+mod successors;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -57,10 +58,8 @@ pub(crate) use queries::{
 pub(crate) use reports::PlaceReleased;
 use reports::Reports;
 pub(crate) use resuming::ResumeTask;
-
-/// Tasks per place that may have given it back and not have ended: they wait for commits, which are
-/// cheaper the more of them come together.
-const FINISHING_PER_PLACE: usize = 16;
+use successors::Successors;
+pub(crate) use successors::{Heirs, Holder, Inherited};
 
 /// What a session is made of.
 #[derive(Clone)]
@@ -99,6 +98,7 @@ pub(crate) struct SessionActor {
     children: usize,
     finishing: usize,
     ahead: Ahead,
+    successors: Successors,
     /// Tasks that have not ended.
     live: usize,
     discards: Discards,
@@ -198,6 +198,7 @@ impl SessionActor {
             children: 0,
             finishing: 0,
             ahead: Ahead::default(),
+            successors: Successors::default(),
             live: 0,
             discards: Discards::default(),
             is_cancelled: false,
@@ -303,6 +304,9 @@ impl SessionActor {
 
     /// The one place where a task's life moves on.
     fn step(&mut self, task: TaskId, event: Event) -> Option<Command> {
+        if self.tasks.get(&task)?.state == State::Queued {
+            self.settle(task);
+        }
         let entry = self.tasks.get_mut(&task)?;
         let wake_before = entry.wake_at(&self.parts.rules);
         let (next, command) = lifecycle::step(entry.state, event);
@@ -328,7 +332,7 @@ impl SessionActor {
 
     fn dequeue(&mut self, task: TaskId) {
         // What was read ahead does not say how it goes on.
-        self.ahead.forget(task);
+        self.forget_ahead(task);
         if let Some(entry) = self.tasks.get(&task) {
             self.queue.remove(&entry.host, task);
         }
@@ -338,14 +342,17 @@ impl SessionActor {
     /// a word is woken when it comes.
     fn maintain(&mut self, context: &mut Context<Self>) {
         self.start_discards(context);
-        let places = usize::try_from(self.parts.rules.tasks_max).unwrap_or(usize::MAX);
-        let finishing_max = places.saturating_mul(FINISHING_PER_PLACE);
         let is_open = |session: &Self| {
             session.quiesce.is_none()
-                && session.finishing < finishing_max
+                && session.finishing < session.finishing_max()
                 && session.queue.is_ready()
         };
         while is_open(self) {
+            let next = self.queue.next();
+            next.into_iter().for_each(|next| self.settle(next));
+            if self.queue.next() != next {
+                continue;
+            }
             let Some(place) = self.line.take() else { break };
             let Some(task) = self.queue.pop() else { break };
             let may_run = self.admit_to_place(task);
@@ -359,6 +366,7 @@ impl SessionActor {
             self.line.leave();
         }
         self.watch_delegate(context);
+        self.let_stand_by(context);
         self.look_ahead(context);
         self.set_wake_timer(context);
     }

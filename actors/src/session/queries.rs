@@ -84,6 +84,7 @@ impl Handler<GetView> for SessionActor {
             registry.call(ask).await
         };
         Box::pin(read.into_actor(self).map(move |found, session, _| {
+            session.catch_up();
             let found = found.map_err(|_| CallError::Stopped { reason: None })?;
             match found.map_err(|error| CallError::Store(error.to_string()))? {
                 Some((task, checkpoint)) => Ok(session.view(task, checkpoint.as_ref())),
@@ -127,6 +128,7 @@ impl Handler<ListViews> for SessionActor {
             }
         };
         Box::pin(read.into_actor(self).map(|found, session, _| {
+            session.catch_up();
             let found: Vec<(Task, Option<TaskCheckpoint>)> = found?;
             Ok(found
                 .into_iter()

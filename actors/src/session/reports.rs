@@ -10,6 +10,12 @@ use longhaul_engine::id::TaskId;
 use super::{PlaceHeld, SessionActor};
 use crate::child::ChildExit;
 use crate::fault;
+use crate::scheduling::Place;
+use crate::world::Worker;
+
+/// Tasks per place that may have given it back and not have ended: they wait for commits, which are
+/// cheaper the more of them come together.
+const FINISHING_PER_PLACE: usize = 16;
 
 /// A transfer does not need the network any more. A hint: its end frees the place too.
 #[derive(Debug, Message)]
@@ -24,22 +30,41 @@ impl Handler<PlaceReleased> for SessionActor {
 
     fn handle(&mut self, message: PlaceReleased, context: &mut Self::Context) {
         fault::point("session.place_released");
-        let Some(entry) = self.tasks.get_mut(&message.task) else {
-            return;
-        };
-        let Some(child) = entry.child.as_mut() else {
-            return;
-        };
-        if child.launch == message.launch && child.place == PlaceHeld::Running {
-            child.place = PlaceHeld::Finishing;
-            child.engine_place = None;
-            self.finishing += 1;
-            self.freed_worker = Some(child.worker);
-            let host = Arc::clone(&entry.host);
-            self.queue.release(&host);
-            self.maintain(context);
-            self.freed_worker = None;
+        self.catch_up();
+        if let Some((worker, engine_place)) = self.give_place_back(message.task, message.launch) {
+            self.freed_worker = Some(worker);
+            drop(engine_place);
         }
+        self.maintain(context);
+        self.freed_worker = None;
+    }
+}
+
+impl SessionActor {
+    /// Tasks that may have given their place back and not have ended.
+    pub(super) fn finishing_max(&self) -> usize {
+        let places = usize::try_from(self.parts.rules.tasks_max).unwrap_or(usize::MAX);
+        places.saturating_mul(FINISHING_PER_PLACE)
+    }
+
+    /// The place of a transfer is free, and it only finishes: where it runs, and its place of the
+    /// engine's.
+    pub(super) fn give_place_back(
+        &mut self,
+        task: TaskId,
+        launch: u64,
+    ) -> Option<(Worker, Option<Place>)> {
+        let entry = self.tasks.get_mut(&task)?;
+        let child = entry.child.as_mut()?;
+        if child.launch != launch || child.place != PlaceHeld::Running {
+            return None;
+        }
+        child.place = PlaceHeld::Finishing;
+        self.finishing += 1;
+        let given_back = (child.worker, child.engine_place.take());
+        let host = Arc::clone(&entry.host);
+        self.queue.release(&host);
+        Some(given_back)
     }
 }
 
@@ -95,6 +120,7 @@ impl Handler<ChildReports> for SessionActor {
 
     fn handle(&mut self, ChildReports(reports): ChildReports, context: &mut Context<Self>) {
         fault::point("session.child_reports");
+        self.catch_up();
         for report in reports {
             self.child_ended(report, context);
         }

@@ -48,6 +48,7 @@ impl SessionActor {
             Admission::Queue => {
                 let (host, priority) = (entry.host.clone(), entry.schedule.priority);
                 self.queue.push(&host, task, priority);
+                self.successors.outdate();
             }
             Admission::Hold(hold) => self.hold(task, hold),
             Admission::Ask => self.ask_owner(task),
@@ -69,19 +70,19 @@ impl SessionActor {
 
     fn hold(&mut self, task: TaskId, hold: Hold) {
         fault::point("session.hold");
-        self.ahead.forget(task);
+        self.forget_ahead(task);
         self.step(task, Event::Held(hold));
         self.tell_phase(task, held_phase(hold));
     }
 
     fn ask_owner(&mut self, task: TaskId) {
         fault::point("session.ask_owner");
-        self.ahead.forget(task);
+        self.forget_ahead(task);
         self.step(task, Event::AskOwner);
         self.tell_phase(task, Phase::AwaitingBegin);
     }
 
-    fn admission(&self, entry: &Entry) -> Admission {
+    pub(super) fn admission(&self, entry: &Entry) -> Admission {
         let world = &self.parts.world;
         let task = Candidate {
             schedule: &entry.schedule,
@@ -105,6 +106,7 @@ impl SessionActor {
         schedule: Schedule,
         context: &mut Context<Self>,
     ) {
+        self.settle(task);
         let Some(entry) = self.tasks.get_mut(&task) else {
             return;
         };
@@ -118,6 +120,7 @@ impl SessionActor {
         }
         self.queue
             .set_priority(&entry.host, task, schedule.priority);
+        self.successors.outdate();
         self.care_for(&schedule);
         self.advance(task, Event::ConditionsChanged, context);
     }
@@ -166,6 +169,7 @@ impl SessionActor {
     /// Lets go of what is held without need, and stops what must not run any more. What waits for
     /// its turn is looked at when it gets it.
     fn conditions_changed(&mut self, context: &mut Context<Self>) {
+        self.hold_successors();
         let moved = |(task, entry): (&TaskId, &Entry)| {
             let event = match (entry.state, self.admission(entry)) {
                 (State::Held(old @ Hold::Unmet(_)), Admission::Hold(new)) if old == new => None,

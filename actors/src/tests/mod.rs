@@ -18,6 +18,7 @@ mod scheduling;
 mod server;
 mod sessions;
 mod sharing;
+mod successors;
 mod taking_over;
 mod upload_challenges;
 mod upload_protocols;

@@ -40,7 +40,7 @@ use crate::limiter::Limits;
 use crate::net::Client;
 use crate::notifier::{TaskNews, tell_person};
 use crate::registry::{Begun, NotStored};
-use crate::session::{PlaceReleased, SessionActor, SessionParts};
+use crate::session::{Heirs, Holder, Inherited, PlaceReleased, SessionActor, SessionParts};
 use crate::world::Worker;
 pub(crate) use live::Live;
 use metrics::Metrics;
@@ -59,6 +59,10 @@ pub(crate) struct TransferParts {
     pub(crate) session: SessionParts,
     pub(crate) task: TaskId,
     pub(crate) launch: u64,
+    /// The host that its place counts for.
+    pub(crate) host: Arc<str>,
+    /// Who may take its place over; `None` when it has none.
+    pub(crate) heirs: Option<Heirs>,
     /// Where it runs.
     pub(crate) worker: Worker,
     pub(crate) desired: Desired,
@@ -115,8 +119,13 @@ impl TransferActor {
     pub(crate) fn new(parts: TransferParts) -> Self {
         let desired = parts.desired;
         let place = NetworkPlace {
-            task: parts.task,
-            launch: parts.launch,
+            holder: Holder {
+                task: parts.task,
+                launch: parts.launch,
+                host: Arc::clone(&parts.host),
+                worker: parts.worker,
+            },
+            heirs: parts.heirs.clone(),
             parent: parts.parent.clone(),
             is_released: Cell::new(false),
         };
@@ -257,17 +266,22 @@ impl TransferActor {
 
 /// The place that a transfer has among those that use the network.
 struct NetworkPlace {
-    task: TaskId,
-    launch: u64,
+    holder: Holder,
+    heirs: Option<Heirs>,
     parent: Addr<SessionActor>,
     is_released: Cell<bool>,
 }
 
 impl NetworkPlace {
-    /// Gives it back, once.
+    /// Gives it back, once: to the task whose turn comes next, or to the session.
     fn release(&self) {
-        if !self.is_released.replace(true) {
-            let (task, launch) = (self.task, self.launch);
+        if self.is_released.replace(true) {
+            return;
+        }
+        fault::point("transfer.releasing");
+        let heirs = self.heirs.as_ref();
+        if heirs.is_none_or(|heirs| heirs.inherit(&self.holder) != Inherited::Unheard) {
+            let Holder { task, launch, .. } = self.holder;
             self.parent.do_send(PlaceReleased { task, launch });
         }
     }

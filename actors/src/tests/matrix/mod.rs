@@ -8,6 +8,7 @@ mod oracle;
 mod resumed;
 mod scenarios;
 mod scheduled;
+mod successors;
 mod uploads;
 
 use std::collections::BTreeSet;
@@ -168,6 +169,14 @@ fn sessions_that_go_on_by_themselves_survive_a_crash_at_every_point() {
     explore(&Scenario {
         name: "resumed",
         play: || Box::pin(resumed::resumed()),
+    });
+}
+
+#[test]
+fn places_that_are_taken_over_survive_a_crash_at_every_point() {
+    explore(&Scenario {
+        name: "successors",
+        play: || Box::pin(successors::successors()),
     });
 }
 

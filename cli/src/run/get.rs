@@ -14,6 +14,9 @@ use crate::transfer::{Kind, Place, Transfer};
 /// Downloads of a long list that are put on record together.
 const START_AT_ONCE: usize = 1024;
 
+/// Those that are put on record first, so that their requests go out while the next are recorded.
+const START_FIRST: usize = 64;
+
 /// Downloads what the plan says, or goes on with it.
 ///
 /// # Errors
@@ -39,8 +42,9 @@ async fn open(plan: Plan<Vec<DownloadRequest>>) -> Result<Run, Fault> {
     // One step with the opening: what an earlier run left goes on with the options of this one.
     let at_opening = match was_there {
         true => requests.len(),
-        false => requests.len().min(START_AT_ONCE),
+        false => requests.len().min(START_FIRST),
     };
+    let adopting = |request: &DownloadRequest| request.clone().adopt_existing(true);
     let wanted = requests[..at_opening].iter().map(adopting).collect();
     let opened = engine.session_with(configuration, wanted).await?;
     let (session, events) = (opened.session, opened.events);
@@ -51,8 +55,8 @@ async fn open(plan: Plan<Vec<DownloadRequest>>) -> Result<Run, Fault> {
         Vec::new()
     };
     let mut wanted = start.sort(opened.tasks, known, &mut reporter);
-    let rest = start.requests.iter().enumerate().skip(at_opening);
-    wanted.extend(rest.map(|(item, request)| (item, adopting(request))));
+    let adopts = true;
+    wanted.extend((at_opening..start.requests.len()).map(|item| Wanted { item, adopts }));
     start.begin(&session, &wanted, &mut reporter).await?;
     let Start { ledger, tasks, .. } = start;
     Ok(Run {
@@ -74,6 +78,13 @@ struct Start {
     tasks: Vec<Option<Transfer>>,
 }
 
+/// A download that is started.
+struct Wanted {
+    item: usize,
+    /// It goes on with the task of an earlier run, if there is one.
+    adopts: bool,
+}
+
 impl Start {
     fn new(requests: Vec<DownloadRequest>, retry: RetryLimits) -> Self {
         Self {
@@ -90,7 +101,7 @@ impl Start {
         results: Vec<Result<DownloadTask, Error>>,
         known: Vec<TaskSnapshot>,
         reporter: &mut Reporter,
-    ) -> Vec<(usize, DownloadRequest)> {
+    ) -> Vec<Wanted> {
         let fetched = |known: TaskSnapshot| match known.outcome {
             Some(outcome @ (Outcome::Finished(_) | Outcome::Skipped(_))) => {
                 Some((known.task.id(), outcome))
@@ -115,7 +126,10 @@ impl Start {
                         self.tasks[item] = Some(task);
                     }
                 }
-                (Ok(_), Some(_)) => gone.push((item, self.requests[item].clone())),
+                (Ok(_), Some(_)) => gone.push(Wanted {
+                    item,
+                    adopts: false,
+                }),
                 (result, _) => self.take(item, result, reporter),
             }
         }
@@ -126,14 +140,21 @@ impl Start {
     async fn begin(
         &mut self,
         session: &Session,
-        wanted: &[(usize, DownloadRequest)],
+        wanted: &[Wanted],
         reporter: &mut Reporter,
     ) -> Result<(), Fault> {
-        for group in wanted.chunks(START_AT_ONCE) {
-            let requests = group.iter().map(|(_, request)| request.clone());
+        let (mut rest, mut size) = (wanted, START_FIRST);
+        while !rest.is_empty() {
+            size = (size * 2).min(START_AT_ONCE);
+            let (group, later) = rest.split_at(size.min(rest.len()));
+            rest = later;
+            let requests = group.iter().map(|wanted| {
+                let request = self.requests[wanted.item].clone();
+                request.adopt_existing(wanted.adopts)
+            });
             let results = session.start_downloads(requests.collect()).await?;
-            for ((item, _), result) in group.iter().zip(results) {
-                self.take(*item, result, reporter);
+            for (wanted, result) in group.iter().zip(results) {
+                self.take(wanted.item, result, reporter);
             }
         }
         Ok(())
@@ -160,11 +181,6 @@ impl Start {
             }
         }
     }
-}
-
-/// A request that goes on with the task of an earlier run, if there is one.
-fn adopting(request: &DownloadRequest) -> DownloadRequest {
-    request.clone().adopt_existing(true)
 }
 
 /// Whether what an earlier run has fetched is still there.

@@ -96,7 +96,7 @@ impl RunQueue {
     pub fn pop(&mut self) -> Option<TaskId> {
         let task = self.next()?;
         let host = self.turns.values().next().map(Arc::clone)?;
-        self.take(&host, task);
+        assert!(self.take(&host, task), "a task waits for its own host");
         Some(task)
     }
 
@@ -147,7 +147,7 @@ impl RunQueue {
         }
     }
 
-    /// Frees the place of a task of this host that [`RunQueue::pop`] had given out.
+    /// Frees the place of a task of this host that [`RunQueue::pop`] or [`RunQueue::take`] had given out.
     pub fn release(&mut self, host: &str) {
         let Some(queue) = self.hosts.get_mut(host) else {
             return;

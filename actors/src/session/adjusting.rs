@@ -1,7 +1,5 @@
 //! What the owner of a session changes about tasks that live: options, and whether they begin.
 
-use std::sync::Arc;
-
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, WrapFuture};
 use longhaul_engine::delayed_request::DelayedRequest;
 use longhaul_engine::id::TaskId;
@@ -147,9 +145,10 @@ impl SessionActor {
     fn decided(&mut self, task: TaskId, decision: &DelayedRequest) -> Event {
         if let Some(entry) = self.tasks.get_mut(&task) {
             entry.has_begun = true;
-            if let DelayedRequest::UseNewRequest(request) = decision {
-                entry.host = Arc::from(host_key(&request.url));
-            }
+        }
+        if let DelayedRequest::UseNewRequest(request) = decision {
+            self.forget_ahead(task);
+            self.move_to_host(task, &host_key(&request.url));
         }
         match decision {
             DelayedRequest::ContinueLoading | DelayedRequest::UseNewRequest(_) => Event::Begin,

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::id::TaskId;
+use longhaul_engine::lifecycle::State;
 
 use super::SessionActor;
 use crate::fault;
@@ -78,19 +79,25 @@ impl SessionActor {
             let answer = registry.call(make).await;
             (tasks, answer)
         };
-        context.spawn(
-            ask.into_actor(self)
-                .map(|(tasks, answer), session, context| {
-                    fault::point("session.looked_ahead");
-                    session.ahead.is_asking = false;
-                    // Without an answer the transfers ask for themselves.
-                    if let (false, Ok(Ok(begun))) = (session.ahead.is_outdated, answer) {
-                        let live = tasks.into_iter().zip(begun);
-                        let live = live.filter(|(_, begun)| matches!(begun, Begun::Live(..)));
-                        session.ahead.begun.extend(live);
-                        session.let_stand_by(context);
-                    }
-                }),
-        );
+        let asked = ask.into_actor(self);
+        context.spawn(asked.map(|(tasks, answer), session, context| {
+            fault::point("session.looked_ahead");
+            session.ahead.is_asking = false;
+            // Without an answer the transfers ask for themselves.
+            if let (false, Ok(Ok(begun))) = (session.ahead.is_outdated, answer) {
+                session.looked_ahead(tasks.into_iter().zip(begun));
+                session.let_stand_by(context);
+            }
+        }));
+    }
+
+    /// Keeps what was read of tasks that still wait: the others have asked for themselves.
+    fn looked_ahead(&mut self, read: impl Iterator<Item = (TaskId, Begun)>) {
+        for (task, begun) in read {
+            let state = self.tasks.get(&task).map(|entry| entry.state);
+            if state == Some(State::Queued) && matches!(begun, Begun::Live(..)) {
+                self.ahead.put(task, Some(begun));
+            }
+        }
     }
 }

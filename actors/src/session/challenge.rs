@@ -125,7 +125,7 @@ impl SessionActor {
     }
 
     /// Another URL may be of another host. A place that is held, or waited for, stays the old one's.
-    fn move_to_host(&mut self, task: TaskId, host: &str) {
+    pub(super) fn move_to_host(&mut self, task: TaskId, host: &str) {
         let known = self.host(host);
         if let Some(entry) = self.tasks.get_mut(&task)
             && entry.child.is_none()

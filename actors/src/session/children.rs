@@ -13,7 +13,7 @@ use longhaul_persistence::{Change, Effect, Refusal};
 use tracing::info_span;
 
 use super::reports::{ChildReport, Reports};
-use super::{Child, Heirs, PlaceHeld, SessionActor};
+use super::{Child, PlaceHeld, SessionActor};
 use crate::child::{ChildExit, spawn_child};
 use crate::desktop::Notice;
 use crate::fault;
@@ -52,7 +52,6 @@ impl Launch {
 /// A transfer that can be started on any worker.
 pub(super) struct Prepared {
     parts: TransferParts,
-    heirs: Heirs,
     reports: Reports,
 }
 
@@ -64,16 +63,13 @@ impl Prepared {
         place: PlaceHeld,
         engine_place: Option<Place>,
     ) -> Child {
-        let Self {
-            mut parts,
-            heirs,
-            reports,
-        } = self;
+        let Self { mut parts, reports } = self;
         parts.worker = worker;
-        parts.heirs = (place == PlaceHeld::Running).then_some(heirs);
+        // A clock that is set must not stop its records. It may have stood by for long.
+        parts.clock = parts.session.world.clock.steady();
         let (task, launch, desired) = (parts.task, parts.launch, parts.desired);
         let (live, limits) = (Arc::clone(&parts.live), parts.limits.clone());
-        let clock = parts.session.world.clock;
+        let clock = parts.clock;
         let report = {
             let (live, parent) = (Arc::clone(&live), parts.parent.clone());
             move |how| {
@@ -135,15 +131,13 @@ impl SessionActor {
         };
         let launch = self.next_launch;
         self.next_launch += 1;
-        let mut session = self.parts.clone();
-        // A transfer measures delays only: a clock that is set must not stop its records.
-        session.world.clock = self.parts.world.clock.steady();
         let parts = TransferParts {
-            session,
+            session: Arc::clone(&self.parts),
+            clock: self.parts.world.clock,
             task,
             launch,
             host: Arc::clone(&entry.host),
-            heirs: None,
+            heirs: (desired == Desired::Running).then(|| self.successors.heirs()),
             worker: Worker(0),
             desired,
             is_first: entry.is_new,
@@ -155,7 +149,6 @@ impl SessionActor {
         };
         Some(Prepared {
             parts,
-            heirs: self.successors.heirs(),
             reports: self.reports.clone(),
         })
     }

@@ -220,9 +220,15 @@ impl Handler<Forgotten> for SessionActor {
             match self.tasks.get_mut(&task) {
                 // Its transfer is about to go.
                 Some(entry) if entry.child.is_some() => entry.is_forgotten = true,
-                Some(_) | None => {
+                Some(entry) => {
+                    if entry.state != State::Ended {
+                        // A transfer of an earlier incarnation has ended it.
+                        self.dequeue(task);
+                        self.step(task, Event::ChildEnded);
+                    }
                     self.tasks.remove(&task);
                 }
+                None => {}
             }
         }
     }

@@ -4,6 +4,7 @@
 //! ended together, hundreds with one commit; only what is on record needs a transfer to be discarded.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use longhaul_engine::id::{Generation, SessionId, TaskId};
@@ -58,7 +59,7 @@ enum Swept {
 
 /// Tasks that are ended together.
 struct Sweep {
-    parts: SessionParts,
+    parts: Arc<SessionParts>,
     tasks: Vec<TaskId>,
     /// Those of them that no transfer ever ran for, in the same order: they left no file.
     is_new: Vec<bool>,
@@ -108,7 +109,7 @@ impl SessionActor {
         }
         self.discards.is_sweeping = true;
         let sweep = Sweep {
-            parts: self.parts.clone(),
+            parts: Arc::clone(&self.parts),
             tasks,
             is_new,
         };

@@ -59,10 +59,9 @@ pub(crate) use reports::PlaceReleased;
 use reports::Reports;
 pub(crate) use resuming::ResumeTask;
 use successors::Successors;
-pub(crate) use successors::{Heirs, Holder, Inherited};
+pub(crate) use successors::{Heirs, Holder};
 
 /// What a session is made of.
-#[derive(Clone)]
 pub(crate) struct SessionParts {
     pub(crate) id: SessionId,
     pub(crate) rules: Arc<SessionRules>,
@@ -74,7 +73,9 @@ pub(crate) struct SessionParts {
 
 /// One per open session, on the control arbiter.
 pub(crate) struct SessionActor {
-    parts: SessionParts,
+    parts: Arc<SessionParts>,
+    /// Before the tasks: nothing begins any more while these are dropped.
+    successors: Successors,
     tasks: BTreeMap<TaskId, Entry>,
     queue: RunQueue,
     hosts: HashMap<String, Arc<str>>,
@@ -98,7 +99,6 @@ pub(crate) struct SessionActor {
     children: usize,
     finishing: usize,
     ahead: Ahead,
-    successors: Successors,
     /// Tasks that have not ended.
     live: usize,
     discards: Discards,
@@ -179,7 +179,7 @@ impl SessionActor {
         let clock_watch = ClockWatch::new(parts.world.clock);
         let line = parts.world.scheduling.places.line(&parts.id);
         let mut session = Self {
-            parts,
+            parts: Arc::new(parts),
             tasks: BTreeMap::new(),
             queue,
             hosts: HashMap::new(),

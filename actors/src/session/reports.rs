@@ -10,14 +10,14 @@ use longhaul_engine::id::TaskId;
 use super::{PlaceHeld, SessionActor};
 use crate::child::ChildExit;
 use crate::fault;
-use crate::scheduling::Place;
 use crate::world::Worker;
 
 /// Tasks per place that may have given it back and not have ended: they wait for commits, which are
 /// cheaper the more of them come together.
 const FINISHING_PER_PLACE: usize = 16;
 
-/// A transfer does not need the network any more. A hint: its end frees the place too.
+/// A transfer does not need the network any more, and nobody has taken its place over, or few stand by
+/// now. A hint: its end frees the place too.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct PlaceReleased {
@@ -31,10 +31,7 @@ impl Handler<PlaceReleased> for SessionActor {
     fn handle(&mut self, message: PlaceReleased, context: &mut Self::Context) {
         fault::point("session.place_released");
         self.catch_up();
-        if let Some((worker, engine_place)) = self.give_place_back(message.task, message.launch) {
-            self.freed_worker = Some(worker);
-            drop(engine_place);
-        }
+        self.freed_worker = self.give_place_back(message.task, message.launch);
         self.maintain(context);
         self.freed_worker = None;
     }
@@ -47,13 +44,8 @@ impl SessionActor {
         places.saturating_mul(FINISHING_PER_PLACE)
     }
 
-    /// The place of a transfer is free, and it only finishes: where it runs, and its place of the
-    /// engine's.
-    pub(super) fn give_place_back(
-        &mut self,
-        task: TaskId,
-        launch: u64,
-    ) -> Option<(Worker, Option<Place>)> {
+    /// The place of a transfer is free, and it only finishes: where it does.
+    pub(super) fn give_place_back(&mut self, task: TaskId, launch: u64) -> Option<Worker> {
         let entry = self.tasks.get_mut(&task)?;
         let child = entry.child.as_mut()?;
         if child.launch != launch || child.place != PlaceHeld::Running {
@@ -61,10 +53,11 @@ impl SessionActor {
         }
         child.place = PlaceHeld::Finishing;
         self.finishing += 1;
-        let given_back = (child.worker, child.engine_place.take());
+        child.engine_place = None;
+        let worker = child.worker;
         let host = Arc::clone(&entry.host);
         self.queue.release(&host);
-        Some(given_back)
+        Some(worker)
     }
 }
 

@@ -106,7 +106,6 @@ impl SessionActor {
         schedule: Schedule,
         context: &mut Context<Self>,
     ) {
-        self.settle(task);
         let Some(entry) = self.tasks.get_mut(&task) else {
             return;
         };

@@ -6,8 +6,9 @@
 //! the first of them on its own worker. The session hears of it when the next transfer ends, when few
 //! stand by, or when anything is asked or said of such a task.
 //!
-//! Only a task that nothing can hold, of the host that the place counts for, takes one over: then
-//! every limit holds as before. In the eyes of the session what stands by goes on waiting in the run
+//! Only a task that asks for no time and no more than a network, of the host that the place counts for,
+//! takes one over: then every limit holds as before. One that begins when the network has just gone is
+//! stopped as those are that run. In the eyes of the session what stands by goes on waiting in the run
 //! queue until it hears that it has begun. So before it does anything with a task that waits, it
 //! settles here whether that has begun ([`SessionActor::settle`]).
 
@@ -70,17 +71,6 @@ pub(crate) struct Holder {
     pub(crate) worker: Worker,
 }
 
-/// What became of a place that was given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Inherited {
-    /// Nobody took it over: the session must be told.
-    Nothing,
-    /// It was taken over, and few stand by now: the session must be told.
-    Last,
-    /// It was taken over. The session hears of it in time.
-    Unheard,
-}
-
 /// What a task was that does not stand by any more.
 enum Withdrawn {
     /// It did not stand by.
@@ -97,15 +87,16 @@ pub(crate) struct Heirs(Arc<Mutex<Line>>);
 
 impl Heirs {
     /// Starts the task whose turn comes next, on the worker of the one that gives its place back, if it
-    /// may have this very place.
-    pub(crate) fn inherit(&self, from: &Holder) -> Inherited {
+    /// may have this very place. Whether the session must be told: nobody takes the place over, or few
+    /// stand by now.
+    pub(crate) fn inherit(&self, from: &Holder) -> bool {
         let mut line = lock(&self.0);
         let may_inherit = |next: &Successor| next.host == from.host;
         if !line.standing_by.front().is_some_and(may_inherit) {
-            return Inherited::Nothing;
+            return true;
         }
         let Some(next) = line.standing_by.pop_front() else {
-            return Inherited::Nothing;
+            return true;
         };
         let Successor {
             task,
@@ -121,10 +112,7 @@ impl Heirs {
             host,
             child,
         });
-        match line.are_enough() {
-            true => Inherited::Unheard,
-            false => Inherited::Last,
-        }
+        !line.are_enough()
     }
 }
 
@@ -224,6 +212,7 @@ impl SessionActor {
         }
         self.catch_up();
         let room = self.finishing_max().saturating_sub(self.finishing);
+        // Those that stand by already may take it beyond that, by their number.
         let most = room.min(STANDING_BY_MAX);
         let wanted = self.queue.successors(most);
         let (missing, gone) = self.successors.keep(wanted);
@@ -264,10 +253,9 @@ impl SessionActor {
                 from_launch,
                 task,
                 host,
-                mut child,
+                child,
             } = succession;
-            let given_back = self.give_place_back(from, from_launch);
-            child.engine_place = given_back.and_then(|(_, engine_place)| engine_place);
+            self.give_place_back(from, from_launch);
             self.queue.take(&host, task);
             self.step(task, Event::PlaceFree);
             self.took_child(task, child);
@@ -279,7 +267,11 @@ impl SessionActor {
     pub(super) fn settle(&mut self, task: TaskId) {
         match self.successors.withdraw(task) {
             Withdrawn::Nothing => {}
-            Withdrawn::StoodBy(prepared) => self.put_back(*prepared),
+            Withdrawn::StoodBy(prepared) => {
+                self.put_back(*prepared);
+                // It may go on waiting, before those that stand by.
+                self.successors.outdate();
+            }
             Withdrawn::Begun => self.catch_up(),
         }
     }

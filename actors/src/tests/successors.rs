@@ -127,6 +127,32 @@ fn what_is_said_of_a_task_that_stands_by_counts() {
     });
 }
 
+#[test]
+fn a_task_that_stands_by_keeps_its_turn_when_something_is_said_of_it() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let at = serve(&bench, 40);
+        let stuck = content(1000, 0);
+        bench
+            .server
+            .put(&at[0], &stuck, PAUSE, &[Answer::Stall(10)]);
+        let engine = bench.engine().await;
+        let session = open(&engine, 1).await;
+        let heard = listen(&session).await;
+        let tasks = start_all(&bench, &session, &at).await;
+        until(async || bench.server.sent_bytes(&at[0]) > 0).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let resumed = session.want(tasks[1], Desired::Running).await;
+        resumed.expect("an answer");
+        let limit = Adjustment::RateLimit(Some(1_000_000));
+        let adjusted = session.adjust(tasks[3], limit).await;
+        adjusted.expect("an answer");
+        bench.server.release(&at[0]);
+        assert_eq!(ended(&heard, tasks.len()).await, tasks);
+        engine.shutdown().await;
+    });
+}
+
 /// So many that the session is not told of the first that takes a place over.
 const MANY: usize = 40;
 

@@ -40,7 +40,8 @@ use crate::limiter::Limits;
 use crate::net::Client;
 use crate::notifier::{TaskNews, tell_person};
 use crate::registry::{Begun, NotStored};
-use crate::session::{Heirs, Holder, Inherited, PlaceReleased, SessionActor, SessionParts};
+use crate::session::{Heirs, Holder, PlaceReleased, SessionActor, SessionParts};
+use crate::time::Clock;
 use crate::world::Worker;
 pub(crate) use live::Live;
 use metrics::Metrics;
@@ -56,7 +57,9 @@ const STORE_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// What a transfer is made of.
 pub(crate) struct TransferParts {
-    pub(crate) session: SessionParts,
+    pub(crate) session: Arc<SessionParts>,
+    /// It measures delays only.
+    pub(crate) clock: Clock,
     pub(crate) task: TaskId,
     pub(crate) launch: u64,
     /// The host that its place counts for.
@@ -143,7 +146,7 @@ impl TransferActor {
 
     /// Feeds the machine and performs what it says.
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
-        let now = self.parts.session.world.clock.now();
+        let now = self.parts.clock.now();
         let Some(running) = &mut self.running else {
             return;
         };
@@ -161,7 +164,7 @@ impl TransferActor {
         }
         if let Some(running) = &self.running {
             let due = running.machine.poll_timeout();
-            self.tick.set(due, self.parts.session.world.clock);
+            self.tick.set(due, self.parts.clock);
         }
     }
 
@@ -280,7 +283,7 @@ impl NetworkPlace {
         }
         fault::point("transfer.releasing");
         let heirs = self.heirs.as_ref();
-        if heirs.is_none_or(|heirs| heirs.inherit(&self.holder) != Inherited::Unheard) {
+        if heirs.is_none_or(|heirs| heirs.inherit(&self.holder)) {
             let Holder { task, launch, .. } = self.holder;
             self.parent.do_send(PlaceReleased { task, launch });
         }

@@ -82,7 +82,7 @@ impl TransferActor {
                 .as_ref()
                 .is_some_and(|known| known.part.is_some()),
         });
-        let clock = self.parts.session.world.clock;
+        let clock = self.parts.clock;
         let metrics = Metrics::new(std::mem::take(&mut self.parts.log), start.created_at, clock);
         let machine = Download::new(start, clock.now());
         self.running = Some(Running {

@@ -85,7 +85,7 @@ impl TransferActor {
         client: Client,
         context: &mut Context<Self>,
     ) {
-        let clock = self.parts.session.world.clock;
+        let clock = self.parts.clock;
         let metrics = Metrics::new(std::mem::take(&mut self.parts.log), start.created_at, clock);
         let url = start.spec.url.clone();
         let machine = Upload::new(start, clock.now());
@@ -103,7 +103,7 @@ impl TransferActor {
 
     /// Feeds the machine and performs what it says; nothing for a download.
     pub(super) fn feed_upload(&mut self, input: Input, context: &mut Context<Self>) {
-        let now = self.parts.session.world.clock.now();
+        let now = self.parts.clock.now();
         let Some(uploading) = &mut self.uploading else {
             return;
         };
@@ -141,7 +141,7 @@ impl TransferActor {
         }
         if let Some(uploading) = &self.uploading {
             let due = uploading.machine.poll_timeout();
-            self.tick.set(due, self.parts.session.world.clock);
+            self.tick.set(due, self.parts.clock);
         }
     }
 

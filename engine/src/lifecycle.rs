@@ -39,7 +39,7 @@ impl State {
     pub const fn as_recorded(self, has_ended: bool, is_asked: bool) -> Self {
         match self {
             _ if has_ended => Self::Ended,
-            Self::Running if is_asked => Self::AwaitingAuthorization,
+            Self::Running | Self::Queued if is_asked => Self::AwaitingAuthorization,
             state => state,
         }
     }
@@ -331,7 +331,7 @@ mod tests {
             assert_eq!(state.as_recorded(false, false), state);
             assert_eq!(state.as_recorded(true, false), State::Ended);
             let asked = match state {
-                State::Running => State::AwaitingAuthorization,
+                State::Running | State::Queued => State::AwaitingAuthorization,
                 // Its owner has said something since.
                 state => state,
             };

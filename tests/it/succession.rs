@@ -6,13 +6,18 @@ use longhaul::{
     DownloadRequest, DownloadTask, Engine, Error, Fact, Outcome, Session, SessionConfiguration,
 };
 use longhaul_support::content::Content;
+use longhaul_support::gate::Gate;
 use longhaul_support::resource::Resource;
+use longhaul_support::script::Reply;
 use longhaul_support::server::Server;
 
 use crate::bench::{Bench, next_fact, run};
 
 const FILES: usize = 900;
 const AT_ONCE: u32 = 4;
+
+/// One that is cancelled.
+const HELD: usize = FILES - 4;
 
 const fn content(number: usize) -> Content {
     Content::new(300 + number as u64, 700)
@@ -50,6 +55,12 @@ fn tasks_that_are_told_something_while_their_turn_comes_end_once_and_as_they_wer
         DownloadRequest::new(&server.url(&path), bench.file(&number.to_string())).unwrap()
     };
     let requests: Vec<_> = (0..FILES).map(request).collect();
+    // One that is cancelled can not have ended before, whatever the machine does meanwhile.
+    let gate = Gate::new();
+    server.script(
+        &format!("/{HELD}"),
+        [Reply::normal().hold_head(&gate), Reply::normal()],
+    );
     run(async {
         let (engine, session) = open(&bench).await;
         let mut events = session.events().await.unwrap();
@@ -59,25 +70,52 @@ fn tasks_that_are_told_something_while_their_turn_comes_end_once_and_as_they_wer
         for number in (0..FILES / 2).flat_map(|it| [it, FILES - 1 - it]) {
             say(&tasks[number], number).await.unwrap();
         }
+        gate.open();
         let mut ended = BTreeSet::new();
         while ended.len() < FILES {
             if let Fact::Completed { task, .. } = next_fact(&mut events).await.fact {
                 assert!(ended.insert(task), "{task} ended twice");
             }
         }
-        let mut cancelled = 0;
         for (number, task) in tasks.iter().enumerate() {
             let file = bench.file(&number.to_string());
             match task.finished().await.unwrap() {
                 Outcome::Finished(_) => content(number).verify_file(&file).unwrap(),
-                Outcome::Cancelled if number % 5 == 1 => {
-                    cancelled += 1;
-                    assert!(!file.exists());
-                }
+                Outcome::Cancelled if number % 5 == 1 => assert!(!file.exists()),
                 other => panic!("{number}: {other:?}"),
             }
         }
-        assert!(cancelled > 0, "some were told in time");
+        let held = tasks[HELD].finished().await.unwrap();
+        assert!(matches!(held, Outcome::Cancelled), "{held:?}");
         engine.shutdown().await;
     });
+}
+
+#[test]
+fn a_long_list_is_asked_for_once_and_told_once() {
+    // It is put on record in several groups.
+    const LISTED: usize = 64 + 128 + 9;
+    let (bench, server) = (Bench::new(), Server::start());
+    let mut list = String::new();
+    for number in 0..LISTED {
+        let path = format!("/{number}.bin");
+        server.serve(&path, Resource::new(content(number)));
+        list += &format!("{}\n", server.url(&path));
+    }
+    let path = bench.file("list");
+    std::fs::write(&path, list).unwrap();
+    let path = path.to_str().unwrap();
+    let output = bench.run(&["-i", path, "-j", "4"]);
+    output.expect(0);
+    assert_eq!(server.requests().len(), LISTED);
+    for number in 0..LISTED {
+        let file = bench.file(&format!("{number}.bin"));
+        content(number).verify_file(&file).unwrap();
+        let told = output
+            .stdout
+            .lines()
+            .filter(|line| line.ends_with(&format!("/{number}.bin")));
+        assert_eq!(told.count(), 1, "{}", output.stdout);
+    }
+    bench.assert_no_state();
 }

@@ -103,14 +103,12 @@ impl StateDir {
                     return Err(failure("lock", &lock_path, &error).into());
                 }
             }
+            let mut lock = LockedFile::new(lock);
             // A lock on a file that its last owner has removed keeps nobody out.
-            if is_current(&lock, &lock_path)? {
-                write_pid(&mut lock)
+            if is_current(lock.file(), &lock_path)? {
+                write_pid(lock.file())
                     .map_err(|error| failure("write the lock", &lock_path, &error))?;
-                return Ok(Self {
-                    path,
-                    _lock: LockedFile::new(lock),
-                });
+                return Ok(Self { path, _lock: lock });
             }
         }
         Err(refused(
@@ -155,6 +153,10 @@ impl LockedFile {
     /// Takes over a file that is locked.
     pub(super) const fn new(locked: File) -> Self {
         Self(locked)
+    }
+
+    pub(super) const fn file(&mut self) -> &mut File {
+        &mut self.0
     }
 }
 

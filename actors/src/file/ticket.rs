@@ -135,7 +135,7 @@ impl OpenTicket {
         let unreadable = |error: &io::Error| {
             ResumeDataError::File(failure("read the ticket", path, error).to_string())
         };
-        let mut file = match open_nofollow(path) {
+        let file = match open_nofollow(path) {
             Ok(file) => file,
             Err(error) if is_gone(&error) => return Err(stale()),
             Err(error) => return Err(unreadable(&error)),
@@ -145,18 +145,19 @@ impl OpenTicket {
             Err(TryLockError::WouldBlock) => return Err(ResumeDataError::Used),
             Err(TryLockError::Error(error)) => return Err(unreadable(&error)),
         }
+        let mut lock = LockedFile::new(file);
         // Who had the lock before has removed it.
-        if !is_named(&file, path).map_err(|error| unreadable(&error))? {
+        if !is_named(lock.file(), path).map_err(|error| unreadable(&error))? {
             return Err(stale());
         }
         let mut bytes = Vec::new();
-        let read = (&mut file).take(TICKET_BYTES_MAX).read_to_end(&mut bytes);
+        let read = lock.file().take(TICKET_BYTES_MAX).read_to_end(&mut bytes);
         read.map_err(|error| unreadable(&error))?;
         let ticket = opened(&token, bytes)?;
         Ok(Self {
             token,
             ticket,
-            _lock: LockedFile::new(file),
+            _lock: lock,
         })
     }
 

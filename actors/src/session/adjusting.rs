@@ -148,6 +148,7 @@ impl SessionActor {
         }
         if let DelayedRequest::UseNewRequest(request) = decision {
             self.forget_ahead(task);
+            self.relaunch(task);
             self.move_to_host(task, &host_key(&request.url));
         }
         match decision {

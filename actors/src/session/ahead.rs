@@ -14,7 +14,8 @@ use super::SessionActor;
 use crate::fault;
 use crate::registry::{Begin, Begun};
 
-/// Tasks that are asked for at once, and the most that are kept: a kilobyte or so each.
+/// Tasks that are asked for until so many are kept, a kilobyte or so each; those that stood by and do
+/// not any more are kept beside them.
 const AHEAD_MAX: usize = 128;
 
 /// With fewer at hand the next are asked for.

@@ -79,9 +79,9 @@ impl Handler<AnswerChallenge> for SessionActor {
 }
 
 impl SessionActor {
-    /// What is running for a task knows less than its owner has said by now.
+    /// What is running for a task, or was read of it, knows less than its owner has said by now.
     pub(super) fn outdate(&mut self, task: TaskId) {
-        self.settle(task);
+        self.forget_ahead(task);
         let child = self
             .tasks
             .get_mut(&task)
@@ -100,7 +100,6 @@ impl SessionActor {
     ) {
         // The transfer that has recorded the challenge may not have ended yet.
         self.outdate(task);
-        self.forget_ahead(task);
         let Some(state) = self.tasks.get(&task).map(|entry| entry.state) else {
             return;
         };
@@ -121,6 +120,8 @@ impl SessionActor {
         let state = self.tasks.get(&task).map(|entry| entry.state);
         if state == Some(State::AwaitingAuthorization) {
             self.happened(task, Event::Want(wanted), context);
+        } else {
+            self.maintain(context);
         }
     }
 

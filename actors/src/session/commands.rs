@@ -215,8 +215,8 @@ impl Handler<Forgotten> for SessionActor {
 
     fn handle(&mut self, Forgotten(tasks): Forgotten, _: &mut Self::Context) {
         fault::point("session.forgotten");
-        self.catch_up();
         for task in tasks {
+            self.settle(task);
             match self.tasks.get_mut(&task) {
                 // Its transfer is about to go.
                 Some(entry) if entry.child.is_some() => entry.is_forgotten = true,
@@ -227,6 +227,10 @@ impl Handler<Forgotten> for SessionActor {
                         self.step(task, Event::ChildEnded);
                     }
                     self.tasks.remove(&task);
+                    for waiter in self.waiters.remove(&task).unwrap_or_default() {
+                        // Who asked may be gone.
+                        let _ = waiter.send(Err(CallError::NoSuchTask(task)));
+                    }
                 }
                 None => {}
             }

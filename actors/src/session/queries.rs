@@ -230,7 +230,10 @@ impl SessionActor {
             Some(State::Waiting(at)) => waiting(at, checkpoint),
             Some(State::AwaitingAuthorization) => Phase::AwaitingAuthorization,
             Some(State::Suspended) => Phase::Suspended,
-            Some(State::Ended) | None => Phase::Completed,
+            Some(State::Ended) => Phase::Completed,
+            // It was made just now.
+            None if task.outcome.is_none() => Phase::Queued(QueueReason::SessionLimit),
+            None => Phase::Completed,
         };
         let progress = match &task.outcome {
             Some(Outcome::Finished(finished)) => Progress {

@@ -256,7 +256,7 @@ impl SessionActor {
                 child,
             } = succession;
             self.give_place_back(from, from_launch);
-            self.queue.take(&host, task);
+            assert!(self.queue.take(&host, task), "what stood by waited");
             self.step(task, Event::PlaceFree);
             self.took_child(task, child);
         }

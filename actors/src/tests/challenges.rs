@@ -8,12 +8,17 @@ use longhaul_engine::event::{Event, Fact, NumberedFact};
 use longhaul_engine::failure::FailureKind;
 use longhaul_engine::http::authorization::Credentials;
 use longhaul_engine::id::TaskId;
-use longhaul_engine::task::{Desired, DownloadSpec, Outcome, Phase, TaskState};
+use longhaul_engine::session::SessionRules;
+use longhaul_engine::task::{
+    Desired, DownloadSpec, Outcome, Phase, Priority, TaskOptions, TaskState,
+};
 
 use super::bench::{
-    Bench, content, ending, listen, session, start_one, until, until_phase, virtual_time,
+    Bench, content, ending, listen, phase, session, session_with, start_one, until, until_phase,
+    virtual_time,
 };
 use super::server::Answer;
+use crate::fault::{self, Plan};
 use crate::handle::{CallError, ResumeOptions, SessionHandle};
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -336,5 +341,55 @@ fn the_bytes_of_a_task_that_waits_for_a_token_are_handed_over_and_go_on_with_ano
         assert!(bench.file("g").as_deref() == Some(&*body));
         assert_eq!(bench.server.sent_bytes("a/f"), LENGTH, "no byte came twice");
         assert_eq!(bench.files(), ["g"]);
+    });
+}
+
+#[test]
+fn a_task_that_was_read_ahead_while_it_waited_for_an_answer_asks_again_when_it_is_resumed() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let rules = SessionRules {
+            tasks_max: 1,
+            ..SessionRules::default()
+        };
+        let engine = bench.engine().await;
+        let session = session_with(&engine, "s", rules).await;
+        let heard = listen(&session).await;
+        bench.server.put("a/f", &content(1000, 1), PAUSE, &[]);
+        bench.server.protect("a/f", "new");
+        let body = content(1000, 2);
+        bench.server.put("a/g", &body, PAUSE, &[Answer::Stall(10)]);
+        // Its transfer crashes when it has recorded what it is asked for.
+        super::matrix::silence_ordered_panics();
+        fault::arm(Plan {
+            panic_once: vec!["transfer.recorded"],
+            ..Plan::default()
+        });
+        let task = start_one(&session, bench.spec("a/f")).await;
+        let options = TaskOptions {
+            priority: Priority::HIGH,
+            ..TaskOptions::default()
+        };
+        let first = DownloadSpec {
+            options,
+            ..bench.spec("a/g")
+        };
+        let first = start_one(&session, first).await;
+        heard.until_facts(1).await;
+        until(async || bench.server.sent_bytes("a/g") > 0).await;
+        fault::disarm();
+        assert!(fault::hits().contains(&"transfer.recorded"), "it crashed");
+        // Now it waits for its turn, and is read ahead.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(phase(&session, task).await, Phase::AwaitingAuthorization);
+        bench.server.unprotect("a/f");
+        let resumed = session.want(task, Desired::Running).await;
+        resumed.expect("an answer");
+        bench.server.release("a/g");
+        let outcome = session.outcome(first).await;
+        assert_eq!(outcome, Ok(bench.finished("g", 1000)));
+        let outcome = session.outcome(task).await;
+        assert_eq!(outcome, Ok(bench.finished("f", 1000)));
+        engine.shutdown().await;
     });
 }

@@ -117,6 +117,11 @@ impl Server {
         self.with(at, |resource| resource.token = Some(token));
     }
 
+    /// Nothing must be shown any more.
+    pub(super) fn unprotect(&self, at: &str) {
+        self.with(at, |resource| resource.token = None);
+    }
+
     /// Lets every stalled answer of this resource go on, now and later.
     pub(super) fn release(&self, at: &str) {
         self.with(at, |resource| resource.released.send_replace(true));

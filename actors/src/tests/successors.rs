@@ -7,8 +7,8 @@ use longhaul_engine::session::SessionRules;
 use longhaul_engine::task::{Adjustment, Desired, Outcome, Phase, Priority};
 
 use super::bench::{
-    Bench, Heard, content, ending, listen, phase, session_with, start, start_one, until,
-    until_phase, virtual_time,
+    Bench, Heard, content, ending, listen, phase, session_with, start, until, until_phase,
+    virtual_time,
 };
 use super::server::Answer;
 use crate::fault::{self, Plan};
@@ -246,32 +246,49 @@ fn where_others_wait_too_every_place_goes_through_the_session() {
     virtual_time(async {
         let bench = Bench::new();
         let at = serve(&bench, 20);
-        let other = content(1000, 1);
-        bench.server.put("b/other", &other, PAUSE, &[]);
         fault::arm(Plan::default());
         // The places of the whole engine are a line in which sessions wait.
         let engine = bench.engine_with_places(2).await;
         let session = open(&engine, 2).await;
         let tasks = start_all(&bench, &session, &at).await;
-        for task in tasks {
-            session.outcome(task).await.expect("an outcome");
+        for (at, task) in at.iter().zip(tasks) {
+            let name = at.trim_start_matches("a/");
+            assert_eq!(session.outcome(task).await, Ok(bench.finished(name, 1000)));
         }
         engine.shutdown().await;
+        fault::disarm();
         assert_eq!(taken_over(), 0);
+    });
+}
 
-        // Hosts take turns.
-        let at = serve(&bench, 20);
+#[test]
+fn hosts_take_turns_and_a_host_that_waits_alone_does_not() {
+    virtual_time(async {
+        let bench = Bench::new();
+        let at = serve(&bench, 60);
+        for at in ["b/0", "b/1"] {
+            bench.server.put(at, &content(1000, 1), PAUSE, &[]);
+        }
         let engine = bench.engine().await;
         let session = open(&engine, 1).await;
         let heard = listen(&session).await;
-        let first = start_all(&bench, &session, &at).await;
-        let turn = start_one(&session, bench.spec("b/other")).await;
-        ended(&heard, 41).await;
+        let mut tasks = start_all(&bench, &session, &at).await;
+        let others = ["b/0", "b/1"].map(|at| bench.spec(at)).to_vec();
+        let others = start(&session, others).await;
+        tasks.extend(&others);
+        fault::arm(Plan::default());
+        let order = ended(&heard, tasks.len()).await;
         fault::disarm();
-        let ended = ended(&heard, 41).await;
-        let place = ended.iter().position(|task| *task == turn);
-        let place = place.expect("it ended") - 20;
-        assert!(place < first.len() / 2, "it had its turn as {place}");
+        assert!(taken_over() > 20, "{} places", taken_over());
+        for (turn, other) in others.iter().enumerate() {
+            let place = order.iter().position(|task| task == other);
+            let place = place.expect("it ended");
+            assert!(place < 10, "turn {turn} came as {place}");
+        }
+        for task in tasks {
+            let outcome = session.outcome(task).await;
+            assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?}");
+        }
         engine.shutdown().await;
     });
 }

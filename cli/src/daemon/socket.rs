@@ -38,7 +38,19 @@ pub(super) struct Holding {
     path: PathBuf,
     /// Device and inode of the socket file that is ours to remove; `None` when systemd made it.
     made: Option<(u64, u64)>,
-    lock: File,
+    _lock: Lock,
+}
+
+/// The file beside a socket that is locked (flock) until this is dropped.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being started has a copy of it until it runs
+        // its own program (fork(2), flock(2)).
+        let _ = self.0.unlock();
+    }
 }
 
 /// Why a daemon can not listen; the text names the next step.
@@ -116,7 +128,7 @@ impl Endpoint {
         let holding = Holding {
             path,
             made: Some(made),
-            lock,
+            _lock: lock,
         };
         Ok(Self { listener, holding })
     }
@@ -147,7 +159,7 @@ impl Endpoint {
         let path = address.as_pathname();
         let path = path.ok_or_else(|| wrong("a socket without a path"))?;
         let holding = Holding {
-            lock: take_lock(path)?,
+            _lock: take_lock(path)?,
             path: path.to_path_buf(),
             made: None,
         };
@@ -178,9 +190,6 @@ impl Drop for Holding {
             // It is in nobody's way: the next daemon takes it for an abandoned one.
             tracing::warn!(path = %self.path.display(), %error, "the socket was not removed");
         }
-        // Closing it is not enough: a process that is being started has a copy of it until it runs
-        // its own program (fork(2), flock(2)).
-        let _ = self.lock.unlock();
     }
 }
 
@@ -208,14 +217,14 @@ fn claim_directory(directory: &Path) -> Result<(), StartError> {
 }
 
 /// Takes the lock beside the socket, and writes down who has it.
-fn take_lock(socket: &Path) -> Result<File, StartError> {
+fn take_lock(socket: &Path) -> Result<Lock, StartError> {
     let mut name = OsString::from(socket);
     name.push(".lock");
     let path = PathBuf::from(name);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     let opened = options.mode(0o600).open(&path);
-    let mut file = opened.map_err(|error| unusable(&path, &error))?;
+    let file = opened.map_err(|error| unusable(&path, &error))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -227,12 +236,13 @@ fn take_lock(socket: &Path) -> Result<File, StartError> {
         }
         Err(TryLockError::Error(error)) => return Err(unusable(&path, &error)),
     }
+    let mut lock = Lock(file);
     let mut write = || {
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())
+        lock.0.set_len(0)?;
+        writeln!(lock.0, "{}", std::process::id())
     };
     write().map_err(|error| unusable(&path, &error))?;
-    Ok(file)
+    Ok(lock)
 }
 
 /// Removes a socket that nobody listens on. The lock is held, so none of ours is about to.

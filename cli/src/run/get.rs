@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::report::{Label, Reporter};
 use crate::transfer::{Kind, Place, Transfer};
 
-/// Downloads of a long list that are put on record together.
+/// Downloads of a long list that are put on record together, at most.
 const START_AT_ONCE: usize = 1024;
 
 /// Those that are put on record first, so that their requests go out while the next are recorded.
@@ -55,8 +55,8 @@ async fn open(plan: Plan<Vec<DownloadRequest>>) -> Result<Run, Fault> {
         Vec::new()
     };
     let mut wanted = start.sort(opened.tasks, known, &mut reporter);
-    let adopts = true;
-    wanted.extend((at_opening..start.requests.len()).map(|item| Wanted { item, adopts }));
+    let later = at_opening..start.requests.len();
+    wanted.extend(later.map(|item| Wanted { item, adopts: true }));
     start.begin(&session, &wanted, &mut reporter).await?;
     let Start { ledger, tasks, .. } = start;
     Ok(Run {

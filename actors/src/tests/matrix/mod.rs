@@ -174,15 +174,19 @@ fn sessions_that_go_on_by_themselves_survive_a_crash_at_every_point() {
 
 #[test]
 fn places_that_are_taken_over_survive_a_crash_at_every_point() {
-    explore(&Scenario {
+    let points = explore(&Scenario {
         name: "successors",
         play: || Box::pin(successors::successors()),
     });
+    assert!(
+        points.contains("session.caught_up"),
+        "places were taken over"
+    );
 }
 
 /// Plays a scenario once to count its points, then once with a crash at each, and once with a crash
-/// at each and at the one after it. Every run must hold.
-fn explore(scenario: &Scenario) {
+/// at each and at the one after it. Every run must hold. The names of the points.
+fn explore(scenario: &Scenario) -> BTreeSet<&'static str> {
     let points = play(scenario, Vec::new()).unwrap_or_else(|why| panic!("without a crash: {why}"));
     let mut runs = 1;
     let mut broken = Vec::new();
@@ -199,8 +203,8 @@ fn explore(scenario: &Scenario) {
             runs += 1;
         }
     }
-    let names: BTreeSet<_> = points.iter().collect();
-    let (hits, names, held) = (points.len(), names.len(), runs - broken.len());
+    let seen: BTreeSet<_> = points.iter().copied().collect();
+    let (hits, names, held) = (points.len(), seen.len(), runs - broken.len());
     println!(
         "{}: {hits} points of {names} names, {runs} runs, {held} held",
         scenario.name
@@ -211,6 +215,7 @@ fn explore(scenario: &Scenario) {
         broken.len(),
         broken.join("\n")
     );
+    seen
 }
 
 /// Plays a scenario with crashes at these hits and judges it; the points that were hit.

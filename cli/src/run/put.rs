@@ -53,7 +53,7 @@ async fn open(plan: Plan<UploadRequest>) -> Result<Run, Fault> {
         && found.snapshot().await?.outcome.is_some()
         && let Some(end) = end_of(found, &mut events).await?
     {
-        if is_to_be_told(&end.fact, request.source()) {
+        if is_refused_as_changed(&end.fact) || is_to_be_told(&end.fact, request.source()) {
             ledger.track(ITEM, found.id());
             ledger.handle(Event::Fact(end), &mut told);
         } else {
@@ -82,6 +82,15 @@ async fn open(plan: Plan<UploadRequest>) -> Result<Run, Fault> {
         tasks: vec![task],
         reporter,
     })
+}
+
+/// Whether an upload has ended because its file has changed. Nobody was told: this run has found it just
+/// now, or an earlier one has not lived to say so.
+fn is_refused_as_changed(fact: &Fact) -> bool {
+    let Fact::Completed { outcome, .. } = fact else {
+        return false;
+    };
+    matches!(outcome, Outcome::Failed(failure) if failure.kind() == FailureKind::SourceChanged)
 }
 
 /// Whether an end that an earlier run has perhaps not lived to tell is the answer to this one: the
